@@ -1,0 +1,239 @@
+"""Model configurations: a TOML file becomes a frozen `ModelConfig`, or one clear error.
+
+Every error names the file, the key and, for a misspelt key, the nearest valid one.
+The keys are documented in docs/models.md; a test holds that page and these classes together.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from llmbench.cells import Limits
+from llmbench.records import ClientSettings
+
+Positive = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
+Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
+
+
+class ConfigError(ValueError):
+    """A configuration or an option that can't be used; the message says what, where, what to do."""
+
+
+class ProcessServer(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="process"
+):
+    """An engine started here as a process of its own, on given cores."""
+
+    engine: Literal["llama.cpp"]
+    weights: str  # a path, or package:NAME/FILE for a file inside an installed package
+    cores: Positive = 1.0
+    threads: Count | None = None  # None: one for each core
+    context_tokens: Count = 4096  # for each slot
+    slots: Count = 4
+    start_timeout_s: Positive = 60.0
+
+
+class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="docker"):
+    """An engine in a container limited to cores and memory.
+
+    `command` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{gpus}``: filled at launch.
+    """
+
+    image: str
+    command: tuple[str, ...]
+    port: Count
+    health: str = "/health"
+    entrypoint: str | None = None
+    volumes: dict[str, str] = {}  # host folder or volume name -> path in the container
+    environment: tuple[str, ...] = ()  # names, taken from this environment where set
+    settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
+    gated: bool = False  # weights that need a token: one of `environment` must be set
+    build: str | None = None  # folder of a Dockerfile that makes `image` where it is missing
+    cores: Positive | None = None  # whole: a cpuset; fractional: a quota
+    memory: str | None = None  # "512m", "64g"; swap is off
+    shm: str | None = None
+    gpus: Annotated[int, Meta(ge=0)] = 0
+    slots: Count = 4
+    cap_add: tuple[str, ...] = ()
+    start_timeout_s: Positive = 600.0
+
+
+class RemoteServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="remote"):
+    """A server that somebody else runs."""
+
+    url: str
+    start_timeout_s: Positive = 30.0
+
+
+class SimulatedServer(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="simulated"
+):
+    """The deterministic server with a known truth; its numbers are stamped SIMULATED.
+
+    A request waits for one of `slots`, then for `ttft_ms` plus its prompt at
+    `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
+    `jitter` is the relative standard deviation of each gap, drawn from the seed.
+    """
+
+    ttft_ms: Positive = 50.0
+    ms_per_token: Positive = 20.0
+    prefill_tokens_per_s: Positive | None = None
+    slots: Count = 1024
+    jitter: Share = 0.0
+    batching: Literal["spread", "beat"] = "spread"  # beat: all streams' tokens leave together
+    max_batch_slowdown: Annotated[float, Meta(ge=0)] = 0.0  # relative gap growth, all slots busy
+    fault: str | None = None
+    start_timeout_s: Positive = 30.0
+
+
+Server = ProcessServer | DockerServer | RemoteServer | SimulatedServer
+
+
+class Grid(Struct, frozen=True, forbid_unknown_fields=True):
+    """The cells of a model: `pairs` of (input, output) lengths, or the product of two lists."""
+
+    input_tokens: Counts = (128,)
+    output_tokens: Counts = (64,)
+    pairs: tuple[tuple[Count, Count], ...] = ()
+    users: Counts = (1, 4)
+    rates: tuple[Positive, ...] = ()
+    cores: tuple[Positive, ...] = ()
+    memory: tuple[str, ...] = ()
+    requests: Count = 5  # measured, for each user
+    duration_s: Positive | None = None
+    spawn_rate: Positive | None = None
+    repeats: str = "1"  # "5", or "3..12": stop when the verdict is known
+
+
+class Slo(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits that a cell must meet. `preset` takes MLPerf's, by name; other keys override it."""
+
+    preset: str | None = None
+    ttft_ms: Percentiles = {}
+    time_per_token_ms: Percentiles = {}
+    latency_ms: Percentiles = {}
+    error_rate: Share | None = None
+    goodput: Share | None = None  # least share of requests that meet the per-request limits
+
+
+class Price(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the host costs, with where that figure comes from. GPU hosts: per hour; CPU hosts:
+    for each core-hour and GiB-hour (or per hour)."""
+
+    region: str
+    date: str  # ISO, the day the price was read
+    source: str
+    usd_per_hour: Positive | None = None
+    usd_per_core_hour: Positive | None = None
+    usd_per_gib_hour: Positive | None = None
+    utilisation: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    output_weight: Positive = 4.0  # price of an output token over an input token's
+
+
+class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file under fixtures/models/: what to launch, what to ask of it, and the limits it must
+    meet. `name` is the file's stem."""
+
+    name: str
+    title: str
+    model: str  # what requests name
+    api: str
+    tokenizer: str  # hub id, folder, or package:NAME/FILE.gguf for a GGUF's own vocabulary
+    server: Server
+    revision: str | None = None
+    grid: Grid = Grid()
+    slo: Slo = Slo()
+    price: Price | None = None
+    client: ClientSettings = ClientSettings()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether its numbers are no real server's."""
+        return isinstance(self.server, SimulatedServer)
+
+
+def load_model(path: Path) -> ModelConfig:
+    """The configuration in the TOML file at `path`; `ConfigError` names file, key and remedy."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    return _convert(raw | {"name": path.stem}, path)
+
+
+def load_models(folder: Path) -> tuple[ModelConfig, ...]:
+    """All configurations of a folder, by name."""
+    return tuple(load_model(path) for path in sorted(folder.glob("*.toml")))
+
+
+def parse_bytes(text: str, where: str) -> int:
+    """``512m``, ``1.5g``, ``2GiB`` as a number of bytes; `where` names the key in the error."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None or float(match[1]) == 0:
+        raise ConfigError(f"{where}: {text!r} is not a size; write it like 512m or 2g")
+    factor: int = 1024 ** " kmgt".index(match[2] or " ")
+    return round(float(match[1]) * factor)
+
+
+def limits_of(server: Server) -> Limits:
+    """The limits that a server's own table asks for."""
+    if not isinstance(server, DockerServer):
+        return Limits()
+    memory = None if server.memory is None else parse_bytes(server.memory, "server.memory")
+    return Limits(server.cores, memory)
+
+
+def nearest(word: str, valid: list[str]) -> str:
+    """``; did you mean 'x'?`` and the list of what is valid, for the end of an error."""
+    close = difflib.get_close_matches(word, valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (valid: {', '.join(valid)})"
+
+
+def _convert(raw: dict[str, Any], path: Path) -> ModelConfig:
+    """`raw` as a `ModelConfig`, with msgspec's errors in the words of a TOML file."""
+    try:
+        return msgspec.convert(raw, ModelConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: {_explain(str(error), raw)}") from error
+
+
+def _explain(message: str, raw: dict[str, Any]) -> str:
+    """A msgspec error as ``key: what is wrong; what would be right``."""
+    what, _, place = message.partition(" - at `$")
+    table = place.rstrip("`").lstrip(".")
+    unknown = re.search(r"unknown field `(.+?)`", what)
+    missing = re.search(r"missing required field `(.+?)`", what)
+    if unknown:
+        key = f"{table}.{unknown[1]}" if table else unknown[1]
+        return f"unknown key {key!r}{nearest(unknown[1], _keys(table, raw))}"
+    if missing:
+        return f"key {f'{table}.{missing[1]}' if table else missing[1]!r} is missing"
+    return f"key {table or '(top level)'!r}: {what[0].lower()}{what[1:]}"
+
+
+def _keys(table: str, raw: dict[str, Any]) -> list[str]:
+    """The valid keys of the TOML table named `table`."""
+    kinds: dict[str, type[Struct]] = {
+        "process": ProcessServer,
+        "docker": DockerServer,
+        "remote": RemoteServer,
+        "simulated": SimulatedServer,
+    }
+    tables: dict[str, type[Struct]] = {
+        "": ModelConfig, "grid": Grid, "slo": Slo, "price": Price, "client": ClientSettings,
+    }  # fmt: skip
+    if table == "server":
+        return ["kind", *kinds[raw["server"]["kind"]].__struct_fields__]
+    fields = tables[table].__struct_fields__ if table in tables else ()
+    return [name for name in fields if (table, name) != ("", "name")]

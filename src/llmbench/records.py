@@ -1,0 +1,202 @@
+"""The nouns that cross from room to room, as frozen data.
+
+Times are integers in nanoseconds. A field that ends in ``_ns`` and is an instant counts from
+the Unix epoch: a monotonic reading placed on the wall clock by its process's one anchor
+(`llmbench.clock`), so differences within one process are monotonic and exact. A field that is
+a duration says so. ``None`` means *not known*, never zero.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from llmbench.cells import Cell
+
+SCHEMA_VERSION = 1
+"""Version of the files of a run; raised when a reader of the older files would be wrong."""
+
+MEASURING_VERSION = 1
+"""Version of what the numbers mean; runs that differ in it are not compared."""
+
+
+class Prompt(Struct, frozen=True):
+    """A text to send and its length in tokens of the model's tokenizer, specials not counted."""
+
+    text: str
+    tokens: int
+
+
+class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """How to reach a server: all that the timed client needs besides what to send.
+
+    Time-outs are durations in seconds. `api_key_env` names an environment variable; the key
+    itself is in no record.
+    """
+
+    api_key_env: str = "LLMBENCH_API_KEY"
+    headers: dict[str, str] = {}
+    ca_file: str | None = None
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+    verify_tls: bool = True
+    fresh_connections: bool = False
+    stream: bool = True
+    connect_timeout_s: float = 10.0
+    first_token_timeout_s: float = 120.0
+    between_tokens_timeout_s: float = 60.0
+    request_timeout_s: float = 600.0
+
+
+class Launch(Struct, frozen=True):
+    """What was started for a model and what it really got, read back from the system."""
+
+    kind: str
+    started_ns: int
+    healthy_s: float | None = None
+    first_token_s: float | None = None
+    pid: int | None = None
+    container_id: str | None = None
+    image: str | None = None
+    image_digest: str | None = None
+    command: tuple[str, ...] = ()
+    cores: tuple[int, ...] = ()
+    cpu_quota_cores: float | None = None
+    memory_limit_bytes: int | None = None
+    peak_memory_bytes: int | None = None
+    log_file: str | None = None
+    server_info: dict[str, str | int | float | bool | None] = {}
+    notes: tuple[str, ...] = ()
+
+
+class Endpoint(Struct, frozen=True):
+    """A server that answered: where it is, what it speaks, and how it came to be there."""
+
+    base_url: str
+    api: str
+    model: str
+    simulated: bool
+    launch: Launch
+    client: ClientSettings = ClientSettings()
+
+
+ErrorKind = Literal[
+    "refused",  # no connection
+    "connect_timeout",
+    "tls",
+    "http_4xx",
+    "http_5xx",
+    "redirect",
+    "first_token_timeout",
+    "stalled",  # nothing for longer than the time-out between tokens
+    "timeout",  # the whole request
+    "reset",
+    "cut",  # the stream stopped without its end
+    "error_event",  # an error inside a 200 stream
+    "malformed",  # not HTTP, or events that are not the dialect's
+    "empty",  # ended well, without a token
+    "dropped",  # never sent: too many in flight
+    "server_died",
+    "worker_died",
+]
+
+
+class RequestRecord(Struct, frozen=True):
+    """One request as it happened: stamps, token counts, and how it ended.
+
+    `first_token_ns` and `last_token_ns` are the arrivals of the first and last event that held
+    generated tokens (the latest that the kernel's stamps allow; `first_token_earliest_ns` is
+    the other bound, equal to it when the stamp is exact). `event_ns` has one offset from
+    `sent_ns` for each event with tokens, `event_tokens` how many tokens it held where the
+    server says so (empty: one each); `bounded_events` lists (index, earliest offset) of
+    those that shared a read with a later event. `done_ns` is the end of the message.
+    """
+
+    cell: str
+    repeat: int
+    phase: Literal["warmup", "measured"]
+    request: int  # 1, 2, … within its user
+    user: int
+    worker: int
+    scheduled_ns: int  # when the plan wanted it; open loop latency may count from here
+    sent_ns: int | None  # right before the write; None: never sent
+    done_ns: int
+    requested_input_tokens: int
+    requested_output_tokens: int
+    prompt_tokens: int  # by the prompt file's tokenizer
+    prompt_index: int
+    input_tokens: int | None = None  # by the server
+    output_tokens: int | None = None  # by the server
+    cached_tokens: int | None = None
+    first_token_ns: int | None = None
+    first_token_earliest_ns: int | None = None
+    first_answer_ns: int | None = None  # after reasoning; equal to first_token_ns without it
+    last_token_ns: int | None = None
+    first_event_tokens: int | None = None
+    event_ns: tuple[int, ...] = ()
+    event_tokens: tuple[int, ...] = ()
+    bounded_events: tuple[tuple[int, int], ...] = ()
+    events: int = 0
+    finish_reason: str | None = None
+    http_status: int | None = None
+    error_kind: ErrorKind | None = None
+    error: str | None = None
+    connect_ns: int | None = None  # duration; None: the connection was already open
+    client_lag_ns: int | None = None  # duration; longest from kernel stamp to reading
+    clock: Literal["kernel", "reader"] = "kernel"
+    clock_step_ns: int = 0  # change of the wall clock against the monotonic one meanwhile
+    server_queue_ms: float | None = None  # what the server says of itself
+    server_prompt_ms: float | None = None
+    server_decode_ms: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it counts as a success; every other request is a failure with a kind."""
+        return self.error_kind is None
+
+
+class CellRun(Struct, frozen=True):
+    """What is known of one repeat of a cell besides its requests."""
+
+    cell: Cell
+    cell_id: str
+    repeat: int
+    started_ns: int
+    ended_ns: int
+    endpoint: Endpoint
+    seed: int
+    prompts_sha256: str
+    warmup_per_user: int = 1
+    dropped: int = 0  # arrivals that found max_in_flight others under way
+    client_cpu_ns: int = 0  # CPU time of all load generating processes, duration
+    client_cores: tuple[int, ...] = ()
+    workers: int = 1
+    step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, when that step ended)
+    server_died: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class ResourceSample(Struct, frozen=True):
+    """CPU and memory of a server's process tree or container at one moment.
+
+    `cpu_percent` is over the time since the sample before: 100 is one core. Memory is as
+    ``docker stats`` counts it for a container, resident set for a process.
+    """
+
+    time_ns: int
+    target: str  # the model's name
+    cell: str | None
+    repeat: int | None
+    cpu_percent: float
+    memory_bytes: int
+    cpu_limit_cores: float | None = None
+    memory_limit_bytes: int | None = None
+    anon_bytes: int | None = None
+    file_bytes: int | None = None
+    shmem_bytes: int | None = None
+    throttled_periods: int | None = None
+    throttled_ns: int | None = None
+    network_rx_bytes: int | None = None
+    network_tx_bytes: int | None = None
+    pids: int | None = None
+    gpu_percent: float | None = None
+    gpu_memory_bytes: int | None = None

@@ -1,0 +1,193 @@
+"""The run directory: where its files are, and the journal that survives ``kill -9``.
+
+The journal holds what happened, as it happened, one JSON object a line, each line written
+whole by one system call. Everything else in the directory can be made again from it.
+"""
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.config import ConfigError, ModelConfig
+from llmbench.records import SCHEMA_VERSION, CellRun, RequestRecord, ResourceSample
+
+RecordT = TypeVar("RecordT", bound=Struct)
+
+
+class RunInfo(Struct, frozen=True):
+    """``run.json``: what is needed to run it again, and to compare it with another run."""
+
+    started_ns: int
+    command: tuple[str, ...]
+    seed: int
+    harness: str  # version of pytest-llmbench
+    measuring_version: int
+    git_commit: str | None
+    git_dirty: bool | None
+    host: dict[str, Any]  # hostname, cpu, cores, memory_bytes, kernel, gpus, python
+    packages: dict[str, str]
+    models: tuple[ModelConfig, ...]
+    prompts: dict[str, Any] = {}  # by tokenizer: source, kind (real or synthetic), hashes
+    options: dict[str, Any] = {}  # of the command line that differ from the default
+    schema: int = SCHEMA_VERSION
+    ended_ns: int | None = None  # None: the run did not end by itself
+    notes: tuple[str, ...] = ()
+
+
+class Journal:
+    """Appends records of one type to one file, each at once."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._encode = msgspec.json.Encoder().encode
+
+    def append(self, record: Struct) -> None:
+        """Write `record` as one line; it is in the file when this returns."""
+        os.write(self._fd, self._encode(record) + b"\n")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class RunDir:
+    """The paths and the records of one run's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, parent: Path, commit: str | None) -> "RunDir":
+        """A new directory ``<utc>-<sha>`` in `parent`; a second one in a second gets a number."""
+        stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{(commit or 'nogit')[:8]}"
+        for number in range(1, 1000):
+            path = parent / (stem if number == 1 else f"{stem}-{number}")
+            try:
+                path.mkdir(parents=True)
+                return cls(path)
+            except FileExistsError:
+                continue
+        raise ConfigError(f"{parent}: no free name for a run; give --llm-run-dir")
+
+    @classmethod
+    def open(cls, path: Path) -> "RunDir":
+        """An existing run; `ConfigError` where `path` is none."""
+        if not (path / "run.json").is_file():
+            raise ConfigError(f"{path}: not a run directory: it has no run.json")
+        return cls(path)
+
+    @property
+    def info_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def cells_file(self) -> Path:
+        return self.path / "cells.csv"
+
+    @property
+    def resources_file(self) -> Path:
+        return self.path / "resources.csv"
+
+    @property
+    def parquet_file(self) -> Path:
+        return self.path / "requests.parquet"
+
+    @property
+    def charts(self) -> Path:
+        return self.path / "charts"
+
+    @property
+    def page_file(self) -> Path:
+        return self.path / "index.html"
+
+    @property
+    def logs(self) -> Path:
+        """Log files of the servers that were launched."""
+        return self.path / "logs"
+
+    def requests_file(self, cell_id: str) -> Path:
+        return self.path / "requests" / f"{cell_id}.csv"
+
+    def journal_file(self, cell_id: str, repeat: int, worker: int = 0) -> Path:
+        """Where worker `worker` of that repeat of that cell writes its `RequestRecord`s."""
+        return self.path / "journal" / "requests" / cell_id / f"{repeat}.{worker}.jsonl"
+
+    def append_cell_run(self, run: CellRun) -> None:
+        with Journal(self.path / "journal" / "cells.jsonl") as journal:
+            journal.append(run)
+
+    def append_samples(self, samples: Iterable[ResourceSample]) -> None:
+        with Journal(self.path / "journal" / "resources.jsonl") as journal:
+            for sample in samples:
+                journal.append(sample)
+
+    def cell_runs(self) -> list[CellRun]:
+        """Every repeat of every cell that ended, in the order in which they ran."""
+        return list(_read(self.path / "journal" / "cells.jsonl", CellRun))
+
+    def samples(self) -> list[ResourceSample]:
+        return list(_read(self.path / "journal" / "resources.jsonl", ResourceSample))
+
+    def requests(self, cell_id: str | None = None) -> Iterator[RequestRecord]:
+        """The records of one cell or of all, also of cells that did not end."""
+        folder = self.path / "journal" / "requests"
+        for path in sorted(folder.glob(f"{cell_id or '*'}/*.jsonl")):
+            yield from _read(path, RequestRecord)
+
+    def write_info(self, info: RunInfo) -> None:
+        """Replace ``run.json``, whole or not at all."""
+        replace_file(self.info_file, msgspec.json.format(msgspec.json.encode(info), indent=2))
+
+    def info(self) -> RunInfo:
+        """What ``run.json`` says; `ConfigError` when it is damaged or of another schema."""
+        try:
+            return msgspec.json.decode(self.info_file.read_bytes(), type=RunInfo)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigError(
+                f"{self.info_file}: damaged, or of another version: {error}"
+            ) from error
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write `content` so that a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def git_commit(folder: Path) -> tuple[str | None, bool | None]:
+    """The commit of `folder`'s repository and whether it has changes; None where it is none."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git(folder: Path, *args: str) -> str:
+    out = subprocess.run(["git", "-C", folder, *args], capture_output=True, check=True, text=True)
+    return out.stdout.strip()
+
+
+def _read(path: Path, kind: type[RecordT]) -> Iterator[RecordT]:
+    """The records of a journal file; a last line that was cut off by a crash is left out."""
+    if not path.is_file():
+        return
+    decode = msgspec.json.Decoder(kind).decode
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield decode(line)

@@ -1,0 +1,130 @@
+"""What comes of a cell: its numbers, whether they can be trusted, and whether they are good enough.
+
+`llmbench.metrics` fills a `CellSummary` from the records, `llmbench.verdict` judges it, and
+`llmbench.report` shows it. Formulas are in docs/metrics.md, one for each field.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from llmbench.cells import Cell
+
+
+class Distribution(Struct, frozen=True):
+    """Of `n` samples of one quantity, in the unit that the field holding it names.
+
+    A percentile is certifiable only with enough samples (`llmbench.metrics.certifiable`).
+    """
+
+    n: int
+    mean: float
+    stdev: float
+    min: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+class CellSummary(Struct, frozen=True):
+    """The numbers of one repeat of a cell over its steady window. ``None``: not known."""
+
+    cell: Cell
+    cell_id: str
+    repeat: int
+    simulated: bool
+    # how many
+    requests: int  # measured, dropped ones too
+    succeeded: int
+    failed: int
+    dropped: int
+    warmup: int
+    errors: dict[str, int]  # kind -> count
+    error_rate: float
+    # the steady window
+    window_start_ns: int | None
+    window_end_ns: int | None
+    window_s: float
+    in_window: int  # successful requests that the distributions are of
+    # of a request
+    ttft_ms: Distribution | None
+    ttft_uncertainty_ms: float | None  # p99 of (latest - earliest) of the first token's stamp
+    answer_ttft_ms: Distribution | None  # after reasoning
+    time_per_token_ms: Distribution | None
+    inter_token_ms: Distribution | None  # all gaps pooled
+    latency_ms: Distribution | None
+    scheduled_latency_ms: Distribution | None  # from the scheduled start (open loop)
+    scheduled_ttft_ms: Distribution | None
+    throughput_tokens_per_s: Distribution | None  # the deck's, of a request
+    output_tokens: Distribution | None
+    input_tokens: Distribution | None
+    # of the cell
+    requests_per_s: float | None
+    input_tokens_per_s: float | None
+    output_tokens_per_s: float | None
+    total_tokens_per_s: float | None
+    achieved_users: float | None  # time average of requests in flight
+    goodput: float | None  # share of all measured requests that met the SLO's limits
+    # tokens as asked
+    output_length_hit_rate: float | None
+    input_length_hit_rate: float | None  # within 10 tokens of the asked length
+    token_count_mismatches: int  # server's prompt count against the tokenizer's, beyond specials
+    cached_share: float | None  # of prompt tokens, by the server
+    # the client's own part
+    client_lag_ms: Distribution | None
+    schedule_delay_ms: Distribution | None
+    bounded_share: float | None  # of token events
+    little_residual: float | None  # |L - lambda W| / L
+    delivered_share: float | None  # achieved over asked users or rate
+    client_cpu_us_per_token: float | None
+    reader_clock_share: float | None  # of requests stamped in user space
+    clock_step_ms: float
+    # the server's view, and the client's minus it
+    server_ttft_ms: Distribution | None
+    server_time_per_token_ms: Distribution | None
+    ttft_difference_ms: float | None  # medians
+    time_per_token_difference_ms: float | None
+    # resources while it ran
+    cpu_percent_mean: float | None = None
+    cpu_percent_max: float | None = None
+    memory_bytes_max: int | None = None
+    throttled_share: float | None = None  # of the window's time
+
+
+class Problem(Struct, frozen=True):
+    """A rule that was broken: what was found against what limit, and what to do next."""
+
+    rule: str  # short and stable, as in "client_lag"
+    message: str
+
+
+class CellResult(Struct, frozen=True):
+    """A cell's numbers with the verdict on them: first valid, then good enough."""
+
+    summary: CellSummary
+    problems: tuple[Problem, ...] = ()  # why it is INVALID
+    slo_misses: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()  # worth knowing; no ground for doubt
+
+    @property
+    def valid(self) -> bool:
+        """Whether these numbers are the server's and not the client's."""
+        return not self.problems
+
+    @property
+    def meets_slo(self) -> bool:
+        return not self.slo_misses
+
+    @property
+    def why(self) -> str:
+        """What is wrong, a line for each rule; empty when nothing is."""
+        return "\n".join(p.message for p in (*self.problems, *self.slo_misses))
+
+    @property
+    def stamp(self) -> Literal["", "SIMULATED", "INVALID", "SIMULATED INVALID"]:
+        """What must stand beside the numbers wherever they are shown."""
+        if self.summary.simulated:
+            return "SIMULATED" if self.valid else "SIMULATED INVALID"
+        return "" if self.valid else "INVALID"
