@@ -98,19 +98,23 @@ Server = ProcessServer | DockerServer | RemoteServer | SimulatedServer
 
 
 class Grid(Struct, frozen=True, forbid_unknown_fields=True):
-    """The cells of a model: `pairs` of (input, output) lengths, or the product of two lists."""
+    """What to measure: the same keys in a TOML file, on the command line and in the ini file.
 
-    input_tokens: Counts = (128,)
-    output_tokens: Counts = (64,)
-    pairs: tuple[tuple[Count, Count], ...] = ()
-    users: Counts = (1, 4)
-    rates: tuple[Positive, ...] = ()
-    cores: tuple[Positive, ...] = ()
-    memory: tuple[str, ...] = ()
-    requests: Count = 5  # measured, for each user
+    ``None`` leaves a key to the next of command line, TOML, ini, default (`llmbench.grid`).
+    `pairs` of (input, output) lengths stand for the product of two lists of lengths.
+    """
+
+    input_tokens: Counts | None = None
+    output_tokens: Counts | None = None
+    pairs: tuple[tuple[Count, Count], ...] | None = None
+    users: Counts | None = None
+    rates: tuple[Positive, ...] | None = None  # requests/s
+    cores: tuple[Positive, ...] | None = None
+    memory: tuple[str, ...] | None = None
+    requests: Count | None = None  # measured, for each user
     duration_s: Positive | None = None
-    spawn_rate: Positive | None = None
-    repeats: str = "1"  # "5", or "3..12": stop when the verdict is known
+    spawn_rate: Positive | None = None  # users/s
+    repeats: str | None = None  # "5", or "3..12": stop when the verdict is known
 
 
 class Slo(Struct, frozen=True, forbid_unknown_fields=True):
