@@ -1,0 +1,45 @@
+"""Cuts a streamed body into events, each with the offset at which its last byte lies.
+
+Server-sent events as in the WHATWG standard (LF, CR, CRLF; comments; data of several lines),
+except that a last event without its blank line counts, and that the field ``error``, which
+llama.cpp's server used to send, counts as data.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Literal
+
+_PLAIN = re.compile(rb"^(?:data|error): ?([^\n]+)", re.MULTILINE)
+_SEVERAL_LINES = re.compile(rb"^(?:data|error):[^\n]*\n(?=[^\n])", re.MULTILINE)
+_LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
+_NDJSON = re.compile(rb"[^\r\n]+")
+
+
+def frames(body: bytes, framing: Literal["sse", "ndjson"]) -> Iterator[tuple[bytes, int]]:
+    """The data of each event in `body` and the offset just after the event's last data byte."""
+    if framing == "ndjson":
+        return ((m[0], m.end()) for m in _NDJSON.finditer(body) if m[0].strip())
+    if b"\r" in body or _SEVERAL_LINES.search(body) or body.startswith(b"\xef\xbb\xbf"):
+        return _events(body)
+    return ((m[1], m.end()) for m in _PLAIN.finditer(body))
+
+
+def _events(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """`frames` of server-sent events in their full generality."""
+    lines: list[bytes] = []
+    end = 0
+    position = 3 if body.startswith(b"\xef\xbb\xbf") else 0
+    while position < len(body):
+        match = _LINE.match(body, position)
+        assert match is not None  # it matches the empty line
+        position = match.end()
+        line = match[1]
+        if not line and lines:
+            yield b"\n".join(lines), end
+            lines = []
+        name, _, value = line.partition(b":")
+        if name in (b"data", b"error") and value:
+            lines.append(value[1:] if value[:1] == b" " else value)
+            end = match.end(1)
+    if lines:
+        yield b"\n".join(lines), end

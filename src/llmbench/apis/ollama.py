@@ -1,0 +1,82 @@
+"""Ollama's ``/api/generate``: one JSON object a line.
+
+``num_predict`` is an upper bound only and its prompt cache has no switch: outputs may be
+shorter than asked, and only distinct prompts keep the cache out.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis.facts import NOTHING, REASONING, TEXT, Ask, Event, error_words
+
+
+class _Line(Struct, gc=False):
+    response: str = ""
+    thinking: str | None = None
+    done: bool = False
+    done_reason: str | None = None
+    prompt_eval_count: int | None = None
+    prompt_eval_duration: int | None = None
+    eval_count: int | None = None
+    eval_duration: int | None = None
+    load_duration: int | None = None
+    error: str | None = None
+
+
+class Ollama:
+    """``raw`` sends the prompt as it is, without the model's template."""
+
+    name = "ollama"
+    framing: Literal["ndjson"] = "ndjson"
+    ends_itself = True
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Line).decode
+
+    def path(self, ask: Ask) -> str:
+        return "/api/generate"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        options = {
+            "num_predict": ask.output_tokens,
+            "temperature": ask.temperature,
+            "seed": ask.seed,
+        }
+        return {
+            "model": ask.model,
+            "prompt": ask.prompt,
+            "raw": True,
+            "stream": ask.stream,
+            "keep_alive": -1,
+            "options": options,
+        }
+
+    def event(self, data: bytes) -> Event:
+        line = self._decode(data)
+        if line.error is not None:
+            return Event(error=line.error)
+        if not line.done:
+            return TEXT if line.response else REASONING if line.thinking else NOTHING
+        return Event(
+            text=bool(line.response),
+            reasoning=bool(line.thinking),
+            end=True,
+            output_tokens=line.eval_count,
+            input_tokens=line.prompt_eval_count,
+            finish_reason=line.done_reason,
+            queue_ms=_ms(line.load_duration),
+            prompt_ms=_ms(line.prompt_eval_duration),
+            decode_ms=_ms(line.eval_duration),
+        )
+
+    def whole(self, data: bytes) -> Event:
+        return self.event(data)
+
+    def error(self, data: bytes) -> str | None:
+        return error_words(data)
+
+
+def _ms(duration_ns: int | None) -> float | None:
+    return None if duration_ns is None else duration_ns / 1e6

@@ -1,0 +1,98 @@
+"""OpenAI's ``/v1/chat/completions``, with the reasoning that some engines stream before the
+answer (``reasoning_content``: vLLM, SGLang, llama.cpp; ``reasoning``: newer vLLM, gpt-oss)."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis.facts import (
+    END,
+    NOTHING,
+    REASONING,
+    TEXT,
+    Ask,
+    Event,
+    Trouble,
+    error_words,
+    words,
+)
+from llmbench.apis.openai_completions import Metrics, Timings, Usage, common, counted
+
+
+class _Message(Struct, gc=False):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[Any] | None = None
+
+
+class _Choice(Struct, gc=False):
+    delta: _Message | None = None
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: Usage | None = None
+    timings: Timings | None = None
+    metrics: Metrics | None = None
+    error: Trouble = None
+    object: str | None = None
+    message: str | None = None
+
+
+_NO_CHOICE = _Choice()
+_NO_MESSAGE = _Message()
+
+
+class OpenAIChat:
+    """`plain` sends only what OpenAI's own reference knows, with ``max_completion_tokens``."""
+
+    framing: Literal["sse"] = "sse"
+    ends_itself = True
+
+    def __init__(self, name: str, *, plain: bool = False) -> None:
+        self.name = name
+        self._plain = plain
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+
+    def path(self, ask: Ask) -> str:
+        return "/v1/chat/completions"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        limit = "max_completion_tokens" if self._plain else "max_tokens"
+        messages = [{"role": "user", "content": ask.prompt}]
+        body = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
+        return body | common(ask, plain=self._plain)
+
+    def event(self, data: bytes) -> Event:
+        if data == b"[DONE]":
+            return END
+        chunk = self._decode(data)
+        choice = chunk.choices[0] if chunk.choices else _NO_CHOICE
+        message = choice.delta or choice.message or _NO_MESSAGE
+        text = bool(message.content) or bool(message.tool_calls)
+        reasoning = bool(message.reasoning_content) or bool(message.reasoning)
+        finish = choice.finish_reason
+        if chunk.error is not None or chunk.object == "error":
+            return Event(error=words(chunk.error, chunk.message))
+        if chunk.usage is None and finish is None and chunk.timings is None:
+            if text and reasoning:
+                return Event(text=True, reasoning=True)
+            return TEXT if text else REASONING if reasoning else NOTHING
+        return counted(
+            chunk.usage,
+            chunk.timings,
+            chunk.metrics,
+            text=text,
+            reasoning=reasoning,
+            finish_reason=finish,
+        )
+
+    def whole(self, data: bytes) -> Event:
+        return self.event(data)
+
+    def error(self, data: bytes) -> str | None:
+        return error_words(data)

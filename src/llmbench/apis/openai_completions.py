@@ -1,0 +1,152 @@
+"""OpenAI's ``/v1/completions``, as vLLM, llama.cpp, SGLang, LMDeploy and TGI 3 serve it."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis.facts import END, NOTHING, TEXT, Ask, Event, Trouble, error_words, words
+
+
+class _CachedTokens(Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class Usage(Struct, gc=False):
+    """Token counts so far, in the last event or (vLLM's continuous usage) in each."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _CachedTokens | None = None
+
+
+class Timings(Struct, gc=False):
+    """What llama.cpp adds to its last event."""
+
+    prompt_ms: float | None = None
+    predicted_ms: float | None = None
+    cache_n: int | None = None
+
+
+class Metrics(Struct, gc=False):
+    """What vLLM adds with ``enable_per_request_metrics``."""
+
+    time_to_first_token_ms: float | None = None
+    queue_time_ms: float | None = None
+    generation_time_ms: float | None = None
+
+
+class _Choice(Struct, gc=False):
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _Chunk(Struct, gc=False):
+    choices: list[_Choice] = []
+    usage: Usage | None = None
+    timings: Timings | None = None
+    metrics: Metrics | None = None
+    error: Trouble = None
+    object: str | None = None
+    message: str | None = None
+
+
+class OpenAICompletions:
+    """`plain` sends only what OpenAI's own reference knows, for servers that refuse the rest
+    (OpenAI, transformers serve): then the output may be shorter and prompts may be cached."""
+
+    framing: Literal["sse"] = "sse"
+    ends_itself = True
+
+    def __init__(self, name: str, *, plain: bool = False) -> None:
+        self.name = name
+        self._plain = plain
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+
+    def path(self, ask: Ask) -> str:
+        return "/v1/completions"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        body = {"model": ask.model, "prompt": ask.prompt, "max_tokens": ask.output_tokens}
+        return body | common(ask, plain=self._plain)
+
+    def event(self, data: bytes) -> Event:
+        if data == b"[DONE]":
+            return END
+        chunk = self._decode(data)
+        choice = chunk.choices[0] if chunk.choices else None
+        text = choice is not None and bool(choice.text)
+        finish = None if choice is None else choice.finish_reason
+        if chunk.error is not None or chunk.object == "error":
+            return Event(error=words(chunk.error, chunk.message))
+        if chunk.usage is None and finish is None and chunk.timings is None:
+            return TEXT if text else NOTHING
+        return counted(chunk.usage, chunk.timings, chunk.metrics, text=text, finish_reason=finish)
+
+    def whole(self, data: bytes) -> Event:
+        return self.event(data)
+
+    def error(self, data: bytes) -> str | None:
+        return error_words(data)
+
+
+def common(ask: Ask, *, plain: bool) -> dict[str, Any]:
+    """What completions and chat ask for alike: streaming, usage, exact length, no cache."""
+    body: dict[str, Any] = {
+        "temperature": ask.temperature,
+        "seed": ask.seed,
+        "stream": ask.stream,
+    }
+    if ask.stream:
+        body["stream_options"] = {"include_usage": True}
+    if plain:
+        return body
+    if ask.stream:
+        body["stream_options"]["continuous_usage_stats"] = True
+    if ask.exact:
+        body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
+    if ask.unique is not None:
+        body |= {"cache_prompt": False, "cache_salt": ask.unique}
+    return body
+
+
+def counted(
+    usage: Usage | None,
+    timings: Timings | None,
+    metrics: Metrics | None,
+    *,
+    text: bool,
+    reasoning: bool = False,
+    finish_reason: str | None,
+) -> Event:
+    """An event that brings more than text."""
+    details = None if usage is None else usage.prompt_tokens_details
+    cached = None if details is None else details.cached_tokens
+    if cached is None and timings is not None:
+        cached = timings.cache_n
+    return Event(
+        text=text,
+        reasoning=reasoning,
+        output_tokens=None if usage is None else usage.completion_tokens,
+        input_tokens=None if usage is None else usage.prompt_tokens,
+        cached_tokens=cached,
+        finish_reason=finish_reason,
+        queue_ms=None if metrics is None else metrics.queue_time_ms,
+        prompt_ms=_prompt_ms(timings, metrics),
+        decode_ms=_decode_ms(timings, metrics),
+    )
+
+
+def _prompt_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:
+    """Time from leaving the queue to the first token."""
+    if timings is not None:
+        return timings.prompt_ms
+    if metrics is None or metrics.time_to_first_token_ms is None:
+        return None
+    return metrics.time_to_first_token_ms - (metrics.queue_time_ms or 0.0)
+
+
+def _decode_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:
+    if timings is not None:
+        return timings.predicted_ms
+    return None if metrics is None else metrics.generation_time_ms

@@ -1,0 +1,91 @@
+"""text-generation-inference's own ``/generate`` and ``/generate_stream``, 0.9.4 to 3.x.
+
+It can't be told to ignore the end-of-sequence token over HTTP, so outputs may be shorter than
+asked; and its prefix cache (3.x) can only be switched off at launch.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis.facts import Ask, Event, Trouble, error_words, words
+
+_FINISH = {"eos_token": "stop", "stop_sequence": "stop"}
+
+
+class _Token(Struct, gc=False):
+    id: int
+    text: str = ""
+
+
+class _Details(Struct, gc=False):
+    finish_reason: str | None = None
+    generated_tokens: int | None = None
+    input_length: int | None = None
+    prefill: list[Any] = []
+
+
+class _Chunk(Struct, gc=False):
+    token: _Token | None = None
+    generated_text: str | None = None
+    details: _Details | None = None
+    error: Trouble = None
+
+
+_TOKEN = Event(text=True, tokens=1)
+
+
+class Tgi:
+    """Each event is one token; ``details`` in the last one has the counts and the reason."""
+
+    name = "tgi"
+    framing: Literal["sse"] = "sse"
+    ends_itself = True
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+
+    def path(self, ask: Ask) -> str:
+        return "/generate_stream" if ask.stream else "/generate"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        parameters: dict[str, Any] = {
+            "max_new_tokens": ask.output_tokens,
+            "details": True,
+            "do_sample": ask.temperature > 0,
+            "seed": ask.seed,
+        }
+        if ask.temperature > 0:  # it refuses 0; without sampling it is greedy
+            parameters["temperature"] = ask.temperature
+        return {"inputs": ask.prompt, "parameters": parameters}
+
+    def event(self, data: bytes) -> Event:
+        chunk = self._decode(data)
+        if chunk.error is not None:
+            return Event(error=words(chunk.error))
+        if chunk.details is None and chunk.generated_text is None:
+            return _TOKEN if chunk.token is not None else Event()
+        return _last(chunk)
+
+    def whole(self, data: bytes) -> Event:
+        chunk = self._decode(data)
+        return Event(error=words(chunk.error)) if chunk.error is not None else _last(chunk)
+
+    def error(self, data: bytes) -> str | None:
+        return error_words(data)
+
+
+def _last(chunk: _Chunk) -> Event:
+    """The last event of a stream, which holds a token as well, or the whole body."""
+    details = chunk.details or _Details()
+    reason = details.finish_reason
+    streamed = chunk.token is not None
+    return Event(
+        text=streamed or bool(chunk.generated_text),
+        tokens=1 if streamed else None,
+        output_tokens=details.generated_tokens,
+        input_tokens=details.input_length or len(details.prefill) or None,
+        finish_reason=None if reason is None else _FINISH.get(reason, reason),
+        end=True,
+    )

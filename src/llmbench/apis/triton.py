@@ -1,0 +1,56 @@
+"""Triton's generate extension in front of TensorRT-LLM: ``/v2/models/M/generate_stream``.
+
+The stream has no terminator (its end is the end of the message) and brings no token counts.
+"""
+
+from typing import Any, Literal
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis.facts import NOTHING, TEXT, Ask, Event, error_words
+
+
+class _Chunk(Struct, gc=False):
+    text_output: str | list[str] | None = None
+    error: str | None = None
+
+
+class Triton:
+    """``min_length`` is TensorRT-LLM's way to an exact output length."""
+
+    name = "triton"
+    framing: Literal["sse"] = "sse"
+    ends_itself = False
+
+    def __init__(self) -> None:
+        self._decode = msgspec.json.Decoder(_Chunk).decode
+
+    def path(self, ask: Ask) -> str:
+        verb = "generate_stream" if ask.stream else "generate"
+        return f"/v2/models/{quote(ask.model, safe='')}/{verb}"
+
+    def body(self, ask: Ask) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "text_input": ask.prompt,
+            "max_tokens": ask.output_tokens,
+            "bad_words": "",
+            "stop_words": "",
+            "stream": ask.stream,
+            "temperature": ask.temperature,
+            "random_seed": ask.seed,
+        }
+        return body | {"min_length": ask.output_tokens} if ask.exact else body
+
+    def event(self, data: bytes) -> Event:
+        chunk = self._decode(data)
+        if chunk.error is not None:
+            return Event(error=chunk.error)
+        return TEXT if chunk.text_output else NOTHING
+
+    def whole(self, data: bytes) -> Event:
+        return self.event(data)
+
+    def error(self, data: bytes) -> str | None:
+        return error_words(data)
