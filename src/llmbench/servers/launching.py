@@ -1,0 +1,69 @@
+"""`launch` and `unavailable`: one door to the four kinds of servers."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from llmbench.cells import Limits
+from llmbench.config import (
+    DockerServer,
+    ModelConfig,
+    ProcessServer,
+    RemoteServer,
+    SimulatedServer,
+)
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.life import RunningServer
+
+
+def launch(
+    config: ModelConfig,
+    limits: Limits,
+    *,
+    log_dir: Path,
+    cores: CoreSplit,
+    session: str,
+    slots: int | None = None,
+    seed: int = 0,
+) -> AbstractContextManager[RunningServer]:
+    """The server of `config` under `limits`, running while the context is open.
+
+    It has answered a one-token completion when the context is entered; `LaunchError` tells why
+    it could not. `slots` raises an embedded engine's own number of slots, so that it is at least
+    the greatest number of users; `session` labels what is started; `seed` is the simulator's.
+    Enter it on a thread that lives as long as the server: on Linux the kernel ends a child
+    process with the thread that started it.
+    """
+    server = config.server
+    if isinstance(server, DockerServer):
+        from llmbench.servers.docker import launch_docker
+
+        return launch_docker(config, limits, log_dir=log_dir, cores=cores, session=session)
+    if isinstance(server, ProcessServer):
+        from llmbench.servers.process import launch_process
+
+        return launch_process(config, server, log_dir=log_dir, cores=cores, slots=slots)
+    if isinstance(server, SimulatedServer):
+        from llmbench.servers.simulated import launch_simulated
+
+        return launch_simulated(config, server, log_dir=log_dir, cores=cores, seed=seed)
+    from llmbench.servers.remote import launch_remote
+
+    assert isinstance(server, RemoteServer)
+    return launch_remote(config, server)
+
+
+def unavailable(config: ModelConfig, limits: Limits) -> str | None:
+    """Why this host can't run `config` under `limits`, as the end of "skipped: …"; else None."""
+    server = config.server
+    if isinstance(server, DockerServer):
+        from llmbench.servers.docker import docker_unavailable
+
+        return docker_unavailable(config, limits)
+    if isinstance(server, ProcessServer):
+        from llmbench.servers.process import process_unavailable
+
+        return process_unavailable(server, limits)
+    if limits != Limits():
+        kind = "remote" if isinstance(server, RemoteServer) else "simulated"
+        return f"a {kind} server can't be limited in cores or memory; use a docker configuration"
+    return None

@@ -1,0 +1,69 @@
+"""The ``remote`` kind: a server that somebody else runs, asked before anything is measured."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from llmbench.clock import Clock
+from llmbench.config import ConfigError, ModelConfig, RemoteServer
+from llmbench.records import Endpoint, Launch, ResourceSample
+from llmbench.servers.life import LaunchError, RunningServer
+from llmbench.servers.ready import wait_until_ready
+
+
+class Remote:
+    """A `RunningServer` of which only the address is known."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def died(self) -> str | None:
+        return None
+
+    def sample(self) -> ResourceSample | None:
+        return None
+
+
+class _Url:
+    """What readiness watches: nothing can be known but the answers."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def failure(self) -> LaunchError | None:
+        return None
+
+    def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
+        return LaunchError(self._name, state, exit_code=code, hint=hint)
+
+
+@contextmanager
+def launch_remote(config: ModelConfig, server: RemoteServer) -> Iterator[RunningServer]:
+    """The server at the configuration's URL, once it has answered a one-token completion."""
+    url = checked_url(server.url)
+    clock = Clock()
+    started_ns = clock.monotonic_ns()
+    deadline = time.monotonic() + server.start_timeout_s
+    ready = wait_until_ready(config, url, started_ns, deadline, _Url(config.name), patient=False)
+    launch = Launch(
+        kind="remote",
+        started_ns=clock.to_unix_ns(started_ns),
+        healthy_s=ready.healthy_s,
+        first_token_s=ready.first_token_s,
+        server_info=ready.server_info,
+    )
+    yield Remote(Endpoint(url, config.api, config.model, False, launch, config.client))
+
+
+def checked_url(url: str) -> str:
+    """`url` without a slash at its end; `ConfigError` where it is none."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"server.url: {url!r} is no URL; write it like http://127.0.0.1:8000")
+    if parts.username or parts.password or parts.query:
+        raise ConfigError(
+            f"server.url: {parts.hostname}: no password or query in a URL; put an API key into "
+            "the environment variable that client.api_key_env names"
+        )
+    return url.rstrip("/")

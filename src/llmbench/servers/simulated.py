@@ -1,0 +1,33 @@
+"""The ``simulated`` kind: the deterministic server in a process of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmbench.config import ModelConfig, SimulatedServer
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.life import RunningServer
+from llmbench.servers.local import running_local
+from llmbench.servers.simulator.settings import SimulatorSettings
+
+
+@contextmanager
+def launch_simulated(
+    config: ModelConfig,
+    server: SimulatedServer,
+    *,
+    log_dir: Path,
+    cores: CoreSplit,
+    seed: int = 0,
+) -> Iterator[RunningServer]:
+    """The simulator with the configuration's truth, on the server's cores."""
+    settings = SimulatorSettings(server, seed=seed, model=config.model, cores=cores.server)
+    with running_local(
+        config,
+        "llmbench.servers.simulator",
+        settings,
+        log_dir=log_dir,
+        cores=cores,
+        timeout_s=server.start_timeout_s,
+    ) as running:
+        yield running

@@ -1,0 +1,64 @@
+"""CPU and memory of a process and all that it started."""
+
+import time
+
+import psutil
+
+from llmbench.clock import Clock
+from llmbench.records import ResourceSample
+
+
+class ProcessTree:
+    """A process and its descendants: CPU time used since the last look, and resident memory."""
+
+    def __init__(self, pid: int, target: str, limit_cores: float | None, clock: Clock) -> None:
+        self._root = psutil.Process(pid)
+        self._target = target
+        self._limit_cores = limit_cores
+        self._clock = clock
+        self._cpu_s: dict[int, float] = {}
+        self._look()
+        self._last_ns = time.monotonic_ns()
+
+    def sample(self) -> ResourceSample | None:
+        """The use since the sample before (100 % is one core); None when the root is gone."""
+        now_ns = time.monotonic_ns()
+        seen = self._look()
+        if seen is None:
+            return None
+        used_s, memory_bytes, pids = seen
+        elapsed_s = max(now_ns - self._last_ns, 1) / 1e9
+        self._last_ns = now_ns
+        return ResourceSample(
+            time_ns=self._clock.to_unix_ns(now_ns),
+            target=self._target,
+            cell=None,
+            repeat=None,
+            cpu_percent=100 * used_s / elapsed_s,
+            memory_bytes=memory_bytes,
+            cpu_limit_cores=self._limit_cores,
+            pids=pids,
+        )
+
+    def _look(self) -> tuple[float, int, int] | None:
+        """CPU seconds since the last look, resident bytes and number of processes now."""
+        used_s, memory_bytes, cpu_s = 0.0, 0, {}
+        for process in self._processes():
+            try:
+                with process.oneshot():
+                    times = process.cpu_times()
+                    memory_bytes += process.memory_info().rss
+            except psutil.Error:
+                continue
+            cpu_s[process.pid] = times.user + times.system
+            used_s += cpu_s[process.pid] - self._cpu_s.get(process.pid, 0.0)
+        if self._root.pid not in cpu_s:
+            return None
+        self._cpu_s = cpu_s
+        return used_s, memory_bytes, len(cpu_s)
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            return [self._root, *self._root.children(recursive=True)]
+        except psutil.Error:
+            return []
