@@ -82,6 +82,14 @@ class RunDir:
         raise ConfigError(f"{parent}: no free name for a run; give --llm-run-dir")
 
     @classmethod
+    def create_at(cls, path: Path) -> "RunDir":
+        """A run in exactly `path`, which must hold no other run."""
+        if (path / "run.json").exists():
+            raise ConfigError(f"{path}: a run is there already; name another directory")
+        path.mkdir(parents=True, exist_ok=True)
+        return cls(path)
+
+    @classmethod
     def open(cls, path: Path) -> "RunDir":
         """An existing run; `ConfigError` where `path` is none."""
         if not (path / "run.json").is_file():

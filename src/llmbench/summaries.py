@@ -47,6 +47,7 @@ class CellSummary(Struct, frozen=True):
     window_start_ns: int | None
     window_end_ns: int | None
     window_s: float
+    window_rule: Literal["steady", "whole"]  # whole: too few requests to cut start and drain off
     in_window: int  # successful requests that the distributions are of
     # of a request
     ttft_ms: Distribution | None
@@ -76,6 +77,7 @@ class CellSummary(Struct, frozen=True):
     client_lag_ms: Distribution | None
     schedule_delay_ms: Distribution | None
     bounded_share: float | None  # of token events
+    ttft_bounded_share: float | None  # of requests: first token uncertain by over 5 % of its TTFT
     little_residual: float | None  # |L - lambda W| / L
     delivered_share: float | None  # achieved over asked users or rate
     client_cpu_us_per_token: float | None

@@ -1,0 +1,184 @@
+"""One session of measuring: loads servers with cells, judges them, keeps what came of it.
+
+The conductor of the rooms below it. It knows nothing of pytest: `llmbench.fixtures` hands it
+cells, and a script may do the same.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+from msgspec import Struct
+
+from llmbench import verdict
+from llmbench.cells import Cell, Ramp, Users
+from llmbench.clock import Clock
+from llmbench.config import ConfigError, ModelConfig
+from llmbench.host import describe_host, package_versions
+from llmbench.launcher import Servers
+from llmbench.load import run_cell
+from llmbench.progress import shown
+from llmbench.prompts import Library
+from llmbench.records import MEASURING_VERSION
+from llmbench.servers import RunningServer
+from llmbench.settings import Settings
+from llmbench.shelf import Shelf
+from llmbench.store import RunDir, RunInfo, git_commit
+from llmbench.summaries import CellResult
+
+
+class Measured(Struct, frozen=True):
+    """All repeats of one cell, and what they amount to."""
+
+    results: tuple[CellResult, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether every repeat's numbers can be trusted."""
+        return all(result.valid for result in self.results)
+
+    @property
+    def meets_slo(self) -> bool:
+        """Whether every repeat was good enough."""
+        return all(result.meets_slo for result in self.results)
+
+    @property
+    def why(self) -> str:
+        """What is wrong, a line for each rule and repeat; empty when nothing is."""
+        return "\n".join(result.why for result in self.results if result.why)
+
+
+class Bench:
+    """Runs cells one after another, into one run directory.
+
+    `out` is where the live progress goes; `decided` says, after each repeat beyond the fewest,
+    whether more would change anything; `done` is called when a cell's repeats have ended.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        settings: Settings,
+        models: Sequence[ModelConfig],
+        servers: Servers,
+        shelf: Shelf,
+        *,
+        out: TextIO = sys.stderr,
+        done: Callable[[str, tuple[CellResult, ...]], None] = lambda cell_id, results: None,
+        decided: Callable[[Sequence[CellResult]], bool] = lambda results: False,
+    ) -> None:
+        self.run_dir, self.settings = run_dir, settings
+        self.models = {model.name: model for model in models}
+        self.results: dict[str, tuple[CellResult, ...]] = {}
+        self._servers, self._shelf = servers, shelf
+        self._out, self._done, self._decided = out, done, decided
+        self._planned: tuple[Cell, ...] = ()
+
+    def plan(self, cells: Iterable[Cell]) -> None:
+        """Tell which cells are to come, so that prompts and slots are made for all at once."""
+        self._planned = tuple(cells)
+
+    def run(self, cell: Cell) -> Measured:
+        """Launch what `cell` needs unless it runs already, load it, and judge what came."""
+        if cell.id not in self.results:
+            fewest, most = self.settings.repeats
+            results: list[CellResult] = []
+            for repeat in range(1, most + 1):
+                results.append(self._repeat(cell, repeat))
+                if repeat >= fewest and self._decided(results):
+                    break
+            self.results[cell.id] = tuple(results)
+            self._done(cell.id, self.results[cell.id])
+        return Measured(self.results[cell.id])
+
+    def server(self, cell: Cell) -> RunningServer:
+        """The running server of the cell's model under the cell's limits."""
+        mates = (c for c in self._planned if (c.model, c.limits) == (cell.model, cell.limits))
+        slots = max(most_users(c) for c in (cell, *mates))
+        return self._servers.get(self._model(cell), cell.limits, slots)
+
+    def prompts(self, cell: Cell) -> Library:
+        """The prompts of the cell's model, all planned lengths built at once."""
+        tokenizer = self._model(cell).tokenizer
+        mates = [c for c in self._planned if self._model(c).tokenizer == tokenizer]
+        library = self._shelf.library(tokenizer, sorted({c.input_tokens for c in (cell, *mates)}))
+        note_prompts(self.run_dir, tokenizer, library)
+        return library
+
+    def _repeat(self, cell: Cell, repeat: int) -> CellResult:
+        prompts = self.prompts(cell)
+        server = self.server(cell)
+        title = cell.id if self.settings.repeats[1] == 1 else f"{cell.id} (repeat {repeat})"
+        with shown(self._out, title) as progress, self._servers.tagged(cell.id, repeat):
+            run = run_cell(
+                cell,
+                server.endpoint,
+                prompts.take(cell.input_tokens),
+                run=self.run_dir,
+                repeat=repeat,
+                seed=self.settings.seed,
+                prompts_sha256=prompts.sha256(cell.input_tokens),
+                cores=self._servers.split.client,
+                workers=self.settings.workers,
+                cluster=self.settings.cluster,
+                progress=progress,
+                died=server.died,
+                warmup_per_user=self.settings.warmup_per_user,
+            )
+        self.run_dir.append_cell_run(run)
+        return verdict.result(self.run_dir, run)
+
+    def _model(self, cell: Cell) -> ModelConfig:
+        try:
+            return self.models[cell.model]
+        except KeyError:
+            raise ConfigError(f"{cell.id}: no configuration is named {cell.model!r}") from None
+
+
+def most_users(cell: Cell) -> int:
+    """How many requests of a cell can be in flight by design; 1 where the shape does not say."""
+    if isinstance(cell.shape, Users):
+        return cell.shape.users
+    return max(cell.shape.steps) if isinstance(cell.shape, Ramp) else 1
+
+
+def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
+    """A fresh run directory whose ``run.json`` tells how to run it again."""
+    commit, dirty = git_commit(Path.cwd())
+    run_dir = RunDir.create(settings.runs_dir, commit) if settings.run_dir is None else (
+        RunDir.create_at(settings.run_dir)
+    )  # fmt: skip
+    packages = package_versions()
+    run_dir.write_info(
+        RunInfo(
+            started_ns=Clock().unix_ns(),
+            command=settings.command,
+            seed=settings.seed,
+            harness=packages.get("pytest-llmbench", "unknown"),
+            measuring_version=MEASURING_VERSION,
+            git_commit=commit,
+            git_dirty=dirty,
+            host=describe_host(),
+            packages=packages,
+            models=tuple(models),
+            options=dict(settings.options),
+        )
+    )
+    return run_dir
+
+
+def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
+    """Write into ``run.json`` what the prompts of `tokenizer` are, unless it is there."""
+    info = run_dir.info()
+    described = library.describe()
+    if info.prompts.get(tokenizer) != described:
+        prompts = info.prompts | {tokenizer: described}
+        run_dir.write_info(msgspec.structs.replace(info, prompts=prompts))
+
+
+def end_run(run_dir: RunDir) -> None:
+    """Write into ``run.json`` that the run came to its end by itself."""
+    ended = msgspec.structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
+    run_dir.write_info(ended)

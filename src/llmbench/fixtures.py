@@ -1,0 +1,116 @@
+"""The plugin's fixtures. A repository overrides `llm_servers` or `llm_prompts` for its own policy.
+
+Their ladder: `llm_run` (the run's directory) → `llm_servers`, `llm_prompts` → `llm_session`
+(the bench of the whole session) → `llm_bench` (what a benchmark calls).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from llmbench.config import ConfigError
+from llmbench.plugin_options import settings
+from llmbench.plugin_session import SESSION
+from llmbench.replay import ReplayClock
+
+if TYPE_CHECKING:
+    from llmbench.bench import Bench, Measured
+    from llmbench.cells import Cell
+    from llmbench.launcher import Servers
+    from llmbench.servers import RunningServer
+    from llmbench.shelf import Shelf
+    from llmbench.store import RunDir
+
+CLOCK = ReplayClock()
+"""The timer that pytest-benchmark reads while recorded samples are replayed."""
+
+
+class Benchmark:
+    """What a benchmark holds: runs its cell, or skips with the reason why this host can't."""
+
+    def __init__(self, bench: Bench, skipped: dict[str, str]) -> None:
+        self._bench, self._skipped = bench, skipped
+
+    def run(self, cell: Cell) -> Measured:
+        """Measure `cell` (once a session) and return its results with their verdict."""
+        self.require(cell)
+        try:
+            return self._bench.run(cell)
+        except (ConfigError, RuntimeError) as error:
+            pytest.fail(str(error), pytrace=False)
+
+    def require(self, cell: Cell) -> None:
+        """Skip the test unless this host can run the cell's model under the cell's limits."""
+        from llmbench.servers import unavailable
+
+        model = self._bench.models[cell.model]
+        reason = unavailable(model, cell.limits)
+        if reason is not None:
+            self._skipped[f"{cell.model}{cell.limits.suffix}"] = reason
+            pytest.skip(f"{cell.model}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def llm_run(pytestconfig: pytest.Config) -> RunDir:
+    """The directory of this run."""
+    return pytestconfig.stash[SESSION].run_dir
+
+
+@pytest.fixture(scope="session")
+def llm_servers(pytestconfig: pytest.Config, llm_run: RunDir) -> Iterator[Servers]:
+    """Launches model servers, one at a time, and stops the last one when the session ends."""
+    from llmbench.launcher import Servers
+
+    with Servers(llm_run, pytestconfig.stash[SESSION].say) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def llm_prompts(pytestconfig: pytest.Config) -> Shelf:
+    """Prompts by tokenizer and length, built when first wanted and reused after."""
+    from llmbench.shelf import Shelf
+
+    said = settings(pytestconfig)
+    say = pytestconfig.stash[SESSION].say
+    return Shelf(said.prompts_dir, said.prompt_source, said.seed, say)
+
+
+@pytest.fixture(scope="session")
+def llm_session(pytestconfig: pytest.Config, llm_servers: Servers, llm_prompts: Shelf) -> Bench:
+    """The bench of the whole session."""
+    return pytestconfig.stash[SESSION].make_bench(llm_servers, llm_prompts)
+
+
+@pytest.fixture
+def llm_bench(pytestconfig: pytest.Config, llm_session: Bench) -> Benchmark:
+    """Runs cells: ``result = llm_bench.run(cell)``, then ``assert result.valid, result.why``."""
+    return Benchmark(llm_session, pytestconfig.stash[SESSION].skipped)
+
+
+@pytest.fixture
+def llm_server(llm_bench: Benchmark, llm_session: Bench, cell: Cell) -> RunningServer:
+    """The running server of the test's cell, for a benchmark that asks it something itself."""
+    llm_bench.require(cell)
+    return llm_session.server(cell)
+
+
+@pytest.fixture
+def llm_replay(benchmark: Any, llm_session: Bench, cell: Cell, metric: str) -> None:
+    """Shows one metric of a cell that ran in this session as an entry of pytest-benchmark."""
+    from llmbench.metrics import table
+    from llmbench.replay import extra_info, samples_s
+
+    results = llm_session.results.get(cell.id)
+    if results is None:
+        pytest.skip(f"{cell.id} was not measured in this session")
+    rates = [r.summary.output_tokens_per_s or 0.0 for r in results]
+    samples = samples_s(metric, table(llm_session.run_dir.requests(cell.id)), rates)
+    if not samples:
+        pytest.skip(f"{cell.id} has no {metric}")
+    benchmark.group = metric
+    benchmark.extra_info.update(extra_info(results[-1].summary, metric))
+    CLOCK.load(samples)
+    benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)

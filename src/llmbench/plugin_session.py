@@ -1,0 +1,143 @@
+"""The state of one pytest session: its run directory, its bench, its verdict. Made when needed.
+
+Whatever is heavy is imported here, at the first cell, and not with the plugin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import pytest
+
+from llmbench.cells import Cell
+from llmbench.plugin_options import models, path_of, settings, text_of
+
+if TYPE_CHECKING:
+    from llmbench.bench import Bench
+    from llmbench.launcher import Servers
+    from llmbench.shelf import Shelf
+    from llmbench.store import RunDir
+    from llmbench.summaries import CellResult
+    from llmbench.verdict import Verdict
+
+
+class LlmSession:
+    """What the plugin's hooks and fixtures share; hangs on ``config.stash``."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.cells: tuple[Cell, ...] = ()
+        self.skipped: dict[str, str] = {}  # model, with its limits -> why
+        self.bench: Bench | None = None
+        self.page: Path | None = None
+        self.saved: Path | None = None
+        self._run_dir: RunDir | None = None
+        self._verdict: Verdict | None = None
+
+    def plan(self, cells: Iterable[Cell]) -> None:
+        """The cells whose tests will run."""
+        self.cells = tuple(dict.fromkeys(cells))
+
+    @property
+    def run_dir(self) -> RunDir:
+        """The directory of this run, made when the first cell needs it."""
+        if self._run_dir is None:
+            from llmbench.bench import new_run
+
+            wanted = {cell.model for cell in self.cells}
+            chosen = [model for model in models(self.config) if model.name in wanted]
+            self._run_dir = new_run(settings(self.config), chosen)
+        return self._run_dir
+
+    def make_bench(self, servers: Servers, shelf: Shelf) -> Bench:
+        """The bench of this session."""
+        from llmbench.bench import Bench
+
+        self.bench = Bench(
+            self.run_dir,
+            settings(self.config),
+            models(self.config),
+            servers,
+            shelf,
+            out=self.terminal,
+            done=self._cell_finished,
+            decided=self._decided,
+        )
+        self.bench.plan(self.cells)
+        return self.bench
+
+    @property
+    def terminal(self) -> TextIO:
+        """Where a person reads, past pytest's capturing."""
+        reporter = self.config.pluginmanager.getplugin("terminalreporter")
+        out: TextIO = reporter._tw._file
+        return out
+
+    def say(self, line: str) -> None:
+        """Show one line to a person, on a line of its own."""
+        print(f"\nllmbench: {line}", file=self.terminal, flush=True)
+
+    def verdict(self) -> Verdict:
+        """This run against the baseline of ``--llm-baseline``; worked out once."""
+        if self._verdict is None:
+            from llmbench.verdict import gate_run
+
+            name = text_of(self.config, "baseline")
+            assert name is not None
+            self._verdict = gate_run(
+                path_of(self.config, "baselines-dir"),
+                name,
+                self.run_dir,
+                tolerance=text_of(self.config, "tolerance"),
+                anyway=self.config.getoption("--llm-compare-anyway"),
+            )
+        return self._verdict
+
+    @property
+    def gate_failed(self) -> bool:
+        """Whether a baseline was asked for and this run is worse, or a cell of it is missing."""
+        asked = self.measured and text_of(self.config, "baseline") is not None
+        return asked and self.verdict().failed
+
+    @property
+    def measured(self) -> bool:
+        """Whether any cell has ended."""
+        return self.bench is not None and bool(self.bench.results)
+
+    def finish(self) -> None:
+        """Draw the report and store the baseline, once load and servers have ended."""
+        if self._run_dir is None:
+            return
+        from llmbench.bench import end_run
+
+        end_run(self._run_dir)
+        name = text_of(self.config, "save-baseline")
+        if name is not None and self.measured:
+            from llmbench.verdict import save_baseline
+
+            self.saved = save_baseline(path_of(self.config, "baselines-dir"), name, self._run_dir)
+        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=self._run_dir)
+
+    def _cell_finished(self, cell_id: str, results: Sequence[CellResult]) -> None:
+        self.config.hook.pytest_llmbench_cell_finished(
+            config=self.config, run=self.run_dir, cell_id=cell_id, results=results
+        )
+
+    def _decided(self, results: Sequence[CellResult]) -> bool:
+        name = text_of(self.config, "baseline")
+        if name is None:
+            return False
+        from llmbench.verdict import decided
+
+        return decided(
+            path_of(self.config, "baselines-dir"),
+            name,
+            results,
+            cells=len(self.cells),
+            tolerance=text_of(self.config, "tolerance"),
+        )
+
+
+SESSION: pytest.StashKey[LlmSession] = pytest.StashKey()

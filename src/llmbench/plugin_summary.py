@@ -1,0 +1,45 @@
+"""The last lines that a person reads: the table, what was skipped and why, where the page is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from llmbench.plugin_session import LlmSession
+
+
+def show(reporter: pytest.TerminalReporter, session: LlmSession) -> None:
+    """Print what came of the session; nothing where no benchmark was collected."""
+    if session.skipped:
+        reporter.section("llmbench: not run here")
+        for name, reason in sorted(session.skipped.items()):
+            reporter.write_line(f"{name}: {reason}")
+    if session.bench is None or not session.measured:
+        return
+    reporter.section("llmbench")
+    reporter.write_line(table(reporter, session))
+    for results in session.bench.results.values():
+        for result in results:
+            for problem in (*result.problems, *result.slo_misses):
+                reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
+    if session.page is not None:
+        reporter.write_line(f"page: {session.page}")
+    if session.saved is not None:
+        reporter.write_line(f"baseline: {session.saved}")
+
+
+def table(reporter: pytest.TerminalReporter, session: LlmSession) -> str:
+    """The table of cells as text, as wide as the terminal."""
+    from rich.console import Console
+
+    from llmbench.report import terminal_table
+
+    assert session.bench is not None
+    results = [result for repeats in session.bench.results.values() for result in repeats]
+    width = max(reporter._tw.fullwidth, 100)
+    console = Console(width=width, color_system="auto" if reporter.hasmarkup else None)
+    with console.capture() as capture:
+        console.print(terminal_table(results))
+    return capture.get().rstrip()

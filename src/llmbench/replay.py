@@ -1,0 +1,72 @@
+"""Replays recorded samples through pytest-benchmark, so that its table and files show them.
+
+pytest-benchmark times rounds with a timer that it calls at the start and the end of each. This
+timer returns recorded durations instead, and the rounds do nothing.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+METRICS = ("ttft", "time_per_token", "latency", "seconds_per_output_token")
+"""What is replayed of each cell: seconds, and smaller is better in all of them."""
+
+MAX_ROUNDS = 1000
+"""Samples of one entry; more are thinned evenly over their order statistics."""
+
+_COLUMNS = {"ttft": "ttft_ms", "time_per_token": "time_per_token_ms", "latency": "latency_ms"}
+
+
+class ReplayClock:
+    """A timer for pytest-benchmark whose rounds last as long as the recorded samples."""
+
+    __module__, __name__ = "llmbench", "replay"  # pytest-benchmark prints a timer's name
+
+    def __init__(self) -> None:
+        self._readings: list[float] = []
+
+    def load(self, seconds: Iterable[float]) -> None:
+        """Let the next rounds last `seconds` each, exactly."""
+        self._readings = [reading for s in seconds for reading in (0.0, float(s))]
+
+    def __call__(self) -> float:
+        return self._readings.pop(0)
+
+
+def samples_s(
+    metric: str, requests: "pd.DataFrame", output_tokens_per_s: list[float]
+) -> list[float]:
+    """Recorded seconds of `metric`: one for each successful request, or one for each repeat.
+
+    `requests` is a cell's `llmbench.metrics.table`; `output_tokens_per_s` has a rate for each
+    repeat, whose inverse is ``seconds_per_output_token``.
+    """
+    if metric == "seconds_per_output_token":
+        return [1 / rate for rate in output_tokens_per_s if rate > 0]
+    good = requests[(requests["phase"] == "measured") & requests["error_kind"].isna()]
+    values = (good[_COLUMNS[metric]].dropna() / 1e3).tolist()
+    return thinned(values, MAX_ROUNDS)
+
+
+def thinned(values: list[float], most: int) -> list[float]:
+    """At most `most` of `values`, evenly chosen from the sorted whole, extremes included."""
+    if len(values) <= most:
+        return values
+    ordered = sorted(values)
+    return [ordered[round(i * (len(ordered) - 1) / (most - 1))] for i in range(most)]
+
+
+def extra_info(summary: Any, metric: str) -> dict[str, float | int]:
+    """Percentiles, counts and rates for pytest-benchmark's JSON; unknown ones are left out."""
+    distribution = getattr(summary, _COLUMNS.get(metric, ""), None)
+    known = {
+        "requests": summary.requests,
+        "failed": summary.failed,
+        "requests_per_s": summary.requests_per_s,
+        "output_tokens_per_s": summary.output_tokens_per_s,
+        "n": getattr(distribution, "n", None),
+        **{f"{p}_ms": getattr(distribution, p, None) for p in ("p50", "p90", "p95", "p99")},
+    }
+    return {key: value for key, value in known.items() if value is not None}

@@ -1,0 +1,21 @@
+"""What holds for all cells of a session, whoever starts it."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class Settings(Struct, frozen=True):
+    """What holds for all cells of a session."""
+
+    runs_dir: Path
+    prompts_dir: Path
+    prompt_source: str | None = None
+    run_dir: Path | None = None  # an exact place for this run; None: a new folder in runs_dir
+    seed: int = 1
+    repeats: tuple[int, int] = (1, 1)
+    workers: int = 1
+    cluster: str | None = None
+    warmup_per_user: int = 1
+    command: tuple[str, ...] = ()
+    options: dict[str, str] = {}
