@@ -6,13 +6,13 @@ Their ladder: `llm_run` (the run's directory) â†’ `llm_servers`, `llm_prompts` â
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.plugin_options import settings
+from llmbench.plugin_options import session_settings
 from llmbench.plugin_session import SESSION
 from llmbench.replay import ReplayClock
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from llmbench.servers import RunningServer
     from llmbench.shelf import Shelf
     from llmbench.store import RunDir
+
+Replay: TypeAlias = "Callable[[Cell, str], None]"
+"""What `llm_replay` is: shows one metric of a cell that was measured."""
 
 CLOCK = ReplayClock()
 """The timer that pytest-benchmark reads while recorded samples are replayed."""
@@ -60,22 +63,27 @@ def llm_run(pytestconfig: pytest.Config) -> RunDir:
 
 
 @pytest.fixture(scope="session")
-def llm_servers(pytestconfig: pytest.Config, llm_run: RunDir) -> Iterator[Servers]:
+def llm_say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Shows a line to a person at once, past pytest's capturing."""
+    return pytestconfig.stash[SESSION].say
+
+
+@pytest.fixture(scope="session")
+def llm_servers(llm_run: RunDir, llm_say: Callable[[str], None]) -> Iterator[Servers]:
     """Launches model servers, one at a time, and stops the last one when the session ends."""
     from llmbench.launcher import Servers
 
-    with Servers(llm_run, pytestconfig.stash[SESSION].say) as servers:
+    with Servers(llm_run, llm_say) as servers:
         yield servers
 
 
 @pytest.fixture(scope="session")
-def llm_prompts(pytestconfig: pytest.Config) -> Shelf:
+def llm_prompts(pytestconfig: pytest.Config, llm_say: Callable[[str], None]) -> Shelf:
     """Prompts by tokenizer and length, built when first wanted and reused after."""
     from llmbench.shelf import Shelf
 
-    said = settings(pytestconfig)
-    say = pytestconfig.stash[SESSION].say
-    return Shelf(said.prompts_dir, said.prompt_source, said.seed, say)
+    said = session_settings(pytestconfig)
+    return Shelf(said.prompts_dir, said.prompt_source, said.seed, llm_say)
 
 
 @pytest.fixture(scope="session")
@@ -98,19 +106,22 @@ def llm_server(llm_bench: Benchmark, llm_session: Bench, cell: Cell) -> RunningS
 
 
 @pytest.fixture
-def llm_replay(benchmark: Any, llm_session: Bench, cell: Cell, metric: str) -> None:
+def llm_replay(benchmark: Any, llm_session: Bench) -> Replay:
     """Shows one metric of a cell that ran in this session as an entry of pytest-benchmark."""
     from llmbench.metrics import table
     from llmbench.replay import extra_info, samples_s
 
-    results = llm_session.results.get(cell.id)
-    if results is None:
-        pytest.skip(f"{cell.id} was not measured in this session")
-    rates = [r.summary.output_tokens_per_s or 0.0 for r in results]
-    samples = samples_s(metric, table(llm_session.run_dir.requests(cell.id)), rates)
-    if not samples:
-        pytest.skip(f"{cell.id} has no {metric}")
-    benchmark.group = metric
-    benchmark.extra_info.update(extra_info(results[-1].summary, metric))
-    CLOCK.load(samples)
-    benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
+    def replay(cell: Cell, metric: str) -> None:
+        results = llm_session.results.get(cell.id)
+        if results is None:
+            pytest.skip(f"{cell.id} was not measured in this session")
+        rates = [r.summary.output_tokens_per_s or 0.0 for r in results]
+        samples = samples_s(metric, table(llm_session.run_dir.requests(cell.id)), rates)
+        if not samples:
+            pytest.skip(f"{cell.id} has no {metric}")
+        benchmark.group = metric
+        benchmark.extra_info.update(extra_info(results[-1].summary, metric))
+        CLOCK.load(samples)
+        benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
+
+    return replay

@@ -20,6 +20,7 @@ from llmbench.fixtures import (
     llm_prompts,
     llm_replay,
     llm_run,
+    llm_say,
     llm_server,
     llm_servers,
     llm_session,
@@ -30,7 +31,7 @@ from llmbench.plugin_options import (
     default_models,
     merged_grid,
     models,
-    settings,
+    session_settings,
     text_of,
     xdist_in_use,
 )
@@ -41,7 +42,7 @@ from llmbench.store import RunDir
 from llmbench.summaries import CellResult
 
 __all__ = (
-    "llm_bench", "llm_prompts", "llm_replay", "llm_run", "llm_server", "llm_servers",
+    "llm_bench", "llm_prompts", "llm_replay", "llm_run", "llm_say", "llm_server", "llm_servers",
     "llm_session",
 )  # fmt: skip
 
@@ -126,7 +127,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if xdist_in_use(config):
         raise pytest.UsageError(XDIST)
     try:
-        settings(config)
+        session_settings(config)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from error
     for item in load:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
-from llmbench.bench import Settings
 from llmbench.config import (
     ConfigError,
     Grid,
@@ -19,6 +18,7 @@ from llmbench.config import (
     nearest,
 )
 from llmbench.grid import grid_of, merge, parse_setting, repeats_of
+from llmbench.settings import Settings
 
 
 class Option(NamedTuple):
@@ -154,7 +154,7 @@ def remote_model(config: pytest.Config) -> ModelConfig:
     )
 
 
-def settings(config: pytest.Config) -> Settings:
+def session_settings(config: pytest.Config) -> Settings:
     """What holds for the whole session."""
     run_dir = text_of(config, "run-dir")
     said, ini = grids(config)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from llmbench.cells import Cell
-from llmbench.plugin_options import models, path_of, settings, text_of
+from llmbench.plugin_options import models, path_of, session_settings, text_of
 
 if TYPE_CHECKING:
     from llmbench.bench import Bench
@@ -48,7 +48,7 @@ class LlmSession:
 
             wanted = {cell.model for cell in self.cells}
             chosen = [model for model in models(self.config) if model.name in wanted]
-            self._run_dir = new_run(settings(self.config), chosen)
+            self._run_dir = new_run(session_settings(self.config), chosen)
         return self._run_dir
 
     def make_bench(self, servers: Servers, shelf: Shelf) -> Bench:
@@ -57,7 +57,7 @@ class LlmSession:
 
         self.bench = Bench(
             self.run_dir,
-            settings(self.config),
+            session_settings(self.config),
             models(self.config),
             servers,
             shelf,

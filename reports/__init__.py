@@ -1,0 +1,1 @@
+"""What comes out: views of the runs, and baselines."""
