@@ -1,0 +1,134 @@
+"""Model TOML files: what they become, and what each mistake in one says."""
+
+from pathlib import Path
+
+import pytest
+
+from llmbench.config import (
+    ConfigError,
+    DockerServer,
+    ProcessServer,
+    SimulatedServer,
+    limits_of,
+    load_model,
+    load_models,
+    parse_bytes,
+)
+
+MINIMAL = """
+title = "A model"
+model = "m"
+api = "openai-completions"
+tokenizer = "some/tokenizer"
+
+[server]
+kind = "process"
+engine = "llama.cpp"
+weights = "weights.gguf"
+"""
+
+
+def write(folder: Path, text: str, name: str = "my-model.toml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def error_of(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_model(write(folder, text))
+    return str(caught.value)
+
+
+def test_a_minimal_file_takes_its_name_from_the_stem(tmp_path: Path) -> None:
+    model = load_model(write(tmp_path, MINIMAL))
+    assert model.name == "my-model"
+    assert model.server == ProcessServer(engine="llama.cpp", weights="weights.gguf")
+    assert not model.simulated
+
+
+def test_the_kind_chooses_the_server(tmp_path: Path) -> None:
+    text = MINIMAL.partition("[server]")[0] + '[server]\nkind = "simulated"\nttft_ms = 7\n'
+    model = load_model(write(tmp_path, text))
+    assert model.server == SimulatedServer(ttft_ms=7)
+    assert model.simulated
+
+
+def test_an_unknown_key_names_the_nearest_valid_one(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL + "[grid]\nuser = [1]\n")
+    assert f"{tmp_path / 'my-model.toml'}: unknown key 'grid.user'; did you mean 'users'?" in text
+
+
+def test_an_unknown_key_at_the_top_level_lists_the_valid_ones(tmp_path: Path) -> None:
+    text = error_of(tmp_path, 'colour = "red"\n' + MINIMAL)
+    assert "unknown key 'colour' (valid: title, model, api" in text
+
+
+def test_an_unknown_key_of_a_server_lists_that_kinds_keys(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL + "gpu = 4\n")
+    assert "unknown key 'server.gpu'" in text
+    assert "weights" in text
+
+
+def test_a_wrong_type_says_what_is_expected(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL + '[grid]\nusers = "four"\n')
+    assert "key 'grid.users': expected `array | null`, got `str`" in text
+
+
+def test_negative_users_are_refused(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL + "[grid]\nusers = [1, -4]\n")
+    assert "key 'grid.users[...]': expected `int` >= 1" in text
+
+
+def test_an_empty_grid_is_refused(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL + "[grid]\ninput_tokens = []\n")
+    assert "key 'grid.input_tokens': expected `array` of length >= 1" in text
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL.replace('model = "m"\n', ""))
+    assert "key 'model' is missing" in text
+
+
+def test_an_unknown_kind_of_server_is_named(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL.replace('"process"', '"podman"'))
+    assert "my-model.toml" in text
+    assert "podman" in text
+
+
+def test_broken_toml_says_where(tmp_path: Path) -> None:
+    text = error_of(tmp_path, "title = \n")
+    assert "not valid TOML" in text
+    assert "line 1" in text
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.toml: can't be read: No such file"):
+        load_model(tmp_path / "absent.toml")
+
+
+def test_a_folder_loads_in_order_of_names(tmp_path: Path) -> None:
+    write(tmp_path, MINIMAL, "b.toml")
+    write(tmp_path, MINIMAL, "a.toml")
+    assert [model.name for model in load_models(tmp_path)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("512m", 512 * 2**20), ("1.5g", 3 * 2**29), ("2GiB", 2 * 2**30), ("64 KB", 2**16), ("7", 7)],
+)
+def test_sizes_are_binary(text: str, count: int) -> None:
+    assert parse_bytes(text, "here") == count
+
+
+@pytest.mark.parametrize("text", ["", "g", "-1g", "0m", "12x"])
+def test_a_bad_size_says_where_and_how_to_write_it(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"grid\.memory: .* is not a size; write it like 512m"):
+        parse_bytes(text, "grid.memory")
+
+
+def test_limits_come_from_a_container_only() -> None:
+    server = DockerServer(image="i", command=(), port=80, cores=2, memory="1g")
+    assert limits_of(server).cores == 2
+    assert limits_of(server).memory_bytes == 2**30
+    assert limits_of(SimulatedServer()).cores is None
