@@ -1,0 +1,129 @@
+"""A source read, counted and sorted: the prompts of each wanted length."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import islice, pairwise
+
+from msgspec import Struct
+
+from llmbench.config import ConfigError
+from llmbench.prompts.clean import Clean, cleaner
+from llmbench.prompts.files import Say
+from llmbench.prompts.passages import Passage, passage
+from llmbench.prompts.progress import Progress
+from llmbench.prompts.reading import Reader, Record
+from llmbench.prompts.sorting import Sorter, Wanted
+from llmbench.prompts.sources import Source
+from llmbench.prompts.synthesis import synthesise
+from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.records import Prompt
+
+_BATCH = 256
+_BLOCK = 4096  # rows of a hub data set
+_SHARES = (0.0, 1 / 16, 4 / 16, 1.0)  # of a file's records, looked at in turn
+
+
+class Built(Struct, frozen=True):
+    """The prompts of one length: `trimmed` of them (the last ones) were cut from longer texts.
+
+    `complete` says that the whole source was looked at; `dropped` what of it couldn't be read.
+    """
+
+    prompts: tuple[Prompt, ...]
+    trimmed: int
+    complete: bool
+    dropped: str | None
+
+
+def build_buckets(
+    source: Source,
+    tokenizer: Tokenizer,
+    wanted: Wanted,
+    *,
+    hurry: bool,
+    limit: int | None = None,
+    say: Say,
+) -> dict[int, Built]:
+    """The prompts of each wanted length, out of `source`.
+
+    With `hurry` only a sample of the source, drawn from the seed, is looked at when that
+    fills all buckets; `limit` ends the reading after that many records.
+    """
+    if source.kind == "synthetic":
+        return {
+            length: Built(
+                synthesise(tokenizer, length, wanted.per_length, wanted.seed), 0, True, None
+            )
+            for length in wanted.lengths
+        }
+    reader = Reader(source, download=not hurry)
+    sorter = Sorter(tokenizer, wanted)
+    with Progress(f"prompts from {source}", say) as progress:
+        complete = _read(reader, sorter, tokenizer, wanted.seed, hurry, limit, progress)
+    if sorter.prompts_seen == 0:
+        raise ConfigError(f"prompt source {source}: there is no prompt in it")
+    if reader.dropped:
+        say(reader.dropped)
+    taken = {length: sorter.take(length) for length in wanted.lengths}
+    return {
+        length: Built(prompts, trimmed, complete, reader.dropped)
+        for length, (prompts, trimmed) in taken.items()
+    }
+
+
+def _read(
+    reader: Reader,
+    sorter: Sorter,
+    tokenizer: Tokenizer,
+    seed: int,
+    hurry: bool,
+    limit: int | None,
+    progress: Progress,
+) -> bool:
+    """Sort what the reader gives; whether that was all it has."""
+    clean = cleaner(tokenizer.specials)
+    for number, records in enumerate(_passes(reader, seed, hurry)):
+        for batch in _batches(_passages(islice(records, limit), clean, reader.source)):
+            sorter.add(batch)
+            progress.show(reader.share, sorter.prompts_seen)
+        if hurry and sorter.full(trimmed=number > 0):
+            return False
+    return limit is None
+
+
+def _passes(reader: Reader, seed: int, hurry: bool) -> Iterator[Iterable[Record]]:
+    """What to look at before asking again whether the buckets are full.
+
+    A file is read once for each share of its records, drawn from the seed; a hub data set,
+    whose every reading is a transfer, goes by block after block from its start.
+    """
+    if not hurry:
+        yield reader
+    elif reader.source.kind == "hub":
+        rows = iter(reader)
+        while block := list(islice(rows, _BLOCK)):
+            yield block
+    else:
+        for low, high in pairwise(_SHARES):
+            draw = random.Random(seed)
+            yield (record for record in reader if low <= draw.random() < high)
+
+
+def _passages(records: Iterable[Record], clean: Clean, source: Source) -> Iterator[Passage]:
+    for record in records:
+        try:
+            found = passage(record, clean)
+        except KeyError as error:
+            raise ConfigError(
+                f"prompt source {source}: its records have neither 'prompt' nor 'conversations'"
+                f" (they have: {', '.join(map(str, record)) or 'nothing'})"
+            ) from error
+        if found is not None:
+            yield found
+
+
+def _batches(passages: Iterator[Passage]) -> Iterator[list[Passage]]:
+    while batch := list(islice(passages, _BATCH)):
+        yield batch

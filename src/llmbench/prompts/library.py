@@ -1,0 +1,69 @@
+"""The prompts that a run takes from, as they lie in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from llmbench.config import ConfigError
+from llmbench.prompts import files
+from llmbench.prompts.files import Manifest, PromptFile
+from llmbench.records import Prompt
+
+
+class Library:
+    """Prompts by their length in tokens, as they lie in a folder with its manifest."""
+
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._read: dict[int, tuple[Prompt, ...]] = {}
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The lengths there are, in tokens."""
+        return tuple(sorted(map(int, self.manifest.files)))
+
+    def take(self, tokens: int) -> tuple[Prompt, ...]:
+        """All prompts of a length; `ConfigError` lists the lengths when it is none of them."""
+        if tokens not in self._read:
+            self._read[tokens] = files.read(self.folder / self._entry(tokens).file)
+        return self._read[tokens]
+
+    def sha256(self, tokens: int) -> str:
+        """The hash of the file of a length."""
+        return self._entry(tokens).sha256
+
+    def describe(self) -> dict[str, Any]:
+        """What they are and where they come from, for ``run.json``; `kind` is real or synthetic
+        (mixed, when only some lengths are synthetic)."""
+        entries = [self._entry(tokens) for tokens in self.lengths]
+        kinds = {entry.kind for entry in entries}
+        return {
+            "kind": kinds.pop() if len(kinds) == 1 else "mixed",
+            "source": sorted({entry.origin for entry in entries}),
+            "tokenizer": self.manifest.tokenizer,
+            "tokenizer_sha256": self.manifest.tokenizer_sha256,
+            "seed": sorted({entry.seed for entry in entries}),
+            "folder": str(self.folder),
+            "lengths": {
+                str(entry.tokens): {
+                    "prompts": entry.prompts,
+                    "trimmed": entry.trimmed,
+                    "wanted": entry.wanted,
+                    "tolerance": entry.tolerance,
+                    "sha256": entry.sha256,
+                }
+                for entry in entries
+            },
+        }
+
+    def _entry(self, tokens: int) -> PromptFile:
+        entry = self.manifest.files.get(str(tokens))
+        if entry is None:
+            there = ", ".join(map(str, self.lengths)) or "none"
+            raise ConfigError(
+                f"{self.folder}: no prompts of {tokens} tokens (there are: {there}); have them"
+                " built with llmbench prompts"
+            )
+        return entry

@@ -1,0 +1,56 @@
+"""Whether a prompt file that is there is the one that is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmbench.config import ConfigError
+from llmbench.prompts import files
+from llmbench.prompts.files import Manifest, PromptFile, Say
+from llmbench.prompts.sorting import Wanted
+from llmbench.prompts.sources import Source, packaged
+
+
+def usable(
+    place: Path,
+    manifest: Manifest | None,
+    length: int,
+    wanted: Wanted,
+    source: Source | None,
+    say: Say,
+) -> bool:
+    """Whether the file of a length is there and is what is wanted; says why it is not."""
+    entry = manifest.files.get(str(length)) if manifest else None
+    if entry is None or not (place / entry.file).is_file():
+        return False
+    _check_hash(place / entry.file, entry)
+    reason = _difference(entry, wanted, source)
+    if reason:
+        say(f"{place / entry.file}: built again: {reason}")
+    return not reason
+
+
+def _check_hash(path: Path, entry: PromptFile) -> None:
+    now = files.file_sha256(path)
+    if now != entry.sha256:
+        raise ConfigError(
+            f"{path}: changed since it was built (sha256 {now[:12]}…, in the manifest"
+            f" {entry.sha256[:12]}…); delete it to have it built again"
+        )
+
+
+def _difference(entry: PromptFile, wanted: Wanted, source: Source | None) -> str:
+    """Why a file is not what is wanted; empty when it is."""
+    if entry.seed != wanted.seed:
+        return f"its seed is {entry.seed}, {wanted.seed} is asked for"
+    if entry.wanted < wanted.per_length:
+        return f"it was built for {entry.wanted} prompts, {wanted.per_length} are asked for"
+    if entry.tolerance > wanted.tolerance:
+        return f"its prompts are within ±{entry.tolerance} tokens, not ±{wanted.tolerance}"
+    if source is None:
+        better = entry.kind == "synthetic" and packaged() is not None
+        return "its prompts are synthetic, and real ones are installed now" if better else ""
+    other_revision = source.revision is not None and source.revision != entry.revision
+    if entry.source != source.name or other_revision:
+        return f"it comes from {entry.origin}, {source} is asked for"
+    return ""

@@ -1,0 +1,153 @@
+"""Passages into buckets: every prompt that they hold is counted, those of a wanted length kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmbench.prompts.buckets import HEAD_CHARACTERS, Bucket
+from llmbench.prompts.passages import Passage
+from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.records import Prompt
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding
+
+_SLACK_TOKENS = 8  # how far a prefix's count may be off its place among the whole text's tokens
+_CHARACTERS_PER_TOKEN = 8  # twice the usual: how far into a text is looked at first
+
+
+class Wanted(Struct, frozen=True):
+    """What is to be built: for each of `lengths` (tokens), `per_length` prompts within
+    ±`tolerance`; with `trim` those that are missing are cut from longer ones."""
+
+    lengths: tuple[int, ...]
+    per_length: int = 1000
+    tolerance: int = 10
+    seed: int = 0
+    trim: bool = False
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that a prompt may have."""
+        return max(self.lengths) + self.tolerance
+
+
+class Sorter:
+    """Sorts passages into one bucket for each wanted length."""
+
+    def __init__(self, tokenizer: Tokenizer, wanted: Wanted) -> None:
+        self.prompts_seen = 0
+        self.duplicates = 0
+        self._tokenizer = tokenizer
+        self._wanted = wanted
+        self._seen: set[int] = set()
+        self._whole = {n: Bucket(wanted.per_length, wanted.seed) for n in wanted.lengths}
+        self._longer = {n: Bucket(2 * wanted.per_length, wanted.seed) for n in wanted.lengths}
+
+    def full(self, trimmed: bool) -> bool:
+        """Whether every bucket has what is wanted, also when `trimmed` prompts count."""
+        return all(
+            bucket.full
+            or (trimmed and len(bucket) + len(self._longer[length]) // 2 >= self._wanted.per_length)
+            for length, bucket in self._whole.items()
+        )
+
+    def add(self, passages: Sequence[Passage]) -> None:
+        """Count and sort all prompts of `passages`."""
+        fresh = [passage for passage in passages if self._is_new(passage)]
+        if self._wanted.trim:
+            plain: list[Passage] = []
+            branched = fresh
+        else:
+            plain = [passage for passage in fresh if len(passage.cuts) == 1]
+            branched = [passage for passage in fresh if len(passage.cuts) > 1]
+        self._keep(self._heads(plain))
+        self._keep(self._starts(branched))
+
+    def take(self, length: int) -> tuple[tuple[Prompt, ...], int]:
+        """The prompts of a length, and how many of them (the last ones) were trimmed to it."""
+        whole = self._whole[length].prompts()
+        missing = self._wanted.per_length - len(whole)
+        if not (self._wanted.trim and missing):
+            return whole, 0
+        heads = {prompt.text[:HEAD_CHARACTERS] for prompt in whole}
+        spare = [p for p in self._longer[length].prompts() if p.text[:HEAD_CHARACTERS] not in heads]
+        counts = self._tokenizer.lengths([prompt.text for prompt in spare])
+        trimmed = [
+            Prompt(prompt.text, count)
+            for prompt, count in zip(spare, counts, strict=True)
+            if abs(count - length) <= self._wanted.tolerance
+        ][:missing]
+        return (*whole, *trimmed), len(trimmed)
+
+    def _is_new(self, passage: Passage) -> bool:
+        key = hash(passage.text)
+        if key in self._seen:
+            self.duplicates += 1
+            return False
+        self._seen.add(key)
+        self.prompts_seen += len(passage.cuts)
+        return True
+
+    def _keep(self, texts: Sequence[str]) -> None:
+        """Put each text into the buckets of its exact length."""
+        for text, count in zip(texts, self._tokenizer.lengths(texts), strict=True):
+            for length in self._lengths_near(count, self._wanted.tolerance):
+                self._whole[length].offer(Prompt(text, count))
+
+    def _heads(self, passages: Sequence[Passage]) -> list[str]:
+        """The texts that may be short enough; of a very long one its head decides."""
+        reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
+        long = [passage.text for passage in passages if len(passage.text) > reach]
+        counts = self._tokenizer.lengths([text[:reach] for text in long])
+        limit = self._wanted.longest + _SLACK_TOKENS
+        dense = [text for text, count in zip(long, counts, strict=True) if count <= limit]
+        return [passage.text for passage in passages if len(passage.text) <= reach] + dense
+
+    def _starts(self, passages: Sequence[Passage]) -> list[str]:
+        """The starts of passages that are about as long as wanted, by one encoding of each."""
+        starts: list[str] = []
+        for passage, encoding in zip(passages, self._encodings(passages), strict=True):
+            used = set()
+            for cut in passage.cuts:
+                count = _tokens_before(encoding, cut)
+                near = self._lengths_near(count, self._wanted.tolerance + _SLACK_TOKENS)
+                if near:
+                    used.update(near)
+                    starts.append(passage.text[:cut])
+                elif count > self._wanted.longest:
+                    break
+            if self._wanted.trim:
+                self._offer_trimmed(passage.text, encoding, used)
+        return starts
+
+    def _encodings(self, passages: Sequence[Passage]) -> Iterator[Encoding]:
+        """One encoding of as much of each passage as may matter."""
+        reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
+        limit = self._wanted.longest + _SLACK_TOKENS
+        first = self._tokenizer.encodings([passage.text[:reach] for passage in passages])
+        for passage, encoding in zip(passages, first, strict=True):
+            if len(passage.text) > reach and len(encoding) <= limit:
+                yield self._tokenizer.encodings([passage.text])[0]
+            else:
+                yield encoding
+
+    def _offer_trimmed(self, text: str, encoding: Encoding, used: set[int]) -> None:
+        """Offer the start of a longer text to each bucket that has no prompt of that text."""
+        for length, bucket in self._longer.items():
+            if length not in used and len(encoding) > length + self._wanted.tolerance:
+                place = encoding.token_to_chars(length - 1)
+                if place is not None:
+                    bucket.offer(Prompt(text[: place[1]], length))
+
+    def _lengths_near(self, count: int, distance: int) -> list[int]:
+        return [length for length in self._wanted.lengths if abs(count - length) <= distance]
+
+
+def _tokens_before(encoding: Encoding, position: int) -> int:
+    """About how many tokens the text up to `position` has."""
+    index = encoding.char_to_token(position)
+    return len(encoding) if index is None else index

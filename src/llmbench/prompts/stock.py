@@ -1,0 +1,210 @@
+"""The stock of prompt files: built once for a tokenizer, then reused."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from llmbench.config import ConfigError
+from llmbench.prompts import files
+from llmbench.prompts.building import Built, build_buckets
+from llmbench.prompts.files import Manifest, PromptFile, Say
+from llmbench.prompts.library import Library
+from llmbench.prompts.reuse import usable
+from llmbench.prompts.sorting import Wanted
+from llmbench.prompts.sources import (
+    Source,
+    at_hand,
+    for_building,
+    hub_revision,
+)
+from llmbench.prompts.tokenizer import find, fingerprint, load
+from llmbench.store import replace_file
+
+DECK_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
+"""The input lengths of the deck's seven files, in tokens."""
+
+
+def ensure(
+    folder: Path,
+    tokenizer: str,
+    lengths: Sequence[int],
+    *,
+    source: Source | None,
+    per_length: int = 1000,
+    seed: int,
+    say: Say,
+    trim: bool = True,
+    tolerance: int = 10,
+) -> Library:
+    """The prompts of `lengths` under `folder`; what is missing is built first, the rest reused.
+
+    Each tokenizer has a folder of its own. A file is built again when it has been asked for
+    fewer prompts, or another seed or source; one that was changed by hand is a `ConfigError`.
+    Without a `source` a file of any source will do. So that a run starts soon, only a sample
+    of the source is read where that is enough, and short buckets are filled with the starts of
+    longer prompts unless `trim` is off.
+    """
+    wanted = Wanted(_checked(lengths), per_length, tolerance, seed, trim)
+    place = folder / folder_name(tokenizer)
+    manifest = files.read_manifest(place)
+    missing = tuple(
+        n for n in wanted.lengths if not usable(place, manifest, n, wanted, source, say)
+    )
+    if missing or manifest is None:
+        chosen = source or _same_source(manifest) or at_hand()
+        manifest = _make(place, tokenizer, wanted, missing, chosen, hurry=True, limit=None, say=say)
+    library = Library(place, manifest)
+    _tell_short(library, wanted.lengths, say)
+    return library
+
+
+def build(
+    folder: Path,
+    tokenizer: str,
+    *,
+    source: Source | None = None,
+    lengths: Sequence[int] = DECK_LENGTHS,
+    per_length: int = 1000,
+    tolerance: int = 10,
+    seed: int = 0,
+    trim: bool = False,
+    limit: int | None = None,
+    say: Say,
+) -> Library:
+    """Build the files of `lengths` anew, from the whole of `source` (or its first `limit` records).
+
+    Without a `source`: the deck's data set from the hub, else what is installed (see
+    `llmbench.prompts.sources.for_building`). `say` gets a line for each file.
+    """
+    wanted = Wanted(_checked(lengths), per_length, tolerance, seed, trim)
+    place = folder / folder_name(tokenizer)
+    chosen = source or for_building()
+    manifest = _make(
+        place, tokenizer, wanted, wanted.lengths, chosen, hurry=False, limit=limit, say=say
+    )
+    return Library(place, manifest)
+
+
+def folder_name(tokenizer: str) -> str:
+    """The name of the folder of a tokenizer's prompts: its own and a part of its fingerprint."""
+    path = find(tokenizer)
+    name = tokenizer.replace("/", "--") if path is None else path.resolve().name
+    if path is not None and name == "tokenizer.json":
+        name = path.resolve().parent.name
+    safe = re.sub(r"[^\w.-]", "-", name.removesuffix(".gguf"))
+    return f"{safe}-{fingerprint(tokenizer)[:8]}"
+
+
+def _checked(lengths: Sequence[int]) -> tuple[int, ...]:
+    for length in lengths:
+        if length < 1:
+            raise ConfigError(f"prompts of {length} tokens can't be made; the least is 1")
+    return tuple(sorted(set(lengths)))
+
+
+def _same_source(manifest: Manifest | None) -> Source | None:
+    """The real source of the files that are there, so that new lengths come from it too."""
+    for entry in manifest.files.values() if manifest else ():
+        if entry.kind != "synthetic":
+            kind = "hub" if entry.revision else "file"
+            source = Source("hub" if kind == "hub" else "file", entry.source, entry.revision)
+            if source.kind == "hub" or source.path.is_file():
+                return source
+    return None
+
+
+def _make(
+    place: Path,
+    name: str,
+    wanted: Wanted,
+    lengths: tuple[int, ...],
+    source: Source,
+    *,
+    hurry: bool,
+    limit: int | None,
+    say: Say,
+) -> Manifest:
+    """Build the files of `lengths` in `place` and enter them in its manifest."""
+    tokenizer = load(name, place)
+    source = _pinned(source)
+    old = files.read_manifest(place)
+    kept = old.files if old and old.tokenizer_sha256 == tokenizer.sha256 else {}
+    lengths = lengths if kept else wanted.lengths
+    built = build_buckets(
+        source, tokenizer, replace(wanted, lengths=lengths), hurry=hurry, limit=limit, say=say
+    )
+    entries = dict(kept)
+    for length, made in built.items():
+        entry = _write(place, length, made, wanted, source)
+        entries[str(length)] = entry
+        say(_line(place, entry))
+    manifest = Manifest(name, tokenizer.sha256, entries)
+    files.write_manifest(place, manifest)
+    return manifest
+
+
+def _pinned(source: Source) -> Source:
+    """A hub data set at the commit that it has now, where the hub tells."""
+    if source.kind != "hub" or Path(source.name).is_dir():
+        return source
+    return replace(source, revision=hub_revision(source) or source.revision)
+
+
+def _write(place: Path, length: int, made: Built, wanted: Wanted, source: Source) -> PromptFile:
+    """Write the file of a length; what the manifest is to say of it."""
+    content = files.encode(made.prompts)
+    name = files.file_name(length)
+    replace_file(place / name, content)
+    counts = [prompt.tokens for prompt in made.prompts]
+    return PromptFile(
+        file=name,
+        tokens=length,
+        tolerance=wanted.tolerance,
+        prompts=len(counts),
+        trimmed=made.trimmed,
+        wanted=wanted.per_length,
+        tokens_min=min(counts, default=None),
+        tokens_max=max(counts, default=None),
+        sha256=hashlib.sha256(content).hexdigest(),
+        source=source.name,
+        revision=source.revision,
+        kind="synthetic" if source.kind == "synthetic" else "real",
+        seed=wanted.seed,
+        trim=wanted.trim,
+        complete=made.complete,
+        dropped=made.dropped,
+    )
+
+
+def _line(place: Path, entry: PromptFile) -> str:
+    """What a user is told of a file that was built."""
+    trimmed = f", {entry.trimmed:,} of them trimmed to length" if entry.trimmed else ""
+    short = ""
+    if entry.prompts < entry.wanted:
+        short = f"; only {entry.prompts:,} of the {entry.wanted:,} asked for"
+        short += "" if entry.trim else " (trimming longer prompts would fill it)"
+    return (
+        f"{place / entry.file}: {entry.prompts:,} {entry.kind} prompts of {entry.tokens}"
+        f"±{entry.tolerance} tokens{trimmed}{short}"
+    )
+
+
+def _tell_short(library: Library, lengths: tuple[int, ...], say: Say) -> None:
+    """Say which lengths have too few prompts; a length without any is an error."""
+    for length in lengths:
+        entry = library.manifest.files[str(length)]
+        if entry.prompts == 0:
+            raise ConfigError(
+                f"{library.folder}: {entry.origin} has no prompt of {length} tokens, and"
+                " none long enough to be trimmed to it; name another prompt source"
+            )
+        if entry.prompts < entry.wanted:
+            say(
+                f"prompts of {length} tokens: {entry.prompts:,} of the {entry.wanted:,} wanted;"
+                " when a cell needs more it uses them again"
+            )
