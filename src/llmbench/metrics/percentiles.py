@@ -1,0 +1,60 @@
+"""Percentiles, and how many samples one needs before it means something."""
+
+from functools import cache
+from math import ceil, log
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from llmbench.summaries import Distribution
+
+CONFIDENCE = 0.99
+"""Of the statement that a certified percentile is no higher than what was seen."""
+
+
+@cache
+def samples_needed(percentile: float, over: int = 0) -> int:
+    """The fewest samples that certify `percentile` (0..100) with `over` of them above a limit.
+
+    The least n with I(p; n - over, over + 1) <= 0.01: with fewer, as few samples above the limit
+    would be seen in more than 1 % of runs even if the percentile itself lay above it. Without
+    any above, p**n <= 0.01. Source: MLPerf LoadGen, early stopping (binomial, 99 %).
+    """
+    share = percentile / 100
+    least = over + ceil(log(1 - CONFIDENCE) / log(share))
+    if over == 0:
+        return least
+    from scipy.special import betainc
+
+    while betainc(least - over, over + 1, share) > 1 - CONFIDENCE:
+        least += 1
+    return least
+
+
+def certifiable(percentile: float, n: int) -> bool:
+    """Whether `n` samples are enough to state `percentile` (0..100) with 99 % confidence."""
+    return n >= samples_needed(percentile)
+
+
+def distribution(values: ArrayLike) -> Distribution | None:
+    """The `Distribution` of the values that are known (not NaN); None when there are none.
+
+    Percentiles interpolate linearly between order statistics (numpy's ``linear``, type 7 of
+    Hyndman and Fan 1996); `stdev` is the sample's (n - 1), 0 for one value.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    data = data[~np.isnan(data)]
+    if data.size == 0:
+        return None
+    p50, p90, p95, p99 = (float(v) for v in np.percentile(data, (50, 90, 95, 99)))
+    return Distribution(
+        n=int(data.size),
+        mean=float(data.mean()),
+        stdev=float(data.std(ddof=1)) if data.size > 1 else 0.0,
+        min=float(data.min()),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        max=float(data.max()),
+    )

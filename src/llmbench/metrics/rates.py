@@ -1,0 +1,105 @@
+"""What a cell does per second, and whether its load was the load that was asked.
+
+Rates count each request by the share of its time that lies in the window: a request half of
+which lies outside counts half. So a window that ends in the middle of long requests neither
+loses nor gains any, and for one user they are exactly count / span.
+"""
+
+import numpy as np
+import pandas as pd
+from msgspec import Struct
+
+from llmbench.cells import Arrivals, Shape, Trace, Users
+from llmbench.metrics import formulas
+from llmbench.metrics.windows import Array, Window, overlap, since
+
+
+class Rates(Struct, frozen=True):
+    """Per second of the window, of successful requests; and its time average of those in flight."""
+
+    requests_per_s: float
+    input_tokens_per_s: float
+    output_tokens_per_s: float | None
+    achieved_users: float
+    little_residual: float | None
+
+
+def rates(measured: pd.DataFrame, window: Window) -> Rates:
+    """The rates of a window that has some length."""
+    ok = measured[measured["ok"]]
+    sent, done = since(ok, "sent_ns", window), since(ok, "done_ns", window)
+    first = _known(since(ok, "first_token_ns", window), done)
+    prefill = overlap(sent, first, window)
+    decode = _decode_share(ok, sent, done, window)
+    inputs = formulas.input_tokens(ok).to_numpy(np.float64, na_value=np.nan)
+    outputs = ok["output_tokens"].to_numpy(np.float64, na_value=np.nan)
+    told = bool(np.isfinite(outputs).any())
+    in_flight, residual = _little(measured, window)
+    return Rates(
+        requests_per_s=float(overlap(sent, done, window).sum()) / window.seconds,
+        input_tokens_per_s=float(np.nansum(inputs * prefill)) / window.seconds,
+        output_tokens_per_s=float(np.nansum(outputs * decode)) / window.seconds if told else None,
+        achieved_users=in_flight,
+        little_residual=residual,
+    )
+
+
+def delivered_share(measured: pd.DataFrame, window: Window, shape: Shape) -> float | None:
+    """Achieved over asked load: below 1 the client, not the server, held the load back.
+
+    Closed loop: the share of the users' time in which they had a request (or its connection)
+    under way, times users seen / users asked. Open loop: requests sent / scheduled, times the
+    schedule's span / the sends' span. A ramp's steps are looked at one by one.
+    """
+    if isinstance(shape, Arrivals | Trace):
+        return _delivered_rate(measured)
+    return _delivered_users(measured, window, shape) if isinstance(shape, Users) else None
+
+
+def _little(measured: pd.DataFrame, window: Window) -> tuple[float, float | None]:
+    """Time average L of requests in flight, and |L - lambda W| / L (Little 1961).
+
+    lambda counts the sends in the window and W is their mean time: in a steady window both
+    sides agree but for what its two ends cut off.
+    """
+    tried = measured[measured["sent_ns"].notna()]
+    sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)
+    length = float(window.end_ns - window.start_ns)
+    in_flight = float((overlap(sent, done, window) * (done - sent)).sum()) / length
+    arrived = (sent >= 0) & (sent < length)
+    product = float((done - sent)[arrived].sum()) / length
+    return in_flight, abs(in_flight - product) / in_flight if in_flight > 0 else None
+
+
+def _delivered_users(measured: pd.DataFrame, window: Window, shape: Users) -> float:
+    tried = measured[measured["sent_ns"].notna()]
+    sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)
+    connect = tried["connect_ns"].fillna(0).to_numpy(np.float64)
+    busy = float((overlap(sent, done, window) * (done - sent)).sum())
+    joining = float(connect[(sent > 0) & (sent < window.end_ns - window.start_ns)].sum())
+    spans = pd.DataFrame({"user": tried["user"].to_numpy(), "sent": sent, "done": done})
+    ends = spans.groupby("user").agg(first=("sent", "min"), last=("done", "max"))
+    high = float(window.end_ns - window.start_ns)
+    active = float((ends["last"].clip(upper=high) - ends["first"].clip(lower=0)).sum())
+    return min(1.0, (busy + joining) / active) * min(1.0, len(ends) / shape.users)
+
+
+def _delivered_rate(measured: pd.DataFrame) -> float:
+    sent = measured["sent_ns"].dropna()
+    if sent.empty:
+        return 0.0
+    share = len(sent) / len(measured)
+    planned = int(measured["scheduled_ns"].max()) - int(measured["scheduled_ns"].min())
+    needed = int(sent.max()) - int(sent.min())
+    return share * min(1.0, planned / needed) if needed > 0 else share
+
+
+def _decode_share(ok: pd.DataFrame, sent: Array, done: Array, window: Window) -> Array:
+    """The share of each request's decode span in the window; its whole time without a stream."""
+    first = _known(since(ok, "first_token_ns", window), sent)
+    last = _known(since(ok, "last_token_ns", window), done)
+    return overlap(first, last, window)
+
+
+def _known(values: Array, otherwise: Array) -> Array:
+    return np.where(np.isnan(values), otherwise, values)

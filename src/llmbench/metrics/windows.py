@@ -1,0 +1,88 @@
+"""The steady window of a cell: where the load is what was asked, start and drain cut off.
+
+Closed loop: from the latest of the users' first measured sends to the earliest of their last
+measured ends, so that every user is active all the time; a request belongs to it when it was
+sent in it. Open loop: from the first scheduled deadline to the last one, which leaves out the
+drain; every request scheduled in it belongs to it. Where that holds fewer successes than there
+are users, or nothing (one request each, all failed), the window is all of [first send, last
+end] and `rule` says so.
+"""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from llmbench.cells import Arrivals, Ramp, Shape, Trace, Users
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+class Window(Struct, frozen=True):
+    """An interval on the wall clock, and by which rule it was found."""
+
+    start_ns: int
+    end_ns: int
+    rule: Literal["steady", "whole"]
+
+    @property
+    def seconds(self) -> float:
+        return (self.end_ns - self.start_ns) / 1e9
+
+
+def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
+    """The window of a cell's measured requests; None when none was ever sent."""
+    sent = measured[measured["sent_ns"].notna()]
+    if sent.empty:
+        return None
+    steady = _open(measured) if isinstance(shape, Arrivals | Trace) else _closed(sent)
+    least = sent["user"].nunique() if isinstance(shape, Users) else 1
+    if not isinstance(shape, Ramp) and steady.end_ns > steady.start_ns:
+        inside = members(measured, steady, shape)
+        if int((inside & measured["ok"].to_numpy(np.bool_)).sum()) >= least:
+            return steady
+    return Window(int(sent["sent_ns"].min()), int(sent["done_ns"].max()), "whole")
+
+
+def members(measured: pd.DataFrame, window: Window, shape: Shape) -> Mask:
+    """Which requests the distributions of the window are of (failures included)."""
+    if window.rule == "whole":
+        return measured["sent_ns"].notna().to_numpy(np.bool_)
+    is_open = isinstance(shape, Arrivals | Trace)
+    moment = since(measured, "scheduled_ns" if is_open else "sent_ns", window)
+    length = window.end_ns - window.start_ns
+    inside = (moment >= 0) & ((moment <= length) if is_open else (moment < length))
+    return np.asarray(inside, dtype=np.bool_)
+
+
+def since(requests: pd.DataFrame, column: str, window: Window) -> Array:
+    """An instant's nanoseconds since the window's start, exact; NaN where not known."""
+    instants = requests[column] - window.start_ns
+    return instants.to_numpy(np.float64, na_value=np.nan)
+
+
+def overlap(begin: Array, end: Array, window: Window) -> Array:
+    """The share of each span [begin, end] (ns since the window's start) that lies in the window.
+
+    A span without length counts whole when it lies inside; an unknown bound gives 0.
+    """
+    length, high = end - begin, float(window.end_ns - window.start_ns)
+    inside = np.clip(np.minimum(end, high) - np.maximum(begin, 0), 0, None)
+    point = ((begin >= 0) & (begin <= high)).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(length > 0, inside / length, point)
+    return np.nan_to_num(share, nan=0.0)
+
+
+def _closed(sent: pd.DataFrame) -> Window:
+    users = sent.groupby("user")
+    start, end = users["sent_ns"].min().max(), users["done_ns"].max().min()
+    return Window(int(start), int(end), "steady")
+
+
+def _open(measured: pd.DataFrame) -> Window:
+    scheduled = measured["scheduled_ns"]
+    return Window(int(scheduled.min()), int(scheduled.max()), "steady")

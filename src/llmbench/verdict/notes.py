@@ -1,0 +1,54 @@
+"""What is worth knowing beside a cell's numbers and is no ground to doubt them."""
+
+from collections.abc import Iterator
+
+from llmbench.config import Slo
+from llmbench.records import CellRun
+from llmbench.summaries import CellSummary
+from llmbench.verdict.objectives import uncertified
+from llmbench.verdict.rules import Rules
+
+
+def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterator[str]:
+    """The notes on a cell; `slo` is a resolved one."""
+    if summary.window_rule == "whole" and summary.succeeded:
+        yield "too few requests to cut start and drain off: the window is the whole cell"
+    yield from _errors(summary, rules)
+    yield from _lengths(summary, rules)
+    yield from _stamps(summary, rules)
+    if summary.throttled_share and run.cell.limits.cores is not None:
+        yield (
+            f"the server's CPU quota held it back {summary.throttled_share:.0%} of the time, "
+            "as its limit asks"
+        )
+    yield from uncertified(summary, slo)
+
+
+def _errors(summary: CellSummary, rules: Rules) -> Iterator[str]:
+    if summary.succeeded and 0 < summary.error_rate <= rules.error_rate:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
+        yield f"{summary.error_rate:.2%} of the requests failed ({kinds})"
+
+
+def _lengths(summary: CellSummary, rules: Rules) -> Iterator[str]:
+    output, given = summary.output_length_hit_rate, summary.input_length_hit_rate
+    if output is not None and rules.output_length_hit_rate <= output < rules.output_length_note:
+        yield f"{output:.0%} of the outputs are within 10 % of the length asked for"
+    if given is not None and given < rules.input_length_note:
+        yield f"{given:.0%} of the prompts are within 10 tokens of the length asked for"
+    if summary.cached_share:
+        yield f"{summary.cached_share:.1%} of the prompt tokens came from the server's cache"
+
+
+def _stamps(summary: CellSummary, rules: Rules) -> Iterator[str]:
+    share = summary.bounded_share
+    if share is not None and share > rules.bounded_note:
+        yield (
+            f"{share:.0%} of the token events shared a read with a later one: "
+            "inter-token percentiles are bounds"
+        )
+    if summary.reader_clock_share:
+        yield (
+            f"{summary.reader_clock_share:.0%} of the requests were stamped in user space, "
+            "not by the kernel"
+        )

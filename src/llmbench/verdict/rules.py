@@ -1,0 +1,22 @@
+"""The limits of validity, in one place. docs/verdict.md says why each is where it is."""
+
+from msgspec import Struct
+
+
+class Rules(Struct, frozen=True):
+    """The limits of validity. Times in ms, shares between 0 and 1."""
+
+    error_rate: float = 0.05
+    output_length_hit_rate: float = 0.5
+    output_length_note: float = 0.9
+    input_length_note: float = 0.99
+    delivered_share: float = 0.9
+    client_lag_floor_ms: float = 10.0  # or one token's time, whichever is longer
+    schedule_delay_floor_ms: float = 5.0
+    schedule_delay_share: float = 0.05  # of the median TTFT
+    little_residual: float = 0.05  # plus one request's share of the window
+    ttft_bounded_share: float = 0.1
+    bounded_note: float = 0.05
+    clock_step_floor_ms: float = 1.0
+    clock_step_share: float = 0.05  # of the median TTFT
+    throttled_share: float = 0.05

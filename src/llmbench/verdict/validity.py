@@ -1,0 +1,216 @@
+"""Whether a cell's numbers are the server's (validity), and whether they meet the SLO.
+
+Every rule says what it found, against what limit, and what to do next. Its limit is in `Rules`;
+docs/verdict.md says why each is where it is. A cell that breaks one is INVALID, which is
+neither pass nor fail.
+"""
+
+from collections.abc import Callable
+
+from llmbench.cells import Arrivals, Trace
+from llmbench.config import Slo
+from llmbench.metrics.slos import resolve
+from llmbench.records import CellRun
+from llmbench.summaries import CellResult, CellSummary, Problem
+from llmbench.verdict.notes import notes
+from llmbench.verdict.objectives import slo_misses
+from llmbench.verdict.rules import Rules
+
+DEFAULT = Rules()
+
+
+def judge(
+    summary: CellSummary, run: CellRun, slo: Slo, rules: Rules = DEFAULT, *, ended: bool = True
+) -> CellResult:
+    """The verdict on one repeat of a cell. `ended`: whether the run got to the cell's end.
+
+    `ConfigError` for an unknown `slo.preset`.
+    """
+    limits = resolve(slo)
+    problems = [] if ended else [_did_not_end(summary)]
+    problems += [p for rule in _RULES if (p := rule(summary, run, rules)) is not None]
+    return CellResult(
+        summary=summary,
+        problems=tuple(problems),
+        slo_misses=tuple(slo_misses(summary, limits)),
+        notes=(*run.notes, *notes(summary, run, limits, rules)),
+    )
+
+
+def _did_not_end(summary: CellSummary) -> Problem:
+    return Problem(
+        "did_not_end",
+        f"the run ended before this cell did, after {_requests(summary.requests)}: "
+        "its numbers are of a part; run the cell again",
+    )
+
+
+def _server_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    died = run.server_died or ("it died" if "server_died" in summary.errors else None)
+    if died is None:
+        return None
+    return Problem("server_died", f"the server died in the middle of the cell: {died}; see its log")
+
+
+def _worker_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    lost = summary.errors.get("worker_died", 0)
+    if not lost:
+        return None
+    return Problem(
+        "worker_died",
+        f"a load generating process died and took {_requests(lost)} with it: "
+        "run the cell again; memory of the client's host is the usual reason",
+    )
+
+
+def _no_success(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    if summary.succeeded:
+        return None
+    if not summary.requests:
+        return Problem("no_requests", "no request was measured: ask for at least one")
+    return Problem(
+        "no_success",
+        f"none of {_requests(summary.requests)} succeeded ({_kinds(summary)}): "
+        "see the errors in the cell's requests file and the server's log",
+    )
+
+
+def _error_rate(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    if not summary.succeeded or summary.error_rate <= rules.error_rate:
+        return None
+    return Problem(
+        "error_rate",
+        f"{summary.error_rate:.1%} of {_requests(summary.requests)} failed ({_kinds(summary)}), "
+        f"limit {rules.error_rate:.0%}: the times are of the survivors only; lower the load or "
+        "see the server's log",
+    )
+
+
+def _output_length(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    rate = summary.output_length_hit_rate
+    if rate is None or rate >= rules.output_length_hit_rate:
+        return None
+    return Problem(
+        "output_length",
+        f"only {rate:.0%} of the outputs are within 10 % of the {summary.cell.output_tokens} "
+        f"tokens asked for, limit {rules.output_length_hit_rate:.0%}: use an API that can ignore "
+        "the end of text, or ask for shorter outputs",
+    )
+
+
+def _client_lag(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    lag, token = summary.client_lag_ms, summary.time_per_token_ms
+    limit = max(rules.client_lag_floor_ms, token.p50 if token else 0.0)
+    if lag is None or lag.p50 <= limit:
+        return None
+    return Problem(
+        "client_lag",
+        f"the client read its data {lag.p50:.1f} ms after it had arrived (median of each "
+        f"request's longest), limit {limit:.1f} ms: it was starved of CPU; give it a core of its "
+        "own, more workers (--llm-workers) or fewer users",
+    )
+
+
+def _schedule_delay(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    delay, ttft = summary.schedule_delay_ms, summary.ttft_ms
+    if delay is None or not isinstance(run.cell.shape, Arrivals | Trace):
+        return None
+    share = rules.schedule_delay_share * ttft.p50 if ttft else 0.0
+    limit = max(rules.schedule_delay_floor_ms, share)
+    if delay.p95 <= limit:
+        return None
+    return Problem(
+        "schedule_delay",
+        f"requests left {delay.p95:.1f} ms after their deadline (p95), limit {limit:.1f} ms: the "
+        "client couldn't keep the schedule; use more workers (--llm-workers) or a lower rate",
+    )
+
+
+def _delivered(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    share = summary.delivered_share
+    if share is None or share >= rules.delivered_share or not summary.succeeded:
+        return None
+    return Problem(
+        "delivered_share",
+        f"only {share:.0%} of the asked load reached the server, limit "
+        f"{rules.delivered_share:.0%}: {_lost_load(summary)}",
+    )
+
+
+def _lost_load(summary: CellSummary) -> str:
+    if summary.dropped:
+        return (
+            f"{_requests(summary.dropped)} found too many others in flight and were dropped; "
+            "lower the rate or raise max_in_flight"
+        )
+    return (
+        "the client was busy between requests; give it a core of its own, more workers "
+        "(--llm-workers) or fewer users"
+    )
+
+
+def _little(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    residual, latency = summary.little_residual, summary.latency_ms
+    if residual is None or latency is None or summary.window_s <= 0:
+        return None
+    limit = rules.little_residual + latency.max / 1e3 / summary.window_s
+    if residual <= limit:
+        return None
+    return Problem(
+        "little_residual",
+        f"requests in flight and rate x latency differ by {residual:.0%} (Little's law), limit "
+        f"{limit:.0%}: the load was not steady or records are missing; measure for longer",
+    )
+
+
+def _ttft_bounded(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    share = summary.ttft_bounded_share
+    if share is None or share <= rules.ttft_bounded_share:
+        return None
+    return Problem(
+        "ttft_bounded",
+        f"in {share:.0%} of the requests the first token was read together with later data, so "
+        f"TTFT may be up to {summary.ttft_uncertainty_ms or 0:.1f} ms less than shown; limit "
+        f"{rules.ttft_bounded_share:.0%}: give the client a core of its own or fewer users, or "
+        "look for a proxy that buffers",
+    )
+
+
+def _clock_step(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    share = rules.clock_step_share * summary.ttft_ms.p50 if summary.ttft_ms else 0.0
+    limit = max(rules.clock_step_floor_ms, share)
+    if summary.clock_step_ms <= limit or summary.reader_clock_share == 1.0:
+        return None
+    return Problem(
+        "clock_step",
+        f"the wall clock moved by {summary.clock_step_ms:.1f} ms during a request, limit "
+        f"{limit:.1f} ms, and the kernel's stamps with it: run again once the clock is in step",
+    )
+
+
+def _throttled(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    share = summary.throttled_share
+    asked = run.cell.limits.cores is not None or run.endpoint.launch.cpu_quota_cores is not None
+    if share is None or share <= rules.throttled_share or asked:
+        return None
+    return Problem(
+        "throttled",
+        f"the server's CPU was throttled for {share:.0%} of the time though no limit was asked "
+        f"for, limit {rules.throttled_share:.0%}: lift the quota of the host or give --llm-cores",
+    )
+
+
+Rule = Callable[[CellSummary, CellRun, Rules], Problem | None]
+
+_RULES: tuple[Rule, ...] = (
+    _server_died, _worker_died, _no_success, _error_rate, _output_length, _client_lag,
+    _schedule_delay, _delivered, _little, _ttft_bounded, _clock_step, _throttled,
+)  # fmt: skip
+
+
+def _kinds(summary: CellSummary) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"
