@@ -39,11 +39,8 @@ def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
     if sent.empty:
         return None
     steady = _open(measured) if isinstance(shape, Arrivals | Trace) else _closed(sent)
-    least = sent["user"].nunique() if isinstance(shape, Users) else 1
-    if not isinstance(shape, Ramp) and steady.end_ns > steady.start_ns:
-        inside = members(measured, steady, shape)
-        if int((inside & measured["ok"].to_numpy(np.bool_)).sum()) >= least:
-            return steady
+    if steady.end_ns > steady.start_ns and _enough(measured, sent, steady, shape):
+        return steady
     return Window(int(sent["sent_ns"].min()), int(sent["done_ns"].max()), "whole")
 
 
@@ -75,6 +72,17 @@ def overlap(begin: Array, end: Array, window: Window) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(length > 0, inside / length, point)
     return np.nan_to_num(share, nan=0.0)
+
+
+def _enough(measured: pd.DataFrame, sent: pd.DataFrame, steady: Window, shape: Shape) -> bool:
+    """Whether the steady window holds a success for each user, of users that sent again."""
+    if isinstance(shape, Ramp):
+        return False
+    inside = members(measured, steady, shape) & measured["ok"].to_numpy(np.bool_)
+    if not isinstance(shape, Users):
+        return bool(inside.any())
+    each = sent["user"].value_counts()
+    return bool(each.max() > 1 or len(sent) == 1) and int(inside.sum()) >= len(each)
 
 
 def _closed(sent: pd.DataFrame) -> Window:

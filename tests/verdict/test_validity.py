@@ -1,0 +1,231 @@
+"""Every rule of validity: what makes a cell INVALID, in which words, and what does not."""
+
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from llmbench.cells import Arrivals, Limits, Users
+from llmbench.config import Slo
+from llmbench.metrics import distribution, summarise, table
+from llmbench.records import CellRun
+from llmbench.summaries import CellResult, CellSummary, Distribution
+from llmbench.verdict import judge
+from tests.metrics.making import back_to_back, cell_run, failure, request
+
+
+def flat(value: float, n: int = 10) -> Distribution:
+    found = distribution([value] * n)
+    assert found is not None
+    return found
+
+
+def good() -> CellSummary:
+    """A default run of one user and five requests: TTFT 50 ms, 20 ms a token."""
+    return summarise(cell_run(), table(back_to_back(5)))
+
+
+def verdict(run: CellRun | None = None, **changed: Any) -> CellResult:
+    return judge(structs.replace(good(), **changed), run or cell_run(), Slo())
+
+
+def problem(result: CellResult) -> str:
+    assert len(result.problems) == 1, result.why
+    return f"{result.problems[0].rule}: {result.problems[0].message}"
+
+
+def test_a_small_honest_run_is_valid() -> None:
+    result = judge(good(), cell_run(), Slo())
+    assert result.valid
+    assert result.notes == ()
+
+
+def test_a_run_of_millisecond_tokens_is_valid() -> None:
+    records = back_to_back(5, ttft_ms=3.0, gap_ms=1.0, tokens=8, idle_ms=0.4)
+    records = [structs.replace(r, client_lag_ns=900_000) for r in records]
+    assert judge(summarise(cell_run(), table(records)), cell_run(), Slo()).valid
+
+
+def test_unequal_users_of_one_request_each_are_valid() -> None:
+    records = [request(user=u, tokens=5 + 40 * u) for u in range(4)]
+    result = judge(summarise(cell_run(Users(4)), table(records)), cell_run(Users(4)), Slo())
+    assert result.valid, result.why
+    assert result.notes == (
+        "too few requests to cut start and drain off: the window is the whole cell",
+    )
+
+
+def test_no_request_measured() -> None:
+    result = judge(summarise(cell_run(), table([])), cell_run(), Slo())
+    assert problem(result) == "no_requests: no request was measured: ask for at least one"
+
+
+def test_all_failed() -> None:
+    records = [failure(), failure(10.0), failure(20.0, kind="cut")]
+    result = judge(summarise(cell_run(), table(records)), cell_run(), Slo())
+    assert problem(result) == (
+        "no_success: none of 3 requests succeeded (cut 1, http_5xx 2): see the errors in the "
+        "cell's requests file and the server's log"
+    )
+
+
+def test_error_rate() -> None:
+    result = verdict(error_rate=0.06, requests=100, errors={"stalled": 6})
+    assert problem(result) == (
+        "error_rate: 6.0% of 100 requests failed (stalled 6), limit 5%: the times are of the "
+        "survivors only; lower the load or see the server's log"
+    )
+
+
+def test_a_few_errors_are_noted() -> None:
+    result = verdict(error_rate=0.01, requests=100, errors={"stalled": 1})
+    assert result.valid
+    assert result.notes == ("1.00% of the requests failed (stalled 1)",)
+
+
+def test_output_length() -> None:
+    assert problem(verdict(output_length_hit_rate=0.4)) == (
+        "output_length: only 40% of the outputs are within 10 % of the 5 tokens asked for, limit "
+        "50%: use an API that can ignore the end of text, or ask for shorter outputs"
+    )
+
+
+def test_lengths_that_miss_a_little_are_noted() -> None:
+    result = verdict(output_length_hit_rate=0.8, input_length_hit_rate=0.9)
+    assert result.valid
+    assert result.notes == (
+        "80% of the outputs are within 10 % of the length asked for",
+        "90% of the prompts are within 10 tokens of the length asked for",
+    )
+
+
+def test_client_lag_is_limited_by_the_time_of_a_token() -> None:
+    assert verdict(client_lag_ms=flat(20.0)).valid
+    assert problem(verdict(client_lag_ms=flat(20.5))) == (
+        "client_lag: the client read its data 20.5 ms after it had arrived (median of each "
+        "request's longest), limit 20.0 ms: it was starved of CPU; give it a core of its own, more "
+        "workers (--llm-workers) or fewer users"
+    )
+
+
+def test_client_lag_has_a_floor_for_fast_tokens() -> None:
+    assert verdict(client_lag_ms=flat(9.0), time_per_token_ms=flat(1.0)).valid
+    assert not verdict(client_lag_ms=flat(11.0), time_per_token_ms=flat(1.0)).valid
+
+
+def test_schedule_delay_matters_in_open_loop() -> None:
+    late = {"schedule_delay_ms": flat(8.0), "little_residual": 0.0}
+    assert verdict(cell_run(Users(1)), **late).valid
+    assert problem(verdict(cell_run(Arrivals(1.0)), **late)) == (
+        "schedule_delay: requests left 8.0 ms after their deadline (p95), limit 5.0 ms: the client "
+        "couldn't keep the schedule; use more workers (--llm-workers) or a lower rate"
+    )
+
+
+def test_delivered_share() -> None:
+    assert problem(verdict(delivered_share=0.85)) == (
+        "delivered_share: only 85% of the asked load reached the server, limit 90%: the client was "
+        "busy between requests; give it a core of its own, more workers (--llm-workers) or fewer "
+        "users"
+    )
+
+
+def test_delivered_share_names_dropped_arrivals() -> None:
+    assert problem(verdict(delivered_share=0.85, dropped=3)) == (
+        "delivered_share: only 85% of the asked load reached the server, limit 90%: 3 requests "
+        "found too many others in flight and were dropped; lower the rate or raise max_in_flight"
+    )
+
+
+def test_littles_law_allows_for_the_windows_ends() -> None:
+    assert verdict(little_residual=0.24).valid
+    assert problem(verdict(little_residual=0.3)) == (
+        "little_residual: requests in flight and rate x latency differ by 30% (Little's law), "
+        "limit 25%: the load was not steady or records are missing; measure for longer"
+    )
+
+
+def test_bounded_first_tokens() -> None:
+    assert verdict(ttft_bounded_share=0.1).valid
+    assert problem(verdict(ttft_bounded_share=0.5, ttft_uncertainty_ms=12.0)) == (
+        "ttft_bounded: in 50% of the requests the first token was read together with later data, "
+        "so TTFT may be up to 12.0 ms less than shown; limit 10%: give the client a core of its "
+        "own or fewer users, or look for a proxy that buffers"
+    )
+
+
+def test_bounded_events_are_noted() -> None:
+    result = verdict(bounded_share=0.5)
+    assert result.valid
+    assert result.notes == (
+        "50% of the token events shared a read with a later one: inter-token percentiles are "
+        "bounds",
+    )
+
+
+def test_clock_step() -> None:
+    assert verdict(clock_step_ms=2.5).valid
+    assert problem(verdict(clock_step_ms=3.0)) == (
+        "clock_step: the wall clock moved by 3.0 ms during a request, limit 2.5 ms, and the "
+        "kernel's stamps with it: run again once the clock is in step"
+    )
+
+
+def test_clock_steps_do_not_touch_stamps_taken_in_user_space() -> None:
+    result = verdict(clock_step_ms=3.0, reader_clock_share=1.0)
+    assert result.valid
+    assert result.notes == ("100% of the requests were stamped in user space, not by the kernel",)
+
+
+def test_server_died() -> None:
+    result = verdict(cell_run(server_died="OOM killed, exit code 137"))
+    assert problem(result) == (
+        "server_died: the server died in the middle of the cell: OOM killed, exit code 137; see "
+        "its log"
+    )
+
+
+def test_worker_died() -> None:
+    assert problem(verdict(errors={"worker_died": 2})) == (
+        "worker_died: a load generating process died and took 2 requests with it: run the cell "
+        "again; memory of the client's host is the usual reason"
+    )
+
+
+def test_throttled_without_a_limit() -> None:
+    assert problem(verdict(throttled_share=0.2)) == (
+        "throttled: the server's CPU was throttled for 20% of the time though no limit was asked "
+        "for, limit 5%: lift the quota of the host or give --llm-cores"
+    )
+
+
+def test_throttling_by_the_limit_that_was_asked_is_noted() -> None:
+    run = cell_run()
+    limited = structs.replace(run, cell=structs.replace(run.cell, limits=Limits(0.5)))
+    result = verdict(limited, throttled_share=0.2)
+    assert result.valid
+    assert result.notes == (
+        "the server's CPU quota held it back 20% of the time, as its limit asks",
+    )
+
+
+def test_a_cell_that_did_not_end() -> None:
+    result = judge(good(), cell_run(), Slo(), ended=False)
+    assert problem(result) == (
+        "did_not_end: the run ended before this cell did, after 5 requests: its numbers are of a "
+        "part; run the cell again"
+    )
+
+
+def test_the_runs_own_notes_come_first() -> None:
+    result = verdict(cell_run(notes=("one core only",)), cached_share=0.25)
+    assert result.notes == (
+        "one core only",
+        "25.0% of the prompt tokens came from the server's cache",
+    )
+
+
+@pytest.mark.parametrize("simulated", [True, False])
+def test_stamp_of_an_invalid_cell(simulated: bool) -> None:
+    result = verdict(delivered_share=0.5, simulated=simulated)
+    assert result.stamp == ("SIMULATED INVALID" if simulated else "INVALID")
