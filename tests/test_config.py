@@ -77,7 +77,7 @@ def test_a_wrong_type_says_what_is_expected(tmp_path: Path) -> None:
 
 def test_negative_users_are_refused(tmp_path: Path) -> None:
     text = error_of(tmp_path, MINIMAL + "[grid]\nusers = [1, -4]\n")
-    assert "key 'grid.users[...]': expected `int` >= 1" in text
+    assert "key 'grid.users[1]': expected `int` >= 1" in text
 
 
 def test_an_empty_grid_is_refused(tmp_path: Path) -> None:

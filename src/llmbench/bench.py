@@ -128,7 +128,8 @@ class Bench:
                 warmup_per_user=self.settings.warmup_per_user,
             )
         self.run_dir.append_cell_run(run)
-        return verdict.result(self.run_dir, run)
+        judged = next(verdict.judged_cells(self.run_dir, cell.id))
+        return judged.results[-1]
 
     def _model(self, cell: Cell) -> ModelConfig:
         try:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from llmbench.apis import dialect
 from llmbench.config import (
     ConfigError,
     Grid,
@@ -126,6 +127,8 @@ def merged_grid(config: pytest.Config, model: ModelConfig) -> Grid:
 def models(config: pytest.Config) -> tuple[ModelConfig, ...]:
     """The configurations to measure: the hook's, or the one that --llm-url describes."""
     chosen = [remote_model(config)] if text_of(config, "url") else _from_hook(config)
+    for model in chosen:
+        _check_api(model)
     timeout = text_of(config, "timeout")
     if timeout is None:
         return tuple(chosen)
@@ -203,6 +206,13 @@ def _grid(
         if text and option.grid is not None:
             said[option.grid] = where(option), parse_setting(option.grid, str(text), where(option))
     return grid_of(said)
+
+
+def _check_api(model: ModelConfig) -> None:
+    try:
+        dialect(model.api)
+    except ConfigError as error:
+        raise ConfigError(f"{model.name}: {error}") from None
 
 
 def _from_hook(config: pytest.Config) -> list[ModelConfig]:

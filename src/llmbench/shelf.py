@@ -26,7 +26,7 @@ class Shelf:
                 self._folder,
                 tokenizer,
                 sorted({*lengths, *(known.lengths if known else ())}),
-                source=parse_source(self._source),
+                source=None if self._source is None else parse_source(self._source),
                 seed=self._seed,
                 say=self._say,
             )

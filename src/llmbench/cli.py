@@ -1,0 +1,185 @@
+"""``llmbench prompts | report | compare | docker-run | simulate | calibrate``.
+
+Each command parses its arguments here and calls one function of a room; exit status 2 is a
+mistake in the arguments or the files, 1 a regression.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from llmbench.config import ConfigError, SimulatedServer, load_model
+from llmbench.grid import parse_setting
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    args = parser().parse_args(argv)
+    command: Command = args.command
+    try:
+        return command(args)
+    except ConfigError as error:
+        print(f"llmbench: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """All commands with their arguments."""
+    top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_prompts, _report, _compare, _docker_run, _simulate, _calibrate):
+        add(commands)
+    return top
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, run: Command
+) -> argparse.ArgumentParser:
+    text = (run.__doc__ or "").strip().partition("\n")[0]
+    made = commands.add_parser(name, help=text, description=text)
+    made.set_defaults(command=run)
+    return made
+
+
+def _prompts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "prompts", prompts)
+    made.add_argument("--source", help="hub dataset id, parquet/JSON/JSONL/CSV file, package:NAME")
+    made.add_argument("--tokenizer", default="hf-internal-testing/llama-tokenizer")
+    made.add_argument("--out", type=Path, default=Path("fixtures/prompts"), metavar="DIR")
+    made.add_argument("--lengths", default="32,64,128,256,512,1024,2048", metavar="N,N")
+    made.add_argument("--per-length", type=int, default=1000, metavar="N")
+    made.add_argument("--tolerance", type=int, default=10, metavar="TOKENS")
+    made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--limit", type=int, metavar="N", help="read only the first N records")
+    made.add_argument("--trim", action="store_true", help="fill short buckets with longer prompts")
+
+
+def prompts(args: argparse.Namespace) -> int:
+    """Build the deck's prompt files, by length in tokens (generate_query_db)."""
+    from llmbench.prompts import build, parse_source
+
+    lengths = parse_setting("input_tokens", args.lengths, "--lengths")
+    assert isinstance(lengths, tuple)
+    build(
+        args.out,
+        args.tokenizer,
+        source=None if args.source is None else parse_source(args.source),
+        lengths=lengths,
+        per_length=args.per_length,
+        tolerance=args.tolerance,
+        seed=args.seed,
+        trim=args.trim,
+        limit=args.limit,
+        say=print,
+    )
+    return 0
+
+
+def _report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "report", report)
+    made.add_argument("runs", type=Path, nargs="+", metavar="DIR")
+    made.add_argument("--format", choices=("html", "md"), default="html")
+    made.add_argument("--out", type=Path, metavar="FILE", help="page of several runs")
+
+
+def report(args: argparse.Namespace) -> int:
+    """Redraw a run from its files, or lay several over each other."""
+    from llmbench import report as room
+    from llmbench.store import RunDir
+
+    runs = [RunDir.open(path) for path in args.runs]
+    if args.format == "md":
+        print("\n\n".join(room.markdown(run) for run in runs))
+    elif len(runs) > 1:
+        print(room.overlay(runs, args.out or Path("overlay.html")))
+    else:
+        print(room.write_report(runs[0]))
+    return 0
+
+
+def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "compare", compare)
+    made.add_argument("old", type=Path, metavar="RUN|BASELINE.json")
+    made.add_argument("new", type=Path, metavar="RUN")
+    made.add_argument("--tolerance", metavar="METRIC=P%,…")
+    made.add_argument("--format", choices=("text", "json", "md", "html"), default="text")
+    made.add_argument("--anyway", action="store_true", help="although the fingerprints differ")
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Compare two runs, or a run with a baseline; exit status 1 on a regression."""
+    raise NotImplementedError
+
+
+def _docker_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "docker-run", docker_run)
+    made.add_argument("model", type=Path, nargs="+", metavar="MODEL.toml")
+
+
+def docker_run(args: argparse.Namespace) -> int:
+    """Print the ``docker run`` line that each model configuration amounts to."""
+    from llmbench.config import limits_of
+    from llmbench.servers.docker import docker_run_line
+
+    for path in args.model:
+        model = load_model(path)
+        print(docker_run_line(model, limits_of(model.server)))
+    return 0
+
+
+def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "simulate", simulate)
+    made.add_argument("--host", default="127.0.0.1")
+    made.add_argument("--port", type=int, default=0, help="0: any free one")
+    made.add_argument("--ttft-ms", type=float, default=50.0)
+    made.add_argument("--ms-per-token", type=float, default=20.0)
+    made.add_argument("--prefill-tokens-per-s", type=float)
+    made.add_argument("--slots", type=int, default=1024)
+    made.add_argument("--jitter", type=float, default=0.0)
+    made.add_argument("--batching", choices=("spread", "beat"), default="spread")
+    made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
+    made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--core", type=int, action="append", help="pin to this core; repeatable")
+
+
+def simulate(args: argparse.Namespace) -> int:
+    """Serve a deterministic model with a known truth (at /stats)."""
+    from llmbench.servers.simulator import serve
+
+    config = SimulatedServer(
+        ttft_ms=args.ttft_ms,
+        ms_per_token=args.ms_per_token,
+        prefill_tokens_per_s=args.prefill_tokens_per_s,
+        slots=args.slots,
+        jitter=args.jitter,
+        batching=args.batching,
+        fault=args.fault,
+    )
+    serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()))
+    return 0
+
+
+def _calibrate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "calibrate", calibrate)
+    made.add_argument("--users", default="1,16,64,256,1024", metavar="N,N")
+    made.add_argument("--batching", choices=("spread", "beat"), default="spread")
+    made.add_argument("--json", type=Path, metavar="FILE")
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """Measure this host's client against a server of known truth."""
+    from llmbench.calibrate import calibrate as run
+
+    users = parse_setting("users", args.users, "--users")
+    assert isinstance(users, tuple)
+    run(users, batching=args.batching, json_file=args.json, say=print)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

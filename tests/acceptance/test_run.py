@@ -1,0 +1,173 @@
+"""A session from the command line to the files, in a repository that only has the plugin."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+DECK = [
+    "request",
+    "start_time",
+    "end_time",
+    "input_tokens",
+    "output_tokens",
+    "latency(ms)",
+    "throughput(tokens/second)",
+    "time_per_token(ms/tokens)",
+    "TTFT(ms)",
+]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def only_run(suite: pytest.Pytester) -> Path:
+    (found,) = (p for p in (suite.path / "reports" / "runs").iterdir() if not p.is_symlink())
+    return found
+
+
+def test_a_session_leaves_every_file_of_a_run(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess()
+    result.assert_outcomes(passed=2 + 2 * 4)
+    run = only_run(suite)
+    cell = "tiny-sim-in16-out8-users2"
+    requests = rows(run / "requests" / f"{cell}.csv")
+    assert list(requests[0])[: len(DECK)] == DECK
+    assert len(requests) == 2 * 3
+    assert {row["output_tokens"] for row in requests} == {"8"}
+    assert {row["status"] for row in requests} == {"ok"}
+    assert {row["cell_id"] for row in rows(run / "cells.csv")} >= {cell}
+    info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert info["ended_ns"] > info["started_ns"]
+    assert info["models"][0]["name"] == "tiny-sim"
+    for name in ("requests.parquet", "resources.csv", "index.html", "journal/cells.jsonl"):
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "charts").glob("*.png"))
+    assert list((run / "charts").glob("*.svg"))
+
+
+def test_the_end_shows_a_table_the_stamp_and_the_page(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess("-k", "users2")
+    result.stdout.fnmatch_lines(
+        ["*TTFT*", "*tiny-sim-in16-out8-users2*SIMULATED*", "page: *index.html"]
+    )
+
+
+def test_the_simulated_truth_is_what_is_measured(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users1")
+    requests = rows(only_run(suite) / "requests" / "tiny-sim-in16-out8-users1.csv")
+    for row in requests:
+        latency, ttft = float(row["latency(ms)"]), float(row["TTFT(ms)"])
+        assert float(row["time_per_token(ms/tokens)"]) == pytest.approx((latency - ttft) / 7)
+        tokens = int(row["input_tokens"]) + int(row["output_tokens"])
+        assert float(row["throughput(tokens/second)"]) == pytest.approx(tokens / latency * 1e3)
+        assert 20 <= ttft < 40
+        assert 4 * 7 <= latency - ttft < 4 * 7 + 20
+
+
+def test_k_selects_cells_and_only_they_run(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess("-k", "tiny-sim-in16-out8-users1")
+    result.assert_outcomes(passed=1 + 4, deselected=1 + 4)
+    assert [path.stem for path in (only_run(suite) / "requests").iterdir()] == [
+        "tiny-sim-in16-out8-users1"
+    ]
+
+
+def test_the_command_line_beats_the_toml_and_that_the_ini(suite: pytest.Pytester) -> None:
+    suite.makefile(
+        ".ini", pytest="[pytest]\nllm_models_dir = models\nllm_users = 7\nllm_repeats = 2\n"
+    )
+    result = suite.runpytest_subprocess("--collect-only", "-q", "--llm-output-tokens", "4,5")
+    result.stdout.fnmatch_lines(["*in16-out4-users1*", "*in16-out5-users2*"])
+    result.stdout.no_fnmatch_line("*users7*")
+
+
+def test_repeats_are_kept_apart(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users1", "--llm-repeats", "2", "--llm-requests", "1")
+    requests = rows(only_run(suite) / "requests" / "tiny-sim-in16-out8-users1.csv")
+    assert [row["repeat"] for row in requests] == ["1", "2"]
+
+
+def test_a_model_this_host_cannot_run_is_skipped_with_the_reason(
+    suite: pytest.Pytester, add_model: Callable[[str, str], Path]
+) -> None:
+    text = (suite.path / "models" / "tiny-sim.toml").read_text(encoding="utf-8")
+    head, _, tail = text.partition("[server]")
+    grid = tail[tail.index("[grid]") :]
+    server = '[server]\nkind = "docker"\nimage = "none"\ncommand = []\nport = 80\ngpus = 64\n'
+    add_model("big-70b", head + server + grid)
+    result = suite.runpytest_subprocess("-k", "70b", "-rs")
+    assert result.parseoutcomes()["skipped"] == 2 + 2 * 4
+    result.stdout.fnmatch_lines(["*llmbench: not run here*", "big-70b: *"])
+
+
+def test_xdist_is_refused(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess("-n", "2")
+    assert result.ret != pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(["*load tests can't share a host*"])
+    assert not (suite.path / "reports").exists()
+
+
+def test_every_cell_is_in_pytest_benchmarks_files(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users1", "--benchmark-json", "out.json")
+    found = json.loads((suite.path / "out.json").read_text(encoding="utf-8"))["benchmarks"]
+    by_metric = {entry["group"]: entry for entry in found}
+    assert set(by_metric) == {"ttft", "time_per_token", "latency", "seconds_per_output_token"}
+    requests = rows(only_run(suite) / "requests" / "tiny-sim-in16-out8-users1.csv")
+    recorded = sorted(float(row["TTFT(ms)"]) / 1e3 for row in requests)
+    assert sorted(by_metric["ttft"]["stats"]["data"]) == pytest.approx(recorded)
+    assert by_metric["ttft"]["extra_info"]["n"] == 3
+
+
+def test_pytest_benchmark_compares_two_saved_runs(suite: pytest.Pytester) -> None:
+    for _ in range(2):
+        suite.runpytest_subprocess("-k", "users1", "--benchmark-autosave")
+    compared = suite.run("pytest-benchmark", "compare", "--group-by=group", "--columns=median")
+    assert compared.ret == 0
+    compared.stdout.fnmatch_lines(["*'ttft'*", "*0001*", "*0002*"])
+
+
+def test_collecting_loads_nothing_heavy(suite: pytest.Pytester) -> None:
+    script = (
+        "import sys, pytest; code = pytest.main(['--collect-only', '-q']); "
+        "heavy = {'transformers', 'tokenizers', 'datasets', 'pandas', 'pyarrow', 'seaborn', "
+        "'matplotlib', 'scipy', 'docker', 'numpy'} & set(sys.modules); "
+        "print('HEAVY', sorted(heavy)); sys.exit(code)"
+    )
+    result = suite.run(sys.executable, "-c", script)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["*users1*", "HEAVY []"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
+    suite: pytest.Pytester, number: signal.Signals
+) -> None:
+    command = [sys.executable, "-m", "pytest", "--llm-users", "1,2", "--llm-requests", "2000"]
+    process = subprocess.Popen(
+        command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    journals = suite.path / "reports" / "runs"
+    deadline = time.monotonic() + 60
+    while not list(journals.glob("*/journal/requests/*/*.jsonl")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    os.kill(process.pid, number)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert not alive
+    assert (only_run(suite) / "index.html").is_file()
