@@ -22,6 +22,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-c", "--ctx-size", type=int, default=4096, help="tokens, over all slots")
     parser.add_argument("-np", "--parallel", type=int, default=1, help="slots")
     parser.add_argument("--no-cache-prompt", action="store_true")
+    parser.add_argument("--cache-ram", type=int, default=8192, help="MiB of prompt cache")
     parser.add_argument("--metrics", action="store_true", help="serve /metrics")
     return parser.parse_args(argv)
 
@@ -37,6 +38,7 @@ def parameters(flags: argparse.Namespace) -> xllamacpp.CommonParams:
     params.cpuparams.n_threads = flags.threads
     params.cpuparams_batch.n_threads = flags.threads_batch or flags.threads
     params.cache_prompt = not flags.no_cache_prompt
+    params.cache_ram_mib = flags.cache_ram
     params.endpoint_metrics = flags.metrics
     if flags.alias:
         params.model_alias = {flags.alias}

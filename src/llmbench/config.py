@@ -44,7 +44,8 @@ class ProcessServer(
 class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="docker"):
     """An engine in a container limited to cores and memory.
 
-    `command` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{gpus}``: filled at launch.
+    `command` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{gpus}`` and ``{context}``
+    (`context_tokens` for each slot, times the slots): filled at launch.
     """
 
     image: str
@@ -57,11 +58,13 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
     gated: bool = False  # weights that need a token: one of `environment` must be set
     build: str | None = None  # folder of a Dockerfile that makes `image` where it is missing
+    build_args: dict[str, str] = {}
     cores: Positive | None = None  # whole: a cpuset; fractional: a quota
     memory: str | None = None  # "512m", "64g"; swap is off
     shm: str | None = None
     gpus: Annotated[int, Meta(ge=0)] = 0
     slots: Count = 4
+    context_tokens: Count = 4096  # for each slot
     cap_add: tuple[str, ...] = ()
     start_timeout_s: Positive = 600.0
 

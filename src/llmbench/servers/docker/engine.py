@@ -1,0 +1,127 @@
+"""The Docker Engine of this host: reaching it, and whether it can run a configuration."""
+
+import os
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from llmbench.cells import Limits
+from llmbench.config import ConfigError, DockerServer, ModelConfig
+from llmbench.servers.docker.gpus import gpu_count
+from llmbench.servers.docker.spec import container_spec, docker_server, effective_limits
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+LOOPBACK = "127.0.0.1"
+
+
+class NoEngine(ConfigError):
+    """No Docker Engine can be used; the message says at which address, why and what to do."""
+
+
+class EngineFacts(Struct, frozen=True):
+    """What the engine's host has, and how a container's port on it is reached."""
+
+    cores: int
+    memory_bytes: int
+    version: str
+    publish_on: str  # address that a container's port is bound to
+    reach_at: str  # host name under which we reach that port
+
+
+def engine_address() -> str:
+    """Where the engine is: DOCKER_HOST, else the current context of the docker command."""
+    from docker.context import ContextAPI
+
+    if os.environ.get("DOCKER_HOST"):
+        return os.environ["DOCKER_HOST"]
+    context = ContextAPI.get_current_context()
+    host = getattr(context, "Host", None)
+    return str(host or "unix:///var/run/docker.sock")
+
+
+def connect() -> "DockerClient":
+    """A client of the engine that has answered; `NoEngine` where none does. Close it."""
+    import docker
+    from docker.errors import DockerException
+
+    address = engine_address()
+    client = None
+    try:
+        if os.environ.get("DOCKER_HOST"):
+            client = docker.from_env()
+        else:
+            client = docker.DockerClient(base_url=address.replace("http+unix", "unix"))
+        client.ping()
+        return client
+    except (DockerException, OSError) as error:
+        if client is not None:
+            client.close()
+        raise NoEngine(_no_engine(address, str(error))) from None
+
+
+def _no_engine(address: str, error: str) -> str:
+    if "Permission denied" in error or "PermissionError" in error:
+        return (
+            f"needs Docker, and this user may not use {address}; add the user to the group "
+            "docker, or set DOCKER_HOST"
+        )
+    return (
+        f"needs Docker, and no engine answers at {address}; start Docker, or set DOCKER_HOST "
+        "(.ci/docker-engine starts one on Debian)"
+    )
+
+
+def reaching(address: str) -> tuple[str, str]:
+    """(address to bind a container's port to, host to reach it at) for an engine there."""
+    parts = urlsplit(address)
+    if parts.scheme == "ssh":
+        raise NoEngine(
+            f"needs a Docker Engine whose ports this host can reach, and {address} is behind SSH; "
+            "run there, or set DOCKER_HOST"
+        )
+    host = parts.hostname or ""
+    if parts.scheme != "tcp" or host == "localhost" or host.startswith("127."):
+        return LOOPBACK, LOOPBACK
+    return "0.0.0.0", host
+
+
+def engine_facts(client: "DockerClient") -> EngineFacts:
+    """What the engine says of its host."""
+    info = client.info()
+    publish_on, reach_at = reaching(engine_address())
+    return EngineFacts(info["NCPU"], info["MemTotal"], info["ServerVersion"], publish_on, reach_at)
+
+
+def docker_unavailable(config: ModelConfig, limits: Limits) -> str | None:
+    """Why this host can't run `config` under `limits`, as the end of "skipped: …"; else None."""
+    server = docker_server(config)
+    present = gpu_count() if server.gpus else 0
+    if server.gpus > present:
+        return f"needs {server.gpus} GPU{'s' * (server.gpus > 1)}, this host has {present}"
+    try:
+        with closing(connect()) as client:
+            facts = engine_facts(client)
+        container_spec(config, limits)
+    except ConfigError as error:
+        return str(error)
+    return _too_small(facts, effective_limits(config, limits)) or _no_token(server)
+
+
+def _too_small(facts: EngineFacts, limits: Limits) -> str | None:
+    if limits.cores is not None and limits.cores > facts.cores:
+        return f"needs {limits.cores:g} cores, this host has {facts.cores}"
+    if limits.memory_bytes is not None and limits.memory_bytes > facts.memory_bytes:
+        wanted, present = limits.memory_bytes / 2**30, facts.memory_bytes / 2**30
+        return f"needs {wanted:.1f} GiB of memory, this host has {present:.1f}"
+    return None
+
+
+def _no_token(server: DockerServer) -> str | None:
+    if not server.gated or any(os.environ.get(name) for name in server.environment):
+        return None
+    names = " or ".join(server.environment) or "a variable that server.environment names"
+    return f"the weights are gated: accept their licence and put your token into {names}"

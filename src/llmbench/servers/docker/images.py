@@ -1,0 +1,144 @@
+"""The image of a configuration: here already, pulled with progress, or built."""
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmbench.config import ConfigError, DockerServer
+from llmbench.servers.life import LaunchError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+Say = Callable[[str], None]
+
+PROGRESS_S = 2.0
+"""Time between two lines of progress."""
+
+
+def ensure_image(client: "DockerClient", name: str, server: DockerServer, say: Say) -> "Image":
+    """The image of the configuration `name`; built or pulled first where it is missing."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return client.images.get(server.image)
+    except ImageNotFound:
+        pass
+    if server.build is None:
+        _pull(client, name, server.image, say)
+    else:
+        _build(client, name, server, Path(server.build).expanduser(), say)
+    return client.images.get(server.image)
+
+
+class PullProgress:
+    """The events of a pull, summed over its layers."""
+
+    def __init__(self, image: str) -> None:
+        self._image = image
+        self._layers: dict[str, tuple[int, int]] = {}  # bytes here, bytes in all (0: not known)
+        self._done: set[str] = set()
+
+    def update(self, event: dict[str, Any]) -> None:
+        """Take in one event of the engine's stream."""
+        layer, status = event.get("id", ""), event.get("status", "")
+        if status == "Pulling fs layer":
+            self._layers[layer] = (0, 0)
+        elif status == "Downloading":
+            detail = event.get("progressDetail") or {}
+            self._layers[layer] = (detail.get("current", 0), detail.get("total", 0))
+        elif status in ("Download complete", "Pull complete", "Already exists"):
+            here, total = self._layers.get(layer, (0, 0))
+            self._layers[layer] = (max(here, total), total)
+            if status != "Download complete":
+                self._done.add(layer)
+
+    def line(self) -> str:
+        """``pulling IMAGE: 3 of 12 layers, 1.2 of 8.4 GB``."""
+        here = sum(h for h, _ in self._layers.values()) / 1e9
+        total = sum(t for _, t in self._layers.values()) / 1e9
+        layers = f"{len(self._done)} of {len(self._layers | dict.fromkeys(self._done))} layers"
+        return f"pulling {self._image}: {layers}, {here:.2f} of {total:.2f} GB"
+
+
+def _pull(client: "DockerClient", name: str, image: str, say: Say) -> None:
+    from docker.errors import APIError
+
+    repository, tag = split_tag(image)
+    progress = PullProgress(image)
+    say(f"{name}: image {image} is not here: pulling it")
+    try:
+        events = client.api.pull(repository, tag=tag, stream=True, decode=True)
+        for event in _spaced(events, lambda: say(f"{name}: {progress.line()}")):
+            if "error" in event:
+                raise _missing(name, image, str(event["error"]))
+            progress.update(event)
+    except APIError as error:
+        raise _missing(name, image, error.explanation or str(error)) from None
+    say(f"{name}: {progress.line()}, complete")
+
+
+def _missing(name: str, image: str, reason: str) -> LaunchError:
+    if "no space left" in reason:
+        hint = "free disk space for the engine (docker system df shows what takes it)"
+    elif "denied" in reason or "unauthorized" in reason:
+        hint = "check the image's name; a private registry needs docker login first"
+    elif "manifest unknown" in reason or "not found" in reason:
+        hint = "the registry has no such image: check name and tag in server.image"
+    else:
+        hint = "is the registry in reach? docker pull shows the same error; or load it by hand"
+    return LaunchError(name, f"no image {image}, and it can't be pulled: {reason}", hint=hint)
+
+
+def _build(client: "DockerClient", name: str, server: DockerServer, folder: Path, say: Say) -> None:
+    from docker.errors import APIError
+
+    if not (folder / "Dockerfile").is_file():
+        raise ConfigError(f"{name}: server.build: no Dockerfile in {folder.resolve()}")
+    say(f"{name}: image {server.image} is not here: building it from {folder}")
+    lines: list[str] = []
+    try:
+        events = client.api.build(
+            path=str(folder), tag=server.image, buildargs=server.build_args, rm=True, decode=True
+        )
+        for event in events:
+            text = str(event.get("stream") or event.get("error") or "").strip()
+            lines += text.splitlines()
+            if text.startswith("Step "):
+                say(f"{name}: {text}")
+            if "error" in event:
+                raise _unbuilt(name, server.image, folder, lines)
+    except APIError as error:
+        raise _unbuilt(name, server.image, folder, [str(error.explanation)]) from None
+
+
+def _unbuilt(name: str, image: str, folder: Path, lines: list[str]) -> LaunchError:
+    last = lines[-1] if lines else "the engine says nothing"
+    return LaunchError(
+        name,
+        f"the image {image} can't be built from {folder}: {last}",
+        log_tail=tuple(lines[-20:]),
+        log_file=folder / "Dockerfile",
+        hint="docker build shows the same; without a registry see .ci/docker-engine",
+    )
+
+
+def split_tag(image: str) -> tuple[str, str]:
+    """Repository and tag (or digest) of an image's name; ``latest`` where it has none."""
+    if "@" in image:
+        repository, _, digest = image.partition("@")
+        return repository, digest
+    repository, colon, tag = image.rpartition(":")
+    return (repository, tag) if colon and "/" not in tag else (image, "latest")
+
+
+def _spaced(events: Iterable[dict[str, Any]], act: Callable[[], None]) -> Iterable[dict[str, Any]]:
+    """`events`, with a call of `act` no more often than every `PROGRESS_S`."""
+    last = time.monotonic()
+    for event in events:
+        yield event
+        if time.monotonic() - last >= PROGRESS_S:
+            last = time.monotonic()
+            act()

@@ -1,0 +1,75 @@
+"""What a running container uses, sample by sample, from the cheapest source that there is."""
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmbench.clock import Clock
+from llmbench.records import ResourceSample
+from llmbench.servers.docker.cgroups import find_cgroup
+from llmbench.servers.docker.gpus import gpu_use
+from llmbench.servers.docker.reading import Reading, reading_of_stats, sample_of
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+
+class Profile:
+    """CPU, memory and the rest of one container. `gpus` are its first ones, as the engine deals
+    them out; `limit_cores` is what its CPU use is a share of."""
+
+    def __init__(
+        self,
+        container: "Container",
+        target: str,
+        *,
+        limit_cores: float | None,
+        gpus: int = 0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._container = container
+        self._target = target
+        self._limit_cores = limit_cores
+        self._gpus = range(gpus)
+        self._clock = clock or Clock()
+        self._cgroup = find_cgroup(container.attrs["State"]["Pid"], str(container.id))
+        self._last = self.read()
+
+    @property
+    def source(self) -> str:
+        """Where the readings come from: ``cgroup v1``, ``cgroup v2`` or ``docker stats``."""
+        return "docker stats" if self._cgroup is None else f"cgroup v{self._cgroup.version}"
+
+    def read(self) -> Reading | None:
+        """What the container has used so far; None once it has ended."""
+        if self._cgroup is not None:
+            return self._cgroup.read()
+        import requests
+        from docker.errors import APIError
+
+        try:
+            stats: Any = self._container.stats(stream=False, one_shot=True)
+        except (APIError, requests.RequestException):
+            return None
+        return reading_of_stats(stats)
+
+    def sample(self) -> ResourceSample | None:
+        """The use since the sample before; None for the first one and for a container that
+        has ended."""
+        before, now = self._last, self.read()
+        self._last = now
+        if before is None or now is None:
+            return None
+        sample = sample_of(
+            before,
+            now,
+            time_ns=self._clock.unix_ns(),
+            target=self._target,
+            limit_cores=self._limit_cores,
+        )
+        gpu = gpu_use(self._gpus)
+        if gpu is None:
+            return sample
+        return msgspec.structs.replace(
+            sample, gpu_percent=gpu.percent, gpu_memory_bytes=gpu.memory_bytes
+        )

