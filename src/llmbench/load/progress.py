@@ -1,0 +1,39 @@
+"""How far a cell has come, for whoever watches it run."""
+
+from msgspec import Struct
+
+
+class Progress(Struct, frozen=True):
+    """Counts since the cell began, warm-up included; `total` is None when it isn't known."""
+
+    sent: int
+    done: int
+    failed: int
+    output_tokens: int
+    total: int | None
+    in_flight: int
+    elapsed_s: float
+    users: int
+
+
+class Counts:
+    """The same while it changes."""
+
+    __slots__ = ("dropped", "failed", "in_flight", "output_tokens", "sent", "settled", "users")
+
+    def __init__(self) -> None:
+        self.sent = self.settled = self.failed = self.dropped = 0
+        self.output_tokens = self.in_flight = self.users = 0
+
+    def at(self, elapsed_s: float, total: int | None) -> Progress:
+        """These counts as a `Progress`."""
+        return Progress(
+            self.sent,
+            self.settled,
+            self.failed,
+            self.output_tokens,
+            total,
+            self.in_flight,
+            elapsed_s,
+            self.users,
+        )

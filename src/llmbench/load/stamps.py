@@ -1,0 +1,57 @@
+"""From the kernel's wall-clock stamps to the monotonic clock.
+
+The two clocks' offset is taken at the request's start and end. Between them it moves a little
+(NTP slews by up to 500 ppm: interpolated); more than that is a step of the wall clock, and
+then the kernel's stamps mean nothing and the reader's are used.
+"""
+
+import struct
+from typing import Literal, NamedTuple
+
+from llmbench.load.wire import Exchange
+
+SLEW_PPM = 1000
+STEP_NS = 1_000_000
+
+_unpack = struct.Struct("qq").unpack
+
+
+class Arrivals(NamedTuple):
+    """When each read's last segment arrived, in nanoseconds of the monotonic clock."""
+
+    times_ns: list[int]
+    lag_ns: int | None  # longest from arrival to reading; None: not known
+    clock: Literal["kernel", "reader"]
+    step_ns: int
+
+
+def arrivals(exchange: Exchange) -> Arrivals:
+    """The arrival of each read of `exchange`."""
+    reads = exchange.reads
+    sent = exchange.sent_ns or exchange.done_ns
+    drift = exchange.offset_done_ns - exchange.offset_sent_ns
+    span = max(exchange.done_ns - sent, 1)
+    if abs(drift) > STEP_NS + span * SLEW_PPM // 1_000_000:
+        return Arrivals([now for _, now, _ in reads], None, "reader", drift)
+    if not reads or not all(stamp for stamp, _, _ in reads):
+        return Arrivals([now for _, now, _ in reads], None, "reader", 0)
+    offset = exchange.offset_sent_ns
+    times: list[int] = []
+    lag = 0
+    for stamp, now, _ in reads:
+        seconds, nanoseconds = _unpack(stamp)
+        at = seconds * 1_000_000_000 + nanoseconds - offset - drift * (now - sent) // span
+        late = now - at
+        lag = max(lag, late)
+        times.append(at if late >= 0 else now)
+    return Arrivals(times, lag, "kernel", 0)
+
+
+def ended_ns(exchange: Exchange) -> int:
+    """Arrival of the end of the message, on the monotonic clock; cheap, for the next request's
+    schedule."""
+    if exchange.failure is not None or not exchange.reads or not exchange.reads[-1][0]:
+        return exchange.done_ns
+    seconds, nanoseconds = _unpack(exchange.reads[-1][0])
+    at: int = seconds * 1_000_000_000 + nanoseconds - exchange.offset_done_ns
+    return at if 0 <= exchange.done_ns - at < STEP_NS * 1000 else exchange.done_ns

@@ -1,0 +1,100 @@
+"""Where requests go and how each begins: what httpx works out once, before the clock starts."""
+
+import os
+import socket
+import ssl
+from functools import cached_property
+from typing import Any
+
+import httpx
+import msgspec
+
+from llmbench.apis import Ask, Dialect
+from llmbench.config import ConfigError
+from llmbench.records import ClientSettings, Endpoint
+
+Address = tuple[int, Any]  # family, and what a socket of it connects to
+
+
+class Target:
+    """An endpoint made ready: addresses, TLS context, and a request's head.
+
+    The API key is read from its environment variable here and lives in the head only.
+    """
+
+    def __init__(self, endpoint: Endpoint, dialect: Dialect) -> None:
+        self.endpoint = endpoint
+        self.dialect = dialect
+        self._base = httpx.URL(endpoint.base_url)
+        if self._base.scheme not in ("http", "https") or not self._base.host:
+            raise ConfigError(f"{endpoint.base_url!r} is not an http:// or https:// URL")
+        self.host = self._base.host
+        self.port = self._base.port or (443 if self._base.scheme == "https" else 80)
+        self.tls = tls_context(endpoint.client) if self._base.scheme == "https" else None
+        self._heads: dict[str, bytes] = {}
+        self._encode = msgspec.json.Encoder().encode
+
+    @cached_property
+    def addresses(self) -> list[Address]:
+        """Addresses to try in turn; OSError when the name has none."""
+        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in found]
+
+    def request(self, ask: Ask) -> bytes:
+        """The whole request, ready to be written."""
+        path = self.dialect.path(ask)
+        head = self._heads.get(path)
+        if head is None:
+            head = self._heads[path] = self._head(path)
+        body = self._encode(self.dialect.body(ask))
+        return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+
+    def _head(self, path: str) -> bytes:
+        """Request line and headers, all but the length of the body."""
+        url = self._base.copy_with(
+            path=self._base.path.rstrip("/") + path, username=None, password=None
+        )
+        request = httpx.Request("POST", url, headers=self._headers())
+        if self._base.username:
+            auth = httpx.BasicAuth(self._base.username, self._base.password)
+            request = next(auth.auth_flow(request))
+        request.headers.pop("content-length", None)
+        lines = [b"POST %b HTTP/1.1" % url.raw_path]
+        lines += [b"%b: %b" % pair for pair in request.headers.raw]
+        return b"\r\n".join(lines) + b"\r\n"
+
+    def _headers(self) -> dict[str, str]:
+        client = self.endpoint.client
+        headers = {
+            "accept": "application/x-ndjson" if self.dialect.framing == "ndjson" else "*/*",
+            "accept-encoding": "identity",
+            "content-type": "application/json",
+            "user-agent": "pytest-llmbench",
+        }
+        key = os.environ.get(client.api_key_env, "")
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        if client.fresh_connections:
+            headers["connection"] = "close"
+        return headers | {name.lower(): value for name, value in client.headers.items()}
+
+
+def tls_context(client: ClientSettings) -> ssl.SSLContext:
+    """Verification, own CA and client certificate as `client` says; `ConfigError` names a bad
+    file."""
+    try:
+        if client.ca_file is None:
+            context = httpx.create_ssl_context(verify=client.verify_tls, trust_env=False)
+        else:
+            context = ssl.create_default_context(cafile=client.ca_file)
+            if not client.verify_tls:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        if client.client_cert_file is not None:
+            context.load_cert_chain(client.client_cert_file, client.client_key_file)
+    except (OSError, ssl.SSLError) as error:
+        files = [client.ca_file, client.client_cert_file, client.client_key_file]
+        named = ", ".join(name for name in files if name is not None)
+        raise ConfigError(f"TLS files {named}: can't be loaded: {error}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
