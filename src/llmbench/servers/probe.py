@@ -5,7 +5,9 @@ from typing import Any
 import httpx
 import msgspec
 
+from llmbench.apis import Ask, dialect
 from llmbench.config import ModelConfig
+from llmbench.servers.simulator.faults import HEADER
 
 LOADING = frozenset({425, 429, 503})
 """Statuses of a server that is not ready yet."""
@@ -38,7 +40,7 @@ def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
 def one_token(http: httpx.Client, config: ModelConfig) -> None:
     """Have one token generated; `NotYet` or `Refused` when none came."""
     path, body = _ask(config)
-    response = http.post(path, content=body, headers={"content-type": "application/json"})
+    response = http.post(path, content=body, headers=_headers(config))
     status = response.status_code
     if status in LOADING:
         raise NotYet(f"{path} answers {status}: {_shown(response)}")
@@ -51,8 +53,14 @@ def one_token(http: httpx.Client, config: ModelConfig) -> None:
 
 def _ask(config: ModelConfig) -> tuple[str, bytes]:
     """Path and body of a request for one token."""
-    body = {"model": config.model, "prompt": "Hello", "max_tokens": 1, "stream": False}
-    return "/v1/completions", msgspec.json.encode(body)
+    speaks = dialect(config.api)
+    ask = Ask("Hello", 1, config.model, stream=False)
+    return speaks.path(ask), msgspec.json.encode(speaks.body(ask))
+
+
+def _headers(config: ModelConfig) -> dict[str, str]:
+    """A simulator's fault is for the requests that are measured, not for this one."""
+    return {"content-type": "application/json"} | ({HEADER: "none"} if config.simulated else {})
 
 
 def _hint(config: ModelConfig, response: httpx.Response) -> str:

@@ -1,0 +1,127 @@
+"""What a completion request asks for, whatever dialect it speaks."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+BYTES_PER_TOKEN = 4
+"""How the simulator counts the tokens of a text: a quarter of its UTF-8 bytes, rounded up."""
+
+
+class Asked(Struct, frozen=True):
+    """A request in the words of all dialects."""
+
+    dialect: str
+    model: str
+    prompt_tokens: int
+    tokens: int
+    stream: bool
+    usage: bool = True
+    continuous_usage: bool = False
+    details: bool = True  # TGI's
+
+
+class NotAsked(ValueError):
+    """The body is none that the dialect knows; the message says why."""
+
+
+_TRITON = re.compile(r"/v2/models/([^/]+)/(generate|generate_stream)")
+
+
+def is_completion(path: str) -> bool:
+    """Whether `path` is one of the completion endpoints."""
+    return path in _READERS or _TRITON.fullmatch(path) is not None
+
+
+def read_ask(path: str, body: bytes, model: str) -> Asked:
+    """The request to `path`; `NotAsked` when the body is not what that endpoint takes."""
+    try:
+        page = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise NotAsked(f"the body is no JSON: {error}") from None
+    if not isinstance(page, dict):
+        raise NotAsked("the body is no JSON object")
+    triton = _TRITON.fullmatch(path)
+    try:
+        if triton is not None:
+            return _triton(page, triton[1], triton[2] == "generate_stream")
+        return _READERS[path](page, model)
+    except (KeyError, TypeError, ValueError) as error:
+        raise NotAsked(f"the body lacks or misuses {error}") from None
+
+
+def count_tokens(prompt: Any) -> int:
+    """Tokens of a text, of a list of token ids, or of chat messages."""
+    if isinstance(prompt, str):
+        return max(1, -(-len(prompt.encode()) // BYTES_PER_TOKEN))
+    if prompt and isinstance(prompt[0], dict):
+        return sum(count_tokens(message["content"]) for message in prompt)
+    return len(prompt)
+
+
+def _openai(page: dict[str, Any], model: str, *, chat: bool) -> Asked:
+    options = page.get("stream_options") or {}
+    stream = bool(page.get("stream", False))
+    limit = page.get("max_tokens") or page.get("max_completion_tokens") or 16
+    return Asked(
+        "openai-chat" if chat else "openai-completions",
+        page.get("model") or model,
+        count_tokens(page["messages" if chat else "prompt"]),
+        int(limit),
+        stream,
+        usage=not stream or bool(options.get("include_usage")),
+        continuous_usage=bool(options.get("continuous_usage_stats")),
+    )
+
+
+def _generate(page: dict[str, Any], model: str) -> Asked:
+    """``/generate`` is TGI's with ``inputs``, SGLang's with ``text`` or ``input_ids``."""
+    if "inputs" in page:
+        return _tgi(page, model, stream=False)
+    sampling = page.get("sampling_params") or {}
+    prompt = page["text"] if "text" in page else page["input_ids"]
+    tokens = int(sampling.get("max_new_tokens", 128))
+    return Asked("sglang", model, count_tokens(prompt), tokens, bool(page.get("stream")))
+
+
+def _tgi(page: dict[str, Any], model: str, *, stream: bool) -> Asked:
+    parameters = page.get("parameters") or {}
+    return Asked(
+        "tgi",
+        model,
+        count_tokens(page["inputs"]),
+        int(parameters.get("max_new_tokens") or 20),
+        stream,
+        details=bool(parameters.get("details", False)),
+    )
+
+
+def _llama_cpp(page: dict[str, Any], model: str) -> Asked:
+    tokens = int(page.get("n_predict", 128))
+    prompt = count_tokens(page["prompt"])
+    return Asked("llama.cpp", model, prompt, tokens, bool(page.get("stream", False)))
+
+
+def _ollama(page: dict[str, Any], model: str) -> Asked:
+    tokens = int((page.get("options") or {}).get("num_predict", 128))
+    prompt = count_tokens(page["prompt"])
+    stream = bool(page.get("stream", True))
+    return Asked("ollama", page.get("model") or model, prompt, tokens, stream)
+
+
+def _triton(page: dict[str, Any], model: str, stream: bool) -> Asked:
+    return Asked(
+        "triton", model, count_tokens(page["text_input"]), int(page.get("max_tokens", 16)), stream
+    )
+
+
+_READERS = {
+    "/v1/completions": lambda page, model: _openai(page, model, chat=False),
+    "/v1/chat/completions": lambda page, model: _openai(page, model, chat=True),
+    "/generate": _generate,
+    "/generate_stream": lambda page, model: _tgi(page, model, stream=True),
+    "/completion": _llama_cpp,
+    "/api/generate": _ollama,
+}

@@ -1,0 +1,84 @@
+"""Waits for sockets and for the next deadline, to microseconds.
+
+epoll counts whole milliseconds, which would make every token up to 1 ms late. An epoll
+descriptor can itself be waited for, and ``select`` counts microseconds.
+"""
+
+import ctypes
+import heapq
+import select
+import selectors
+import socket
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+
+PR_SET_TIMERSLACK = 29
+SELECT_LIMIT = 1024
+"""Descriptors from this number on can't be given to ``select``."""
+
+
+class Reactor:
+    """Calls back when a socket can be read or written, and at deadlines.
+
+    `tick` is called before each wait with the monotonic time; it does what is due and returns
+    the next deadline in nanoseconds, or None.
+    """
+
+    def __init__(self, tick: Callable[[int], int | None]) -> None:
+        self._tick = tick
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = count()
+        self._stopped = False
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+
+    def watch(
+        self, sock: socket.socket, call: Callable[[int], None], *, writing: bool = False
+    ) -> None:
+        """Call `call` with the event mask whenever `sock` can be read (and written)."""
+        mask = selectors.EVENT_READ | (selectors.EVENT_WRITE if writing else 0)
+        if sock.fileno() in self._selector.get_map():
+            self._selector.modify(sock, mask, call)
+        else:
+            self._selector.register(sock, mask, call)
+
+    def forget(self, sock: socket.socket) -> None:
+        """Watch `sock` no longer."""
+        self._selector.unregister(sock)
+
+    def call_at(self, due_ns: int, call: Callable[[], None]) -> None:
+        """Call `call` at that monotonic time."""
+        heapq.heappush(self._timers, (due_ns, next(self._numbers), call))
+
+    def stop(self) -> None:
+        """Make `run` return after the present round."""
+        self._stopped = True
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        while not self._stopped:
+            due_ns = self._run_due(time.monotonic_ns())
+            for key, mask in self._wait(due_ns):
+                key.data(mask)
+
+    def _run_due(self, now_ns: int) -> int | None:
+        """Do what is due; the next deadline."""
+        while self._timers and self._timers[0][0] <= now_ns:
+            heapq.heappop(self._timers)[2]()
+        dues = [self._tick(now_ns), self._timers[0][0] if self._timers else None]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _wait(self, due_ns: int | None) -> list[tuple[selectors.SelectorKey, int]]:
+        if due_ns is None:
+            return self._selector.select(None)
+        timeout_s = (due_ns - time.monotonic_ns()) / 1e9
+        poll = getattr(self._selector, "fileno", lambda: SELECT_LIMIT)()
+        if timeout_s <= 0:
+            return self._selector.select(0)
+        if poll >= SELECT_LIMIT:
+            return self._selector.select(timeout_s)
+        select.select([poll], [], [], timeout_s)
+        return self._selector.select(0)

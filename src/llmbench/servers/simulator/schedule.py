@@ -1,0 +1,131 @@
+"""When each token leaves: slots, prefill, gaps, and one heap of deadlines for all streams.
+
+Deadlines are absolute: a token that leaves late makes none of those after it late.
+"""
+
+import heapq
+from collections import deque
+from itertools import count
+from random import Random
+from typing import Protocol
+
+from llmbench.config import SimulatedServer
+
+LEAST_GAP = 0.1
+"""A gap is never shorter than this share of the mean, however large the jitter."""
+
+
+class Stream(Protocol):
+    """An answer under way, as the schedule sees it."""
+
+    prompt_tokens: int
+    step: int  # tokens that leave together
+    held: int  # gaps before the first write: an answer that is not streamed leaves at its end
+
+    def emit(self, due_ns: int) -> bool:
+        """Send what was due at `due_ns`; whether nothing is left to send."""
+
+
+class Schedule:
+    """Grants slots and keeps the deadlines of all streams, each with gaps of its own."""
+
+    def __init__(self, config: SimulatedServer, seed: int) -> None:
+        self._config = config
+        self._random = Random(f"{seed}/gaps")
+        self._heap: list[tuple[int, int, Stream]] = []
+        self._numbers = count()
+        self._waiting: deque[Stream] = deque()
+        self.running = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a slot."""
+        return len(self._waiting)
+
+    def admit(self, stream: Stream, received_ns: int) -> None:
+        """A request came: it gets a slot now, or when one is free and none came before it."""
+        if self.running < self._config.slots:
+            self._start(stream, received_ns)
+        else:
+            self._waiting.append(stream)
+
+    def tick(self, now_ns: int) -> int | None:
+        """Send what is due at `now_ns`; the next deadline."""
+        self._send_due(now_ns, None)
+        return self._heap[0][0] if self._heap else None
+
+    def _send_due(self, limit_ns: int, beat_ns: int | None) -> None:
+        """Send what is due until `limit_ns`, each stream once at most."""
+        heap = self._heap
+        for _ in range(len(heap)):
+            due_ns, _number, stream = heap[0]
+            if due_ns > limit_ns:
+                return
+            heapq.heappop(heap)
+            at_ns = due_ns if beat_ns is None else beat_ns
+            if stream.emit(at_ns):
+                self._release(at_ns)
+            else:
+                self._push(stream, at_ns + self._gaps_ns(stream.step))
+
+    def _start(self, stream: Stream, now_ns: int) -> None:
+        self.running += 1
+        rate = self._config.prefill_tokens_per_s
+        prefill_ms = 0.0 if rate is None else stream.prompt_tokens / rate * 1e3
+        first_ns = now_ns + round((self._config.ttft_ms + prefill_ms) * 1e6)
+        self._push(stream, first_ns + self._gaps_ns(stream.held))
+
+    def _release(self, now_ns: int) -> None:
+        self.running -= 1
+        if self._waiting:
+            self._start(self._waiting.popleft(), now_ns)
+
+    def _push(self, stream: Stream, due_ns: int) -> None:
+        heapq.heappush(self._heap, (due_ns, next(self._numbers), stream))
+
+    def _gap_ns(self) -> float:
+        """The time between two tokens of a stream with as many streams as there are now."""
+        gap_ns = self._config.ms_per_token * 1e6
+        if self._config.max_batch_slowdown and self._config.slots > 1:
+            busy = (self.running - 1) / (self._config.slots - 1)
+            gap_ns *= 1 + self._config.max_batch_slowdown * busy
+        return gap_ns
+
+    def _jittered_ns(self) -> float:
+        gap_ns = self._gap_ns()
+        if not self._config.jitter:
+            return gap_ns
+        return gap_ns * max(LEAST_GAP, self._random.gauss(1.0, self._config.jitter))
+
+    def _gaps_ns(self, tokens: int) -> int:
+        """The time that `tokens` more tokens take."""
+        if not self._config.jitter:
+            return round(self._gap_ns() * tokens)
+        return round(sum(self._jittered_ns() for _ in range(tokens)))
+
+
+class Beat(Schedule):
+    """All streams' tokens leave together, once a step, as continuous batching sends them."""
+
+    def __init__(self, config: SimulatedServer, seed: int) -> None:
+        super().__init__(config, seed)
+        self._beat_ns: int | None = None
+
+    def tick(self, now_ns: int) -> int | None:
+        """Send a beat's tokens when it is due; the next beat."""
+        if self._beat_ns is None:
+            self._beat_ns = self._heap[0][0] if self._heap else None
+        if self._beat_ns is None or now_ns < self._beat_ns:
+            return self._beat_ns
+        self._send_due(self._beat_ns, self._beat_ns)
+        self._beat_ns = self._beat_ns + round(self._jittered_ns()) if self._heap else None
+        return self._beat_ns
+
+    def _gaps_ns(self, tokens: int) -> int:
+        """Until just after the beat before the one that is meant."""
+        return 0 if tokens == 0 else max(1, round((tokens - 1) * self._gap_ns() * 0.999) + 1)
+
+
+def schedule(config: SimulatedServer, seed: int) -> Schedule:
+    """The schedule that ``server.batching`` names."""
+    return Beat(config, seed) if config.batching == "beat" else Schedule(config, seed)

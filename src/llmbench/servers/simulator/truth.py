@@ -1,0 +1,100 @@
+"""What the simulator really did: the times that a client's report is held against."""
+
+import math
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from operator import sub
+from typing import Any
+
+QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+
+BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 60)
+_BOUNDS_NS = [round(bound * 1e9) for bound in BUCKETS_S]
+
+
+class Histogram:
+    """A Prometheus histogram of seconds, fed with nanoseconds."""
+
+    def __init__(self) -> None:
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.sum_ns = 0
+
+    def add(self, values_ns: Iterable[int]) -> None:
+        """Count these values."""
+        for value in values_ns:
+            self.counts[bisect_left(_BOUNDS_NS, value)] += 1
+            self.sum_ns += value
+
+    def lines(self, name: str) -> list[str]:
+        """It in Prometheus' text format."""
+        below, lines = 0, [f"# TYPE {name} histogram"]
+        for bound, number in zip((*BUCKETS_S, math.inf), self.counts, strict=True):
+            below += number
+            label = "+Inf" if bound == math.inf else f"{bound:g}"
+            lines.append(f'{name}_bucket{{le="{label}"}} {below}')
+        return [*lines, f"{name}_sum {self.sum_ns / 1e9:.9g}", f"{name}_count {below}"]
+
+
+class Truth:
+    """Times of all finished requests since the last `reset`, and counts of all there were.
+
+    Sending is stamped right before the write, receipt by the kernel where it can.
+    """
+
+    def __init__(self) -> None:
+        self.ttft_histogram = Histogram()
+        self.gap_histogram = Histogram()
+        self.prompt_tokens = 0
+        self.output_tokens = 0
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the times; what ``/metrics`` counts stays."""
+        self._outcomes: Counter[str] = Counter()
+        self._tokens = 0
+        self._ttft = array("q")
+        self._gaps = array("q")
+        self._late = array("q")
+
+    def finished(self, outcome: str, prompt_tokens: int, output_tokens: int) -> None:
+        """A request ended, as "ok" or under the name of what became of it."""
+        self._outcomes[outcome] += 1
+        self._tokens += output_tokens
+        self.prompt_tokens += prompt_tokens
+        self.output_tokens += output_tokens
+
+    def streamed(self, received_ns: int, sent_ns: list[int], late_ns: list[int]) -> None:
+        """When the writes of a finished stream that held tokens were made, how late each was."""
+        ttft = [sent_ns[0] - received_ns]
+        gaps = list(map(sub, islice(sent_ns, 1, None), sent_ns))
+        self._ttft.extend(ttft)
+        self._gaps.extend(gaps)
+        self._late.extend(late_ns)
+        self.ttft_histogram.add(ttft)
+        self.gap_histogram.add(gaps)
+
+    def page(self) -> dict[str, Any]:
+        """What ``/stats`` shows: milliseconds, of all requests that finished."""
+        return {
+            "requests": self._outcomes.total(),
+            "outcomes": dict(self._outcomes),
+            "tokens": self._tokens,
+            "ttft_ms": quantiles(self._ttft),
+            "itl_ms": quantiles(self._gaps),
+            "lateness_ms": quantiles(self._late),
+        }
+
+
+def quantiles(values: "array[int]") -> dict[str, float] | None:
+    """Quantiles of nanoseconds in milliseconds, each one of the values; None of none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    places = {name: math.ceil(share * len(ordered)) - 1 for name, share in QUANTILES}
+    mean = sum(ordered) / len(ordered)
+    return {"n": len(ordered), "mean": mean / 1e6} | {
+        name: ordered[place] / 1e6 for name, place in places.items()
+    }
