@@ -4,11 +4,11 @@ import asyncio
 from time import monotonic_ns
 
 from llmbench.load.engine import Engine
+from llmbench.load.exchange import Exchange
 from llmbench.load.lane import Lane
 from llmbench.load.reading import Order
 from llmbench.load.shapes import ClosedPlan, Start, Step, is_flat
 from llmbench.load.stamps import ended_ns
-from llmbench.load.wire import Exchange
 from llmbench.records import RequestRecord
 
 BACKOFF_S = 0.1

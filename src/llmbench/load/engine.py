@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
 
+from llmbench.load.exchange import Exchange
 from llmbench.load.lane import Finished, Lane
 from llmbench.load.orders import Orders
 from llmbench.load.progress import Counts
 from llmbench.load.reading import Order, Reader
 from llmbench.load.target import Target
 from llmbench.load.timeouts import Timeouts
-from llmbench.load.wire import Exchange
 from llmbench.records import RequestRecord
 
 OPENING_AT_ONCE = 64

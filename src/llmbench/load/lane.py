@@ -4,9 +4,11 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
+from llmbench.load.connecting import connect
+from llmbench.load.exchange import Exchange
 from llmbench.load.reading import Order
 from llmbench.load.target import Target
-from llmbench.load.wire import Connection, Exchange, connect
+from llmbench.load.wire import Connection
 from llmbench.records import ErrorKind
 
 Finished = Callable[["Lane", Order, Exchange], None]

@@ -5,10 +5,10 @@ from collections import deque
 from time import monotonic_ns
 
 from llmbench.load.engine import Engine
+from llmbench.load.exchange import Exchange
 from llmbench.load.lane import Lane
 from llmbench.load.reading import Order
 from llmbench.load.shapes import Arrival, OpenPlan
-from llmbench.load.wire import Exchange
 
 EARLY_S = 0.0015
 """The event loop's timer is good to about a millisecond; the rest is waited for in short turns

@@ -6,14 +6,18 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis import Dialect, Event, frames
+from llmbench.apis import Dialect
 from llmbench.clock import Clock
+from llmbench.load.answer import Answer
+from llmbench.load.exchange import Exchange, Failure
 from llmbench.load.stamps import Arrivals, arrivals
-from llmbench.load.wire import Exchange, Failure
 from llmbench.records import ErrorKind, RequestRecord
 
 FULL_READ_BYTES = 32_768
 """A read with more body than this may have left some of it waiting in the socket."""
+
+
+_ONLY_THE_END = ("cut", "reset", "stalled", "timeout")
 
 
 class Order(Struct, frozen=True, gc=False):
@@ -44,7 +48,7 @@ class Reader:
         failure = exchange.failure or _bad_status(exchange, self._dialect)
         if exchange.status is not None and 200 <= exchange.status < 300:
             problem = self._understand(order, exchange, when, answer)
-            failure = _worse(exchange.failure, problem, answer)
+            failure = _worst(exchange, problem, answer)
         return self._fill(order, exchange, when, answer, failure)
 
     def last_token_ns(self, exchange: Exchange) -> int | None:
@@ -60,9 +64,10 @@ class Reader:
         return answer.times_ns[-1] if answer.times_ns else None
 
     def _understand(
-        self, order: Order, exchange: Exchange, when: Arrivals, answer: "Answer"
+        self, order: Order, exchange: Exchange, when: Arrivals, answer: Answer
     ) -> Failure | None:
         """Fill `answer` from the body; what is wrong with it, if anything."""
+        body = b""
         try:
             chunks = _decompressed(exchange)
             body = b"".join(chunks)
@@ -74,6 +79,8 @@ class Reader:
             else:
                 answer.take_whole(self._dialect.whole(body))
         except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
+            if order.stream and body and not body.endswith((b"\n", b"\r")):
+                return "cut", "the stream stopped in the middle of an event"
             return "malformed", f"not {self._dialect.name}: {error}"
         return answer.flaw() if self._dialect.ends_itself else None
 
@@ -82,7 +89,7 @@ class Reader:
         order: Order,
         exchange: Exchange,
         when: Arrivals,
-        answer: "Answer",
+        answer: Answer,
         failure: Failure | None,
     ) -> RequestRecord:
         unix = self._clock.to_unix_ns
@@ -135,118 +142,6 @@ class Reader:
             server_prompt_ms=answer.prompt_ms,
             server_decode_ms=answer.decode_ms,
         )
-
-
-class Answer:
-    """What the events of one response add up to."""
-
-    def __init__(self) -> None:
-        self.times_ns: list[int] = []  # arrival of each event with tokens
-        self.tokens: list[int | None] = []
-        self.bounded: list[tuple[int, int]] = []  # (event, earliest arrival)
-        self.answer_ns: int | None = None
-        self.events = 0
-        self.ended = False
-        self.error: str | None = None
-        self.finish_reason: str | None = None
-        self.input_tokens: int | None = None
-        self.output_tokens: int | None = None
-        self.cached_tokens: int | None = None
-        self.queue_ms: float | None = None
-        self.prompt_ms: float | None = None
-        self.decode_ms: float | None = None
-
-    def take(
-        self,
-        body: bytes,
-        dialect: Dialect,
-        ends: list[int],
-        times_ns: list[int],
-        emptied_ns: list[int],
-    ) -> None:
-        """Add up a streamed body.
-
-        For each read: `ends`, the offset at which its share of the body ends; `times_ns`, when
-        it arrived; `emptied_ns`, when the socket had last been empty before it.
-        """
-        understand = dialect.event
-        read, last_read, counted = 0, -1, 0
-        for data, end in frames(body, dialect.framing):
-            self.events += 1
-            event = understand(data)
-            total = event.output_tokens
-            spoken = event.text or event.reasoning or event.tokens
-            if event.finish_reason or event.end or event.error is not None:
-                self._note(event)
-            elif total is not None:
-                if spoken and self.input_tokens is not None:
-                    self.output_tokens = total
-                else:
-                    self._note(event)
-            if not spoken:
-                continue
-            tokens = event.tokens
-            if total is not None and tokens is None:
-                tokens = total - counted
-                if event.cumulative and tokens <= 0:
-                    continue
-                counted = total
-            while ends[read] < end:
-                read += 1
-            if read == last_read:
-                self.bounded.append((len(self.times_ns) - 1, emptied_ns[read]))
-            last_read = read
-            self.times_ns.append(times_ns[read])
-            self.tokens.append(tokens)
-            if self.answer_ns is None and not event.reasoning:
-                self.answer_ns = times_ns[read]
-
-    def take_whole(self, event: Event) -> None:
-        """A body that was not streamed: when its tokens came is not known."""
-        self.events = 1
-        self._note(event)
-        self.ended = True
-        if event.text and self.output_tokens is None:
-            self.output_tokens = event.tokens
-
-    def flaw(self) -> Failure | None:
-        """Why the answer is no success, as far as its events tell."""
-        if self.error is not None:
-            return "error_event", self.error
-        if not self.ended and self.finish_reason is None:
-            return "cut", "the stream stopped without its end"
-        return None
-
-    def tokens_known(self) -> bool:
-        """Whether there are tokens that no event's time tells of."""
-        return bool(self.output_tokens)
-
-    def first_earliest_ns(self) -> int:
-        """Earliest arrival of the first event with tokens."""
-        if self.bounded and self.bounded[0][0] == 0:
-            return self.bounded[0][1]
-        return self.times_ns[0]
-
-    def counts(self) -> tuple[int, ...]:
-        """Tokens of each event; empty when the server doesn't say, or it was one each."""
-        known = [count for count in self.tokens if count is not None]
-        if len(known) < len(self.tokens) or all(count == 1 for count in known):
-            return ()
-        return tuple(known)
-
-    def _note(self, event: Event) -> None:
-        """Keep what an event says besides text; the last word of each counts."""
-        self.ended = self.ended or event.end
-        for name in _KEPT:
-            value = getattr(event, name)
-            if value is not None:
-                setattr(self, name, value)
-
-
-_KEPT = (
-    "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens",
-    "queue_ms", "prompt_ms", "decode_ms",
-)  # fmt: skip
 
 
 def _emptied(exchange: Exchange, when: Arrivals, ends: list[int]) -> list[int]:
@@ -306,8 +201,14 @@ def _bad_status(exchange: Exchange, dialect: Dialect) -> Failure | None:
     return kind, f"HTTP {status}" + (f": {said}" if said else "")
 
 
-def _worse(wire: Failure | None, body: Failure | None, answer: Answer) -> Failure | None:
-    """The failure that explains most: an error that the server told, the wire's, the body's."""
+def _worst(exchange: Exchange, body: Failure | None, answer: Answer) -> Failure | None:
+    """The failure that explains most: what the server told, then the wire's, then the body's.
+
+    An answer that came whole stays a success when only the connection's end went wrong.
+    """
     if answer.error is not None:
         return "error_event", answer.error
+    wire = exchange.failure
+    if wire is not None and wire[0] in _ONLY_THE_END and body is None and answer.is_whole:
+        return None
     return wire or body

@@ -8,7 +8,7 @@ then the kernel's stamps mean nothing and the reader's are used.
 import struct
 from typing import Literal, NamedTuple
 
-from llmbench.load.wire import Exchange
+from llmbench.load.exchange import Exchange
 
 SLEW_PPM = 1000
 STEP_NS = 1_000_000

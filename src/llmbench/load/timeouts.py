@@ -7,9 +7,9 @@ its reads alone, a limit could have been passed; that is rare.
 from collections.abc import Iterable
 from time import monotonic_ns
 
+from llmbench.load.exchange import Exchange, Failure
 from llmbench.load.lane import Lane
 from llmbench.load.reading import Reader
-from llmbench.load.wire import Exchange, Failure
 from llmbench.records import ClientSettings
 
 

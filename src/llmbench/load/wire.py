@@ -7,57 +7,20 @@ moment at which the data's last segment reached the socket, however late this pr
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
 from time import monotonic_ns
 
 import httptools
 
 from llmbench.clock import offset_ns
-from llmbench.load.target import Target
+from llmbench.load.exchange import Exchange, Failure
 from llmbench.load.tls import Tls
 from llmbench.records import ErrorKind
 
-SO_TIMESTAMPNS = 35  # linux/asm-generic/socket.h; the same number is its SCM_TIMESTAMPNS
 READ_BYTES = 65536
 ANCILLARY_BYTES = 64
 IDLE_CHECK_NS = 1_000_000
 STALE_GRACE_NS = 1_000_000
-
-Failure = tuple[ErrorKind, str]
-
-
-class Exchange:
-    """What was seen on the wire of one request: raw, stamped, and not yet understood.
-
-    `reads` has for each read the kernel's stamp (raw, empty where there was none), the
-    reader's own on the monotonic clock, and how many of `chunks` had come by then.
-    """
-
-    __slots__ = (
-        "chunks", "connect_ns", "done_ns", "failure", "headers", "offset_done_ns",
-        "offset_sent_ns", "reads", "scheduled_ns", "seen_ns", "sent_ns", "status",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.reads: list[tuple[bytes, int, int]] = []
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.status: int | None = None
-        self.failure: Failure | None = None
-        self.connect_ns: int | None = None
-        self.scheduled_ns = 0
-        self.sent_ns: int | None = None
-        self.done_ns = 0
-        self.offset_sent_ns = 0
-        self.offset_done_ns = 0
-        self.seen_ns: int | None = None  # last token that a time-out check has found
-
-    def finish(self, failure: Failure | None = None) -> None:
-        """The exchange is over, now."""
-        self.failure = self.failure or failure
-        self.done_ns = monotonic_ns()
-        self.offset_done_ns = offset_ns()
 
 
 class Connection:
@@ -84,7 +47,7 @@ class Connection:
         self._unsent = memoryview(b"")
         self._chunks: list[bytes] = []
         self._headers: list[tuple[bytes, bytes]] = []
-        self._has_headers = self._complete = self._extra = False
+        self._has_headers = self._complete = self._extra = self._keep = False
         self.on_body = self._chunks.append  # no Python frame for each chunk
         self._parser = httptools.HttpResponseParser(self)
         self._recvmsg = sock.recvmsg
@@ -98,7 +61,7 @@ class Connection:
         sealed = payload if self._tls is None else self._tls.seal(payload)
         self.exchange = exchange
         exchange.chunks, exchange.headers = self._chunks, self._headers  # copied at the end
-        self._has_headers = self._complete = self._extra = False
+        self._has_headers = self._complete = self._extra = self._keep = False
         exchange.offset_sent_ns = offset_ns()
         exchange.sent_ns = monotonic_ns()
         self._write(memoryview(sealed))
@@ -130,6 +93,7 @@ class Connection:
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() >= 200:
             self._complete = True
+            self._keep = self._parser.should_keep_alive()  # only here does it know
         else:  # an interim answer; the real one follows
             self._has_headers = False
             self._headers.clear()
@@ -156,7 +120,7 @@ class Connection:
             return
         exchange.reads.append((ancillary[0][2] if ancillary else b"", now, len(self._chunks)))
         if self._complete:
-            self._end(None, keep=self._parser.should_keep_alive() and not self._extra)
+            self._end(None, keep=self._keep and not self._extra)
 
     def _readable_tls(self) -> None:
         try:
@@ -190,7 +154,7 @@ class Connection:
         if exchange is not None and parts:
             exchange.reads.append((stamp, now, len(self._chunks)))
         if exchange is not None and self._complete:
-            keep = self._parser.should_keep_alive() and not self._extra and not closed
+            keep = self._keep and not self._extra and not closed
             self._end(None, keep=keep)
         elif closed or (parts and exchange is None):
             self._closed(bool(parts))
@@ -289,53 +253,3 @@ class Connection:
         except OSError:
             return False
         return bool(waiting) and self._tls is not None  # TLS may have tickets to say
-
-
-async def connect(target: Target, done: Callable[[Exchange], None]) -> Connection:
-    """Open a connection, TLS included; raises OSError, ssl.SSLError or TimeoutError."""
-    loop = asyncio.get_running_loop()
-    began = monotonic_ns()
-    async with asyncio.timeout(target.endpoint.client.connect_timeout_s):
-        sock = await _open_socket(loop, target)
-        try:
-            tls = None if target.tls is None else await _handshake(loop, sock, target)
-        except BaseException:
-            sock.close()
-            raise
-    return Connection(loop, sock, tls, monotonic_ns() - began, done)
-
-
-async def _open_socket(loop: asyncio.AbstractEventLoop, target: Target) -> socket.socket:
-    """A connected socket to the first of the target's addresses that answers."""
-    failure: OSError | None = None
-    for family, address in target.addresses:
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if sys.platform == "linux":
-                sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-            await loop.sock_connect(sock, address)
-            return sock
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-    raise failure or OSError(f"{target.host}: no address")
-
-
-async def _handshake(loop: asyncio.AbstractEventLoop, sock: socket.socket, target: Target) -> Tls:
-    assert target.tls is not None
-    tls = Tls(target.tls, target.host)
-    received = b""
-    while True:
-        outgoing, over = tls.handshake(received)
-        if outgoing:
-            await loop.sock_sendall(sock, outgoing)
-        if over:
-            return tls
-        received = await loop.sock_recv(sock, READ_BYTES)
-        if not received:
-            raise ConnectionResetError("the server closed the connection during the TLS handshake")

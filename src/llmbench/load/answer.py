@@ -1,0 +1,121 @@
+"""What the events of one response add up to."""
+
+from llmbench.apis import Dialect, Event, frames
+from llmbench.load.exchange import Failure
+
+
+class Answer:
+    """What the events of one response add up to."""
+
+    def __init__(self) -> None:
+        self.times_ns: list[int] = []  # arrival of each event with tokens
+        self.tokens: list[int | None] = []
+        self.bounded: list[tuple[int, int]] = []  # (event, earliest arrival)
+        self.answer_ns: int | None = None
+        self.events = 0
+        self.ended = False
+        self.error: str | None = None
+        self.finish_reason: str | None = None
+        self.input_tokens: int | None = None
+        self.output_tokens: int | None = None
+        self.cached_tokens: int | None = None
+        self.queue_ms: float | None = None
+        self.prompt_ms: float | None = None
+        self.decode_ms: float | None = None
+
+    def take(
+        self,
+        body: bytes,
+        dialect: Dialect,
+        ends: list[int],
+        times_ns: list[int],
+        emptied_ns: list[int],
+    ) -> None:
+        """Add up a streamed body.
+
+        For each read: `ends`, the offset at which its share of the body ends; `times_ns`, when
+        it arrived; `emptied_ns`, when the socket had last been empty before it.
+        """
+        understand = dialect.event
+        read, last_read, counted = 0, -1, 0
+        for data, end in frames(body, dialect.framing):
+            self.events += 1
+            event = understand(data)
+            total = event.output_tokens
+            spoken = event.text or event.reasoning or event.tokens
+            if event.finish_reason or event.end or event.error is not None:
+                self._note(event)
+            elif total is not None:
+                if spoken and self.input_tokens is not None:
+                    self.output_tokens = total
+                else:
+                    self._note(event)
+            if not spoken:
+                continue
+            tokens = event.tokens
+            if total is not None and tokens is None:
+                tokens = total - counted
+                if event.cumulative and tokens <= 0:
+                    continue
+                counted = total
+            while ends[read] < end:
+                read += 1
+            if read == last_read:
+                self.bounded.append((len(self.times_ns) - 1, emptied_ns[read]))
+            last_read = read
+            self.times_ns.append(times_ns[read])
+            self.tokens.append(tokens)
+            if self.answer_ns is None and (event.text or not event.reasoning):
+                self.answer_ns = times_ns[read]
+
+    def take_whole(self, event: Event) -> None:
+        """A body that was not streamed: when its tokens came is not known."""
+        self.events = 1
+        self._note(event)
+        self.ended = True
+        if event.text and self.output_tokens is None:
+            self.output_tokens = event.tokens
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a terminator or a finish reason came."""
+        return self.ended or self.finish_reason is not None
+
+    def flaw(self) -> Failure | None:
+        """Why the answer is no success, as far as its events tell."""
+        if self.error is not None:
+            return "error_event", self.error
+        if not self.is_whole:
+            return "cut", "the stream stopped without its end"
+        return None
+
+    def tokens_known(self) -> bool:
+        """Whether there are tokens that no event's time tells of."""
+        return bool(self.output_tokens)
+
+    def first_earliest_ns(self) -> int:
+        """Earliest arrival of the first event with tokens."""
+        if self.bounded and self.bounded[0][0] == 0:
+            return self.bounded[0][1]
+        return self.times_ns[0]
+
+    def counts(self) -> tuple[int, ...]:
+        """Tokens of each event; empty when the server doesn't say, or it was one each."""
+        known = [count for count in self.tokens if count is not None]
+        if len(known) < len(self.tokens) or all(count == 1 for count in known):
+            return ()
+        return tuple(known)
+
+    def _note(self, event: Event) -> None:
+        """Keep what an event says besides text; the last word of each counts."""
+        self.ended = self.ended or event.end
+        for name in _KEPT:
+            value = getattr(event, name)
+            if value is not None:
+                setattr(self, name, value)
+
+
+_KEPT = (
+    "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens",
+    "queue_ms", "prompt_ms", "decode_ms",
+)  # fmt: skip
