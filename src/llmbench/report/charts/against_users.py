@@ -1,0 +1,187 @@
+"""TTFT, time per token, throughput and requests/s against users, a panel for each in × out."""
+
+from typing import TYPE_CHECKING, Any
+
+from llmbench.report.charts import theme
+from llmbench.report.charts.theme import Chart
+from llmbench.report.words import number, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+GROUP = "users"
+NAMES = {
+    "ttft_ms": ("ttft", "TTFT", "ms"),
+    "time_per_token_ms": ("time-per-token", "time per token", "ms"),
+    "output_tokens_per_s": ("throughput", "output throughput", "tokens/s"),
+    "input_tokens_per_s": ("input-throughput", "input throughput", "tokens/s"),
+    "requests_per_s": ("requests", "throughput in requests", "requests/s"),
+}
+SPREAD = ("ttft_ms", "time_per_token_ms")
+
+
+def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
+    """Of each repeat of each closed-loop cell: config, input, output, users, middle, low, high.
+
+    `middle` is the median (of a rate: the rate), `low` and `high` are p50 and p95 where the
+    quantity has a distribution.
+    """
+    rows = cells[cells["load"] == "users"]
+    spread = quantity in SPREAD
+    picked = {
+        "config": rows["config"],
+        "input": rows["requested_input_tokens"],
+        "output": rows["requested_output_tokens"],
+        "users": rows["users"],
+        "repeat": rows["repeat"],
+        "middle": rows[f"{quantity}_p50" if spread else quantity],
+        "high": rows[f"{quantity}_p95" if spread else quantity],
+        "n": rows[f"{quantity}_n"] if spread else rows["in_window"],
+        "stamp": rows["stamp"],
+        "valid": rows["valid"],
+    }
+    return type(cells)(picked).dropna(subset=["middle"]).reset_index(drop=True)
+
+
+def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
+    """The chart of `quantity`; None where no two numbers of users were measured."""
+    table = data(cells, quantity)
+    if table.empty or table["users"].nunique() < 2:
+        return None
+    name, label, unit = NAMES[quantity]
+    title = finding(table, quantity)
+    inputs, outputs = sorted(table["input"].unique()), sorted(table["output"].unique())
+    if len(outputs) == 1 and len(inputs) > 1:
+        grid = [[(i, outputs[0]) for i in inputs]]
+    else:
+        grid = [[(i, o) for o in outputs] for i in inputs]
+    with theme.style():
+        figure, axes = theme.panels(len(grid), len(grid[0]), sharex=True, sharey=_alike(table))
+        for line, places in zip(axes, grid, strict=True):
+            for axis, place in zip(line, places, strict=True):
+                _panel(axis, table, *place)
+        _scales(axes, grid, table)
+        for axis in axes[-1]:
+            axis.set_xlabel("users")
+        for line in axes:
+            line[0].set_ylabel(f"{label}, {unit}" if len(grid) < 4 else unit)
+        theme.legend(figure, _handles(table, quantity))
+        note = _note(table, quantity)
+        theme.finish(figure, title, note, theme.stamp_of(table["stamp"]))
+    return Chart(name, GROUP, title, f"{title}. {note}", figure)
+
+
+def finding(table: "pd.DataFrame", quantity: str) -> str:
+    """What the chart shows, in one line."""
+    rows = table[table["valid"]] if table["valid"].any() else table
+    keys = ["config", "input", "output", "users"]
+    middle: pd.DataFrame = rows.groupby(keys, sort=False)["middle"].median().reset_index()
+    _, label, unit = NAMES[quantity]
+    many = middle["config"].nunique() > 1
+    if quantity in SPREAD:
+        return _rise(middle, label, unit, many)
+    best = middle.sort_values("middle", kind="stable").iloc[-1]
+    where = _where(best, many)
+    users = plural(int(best["users"]), "user")
+    head = label[0].upper() + label[1:]
+    return f"{head} peaks at {number(best['middle'])} {unit} with {users} ({where})"
+
+
+def _rise(middle: "pd.DataFrame", label: str, unit: str, many: bool) -> str:
+    """How much it grows from the fewest to the most users, where it grows most."""
+    groups = [g.sort_values("users") for _, g in middle.groupby(["config", "input", "output"])]
+    groups = [g for g in groups if len(g) > 1] or groups
+    worst = max(groups, key=lambda g: g["middle"].iloc[-1] / g["middle"].iloc[0])
+    first, last = worst.iloc[0], worst.iloc[-1]
+    ratio = last["middle"] / first["middle"]
+    head = label[0].upper() + label[1:]
+    where = _where(first, many)
+    span = f"{number(first['middle'])} to {number(last['middle'])} {unit}"
+    users = f"from {int(first['users'])} to {plural(int(last['users']), 'user')}"
+    if 0.9 <= ratio <= 1.1:
+        return f"{head} stays within 10 % {users} ({where}: {span})"
+    verb = "rises" if ratio > 1 else "falls"
+    return f"{head} {verb} {number(max(ratio, 1 / ratio), 2)}× {users} ({where}: {span})"
+
+
+def _where(row: Any, many: bool) -> str:
+    place = f"in {int(row['input'])}, out {int(row['output'])}"
+    return f"{row['config']}, {place}" if many else place
+
+
+def _alike(table: "pd.DataFrame") -> bool:
+    """Whether all panels fit one scale without hiding the small ones."""
+    top = table.groupby(["input", "output"])["middle"].max()
+    return bool(top.max() / top.min() < 8)
+
+
+def _scales(axes: Any, grid: list[list[tuple[int, int]]], table: "pd.DataFrame") -> None:
+    """One scale for all panels where that hides nothing, else one for each."""
+    alike = _alike(table)
+    for line, places in zip(axes, grid, strict=True):
+        for axis, (wanted_in, wanted_out) in zip(line, places, strict=True):
+            here = (table["input"] == wanted_in) & (table["output"] == wanted_out)
+            rows = table if alike or not here.any() else table[here]
+            theme.users_axis(axis, list(table["users"]))
+            theme.log_if_wide(axis, rows[["middle", "high"]].stack())
+
+
+def _panel(axis: "Axes", table: "pd.DataFrame", wanted_in: int, wanted_out: int) -> None:
+    """One input × output: a line through the medians, a point for each repeat, p50–p95 shaded."""
+    rows = table[(table["input"] == wanted_in) & (table["output"] == wanted_out)]
+    axis.set_title(f"in {wanted_in} · out {wanted_out}", loc="left")
+    if rows.empty:
+        axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes, color="#5b6675")
+    configs = sorted(table["config"].unique())
+    colours, shapes = theme.palette(configs), theme.markers(configs)
+    for config, points in rows.groupby("config", sort=True):
+        _series(axis, points, colours[str(config)], shapes[str(config)])
+
+
+def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> None:
+    import seaborn as sns
+
+    middle = points.groupby("users", as_index=False)[["middle", "high"]].median()
+    sns.lineplot(middle, x="users", y="middle", ax=axis, color=colour, legend=False)
+    if (middle["high"] > middle["middle"]).any():
+        axis.fill_between(
+            middle["users"], middle["middle"], middle["high"], color=colour, alpha=0.18, lw=0
+        )
+    for valid, some in points.groupby("valid"):
+        face = colour if valid else theme.PAPER
+        axis.plot(
+            some["users"], some["middle"], marker, color=colour, markerfacecolor=face,
+            markeredgewidth=1.4, markersize=6.5, clip_on=False,
+        )  # fmt: skip
+    axis.set(xlabel="", ylabel="")
+
+
+def _handles(table: "pd.DataFrame", quantity: str) -> list[Any]:
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    configs = sorted(table["config"].unique())
+    colours, shapes = theme.palette(configs), theme.markers(configs)
+    handles: list[Any] = [
+        Line2D([], [], color=colours[c], marker=shapes[c], label=c) for c in configs
+    ]
+    if quantity in SPREAD:
+        handles.append(Patch(color=theme.MUTED, alpha=0.25, label="p50 to p95 of requests"))
+    if not table["valid"].all():
+        handles.append(
+            Line2D([], [], ls="", marker="o", color=theme.MUTED, mfc=theme.PAPER, label="INVALID")
+        )
+    return handles if len(handles) > 1 or len(configs) > 1 else []
+
+
+def _note(table: "pd.DataFrame", quantity: str) -> str:
+    """What a point is, and of how many samples."""
+    low, high = int(table["n"].min()), int(table["n"].max())
+    n = f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
+    repeats = int(table.groupby(["config", "input", "output", "users"]).size().max())
+    point = "median" if quantity in SPREAD else "rate over the steady window"
+    each = f"; each of up to {repeats} repeats is a point" if repeats > 1 else ""
+    one = table["config"].nunique() == 1
+    who = f"{table['config'].iloc[0]}. " if one else ""
+    return f"{who}Closed loop; point: {point}, {n} requests a cell{each}."

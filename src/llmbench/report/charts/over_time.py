@@ -1,0 +1,153 @@
+"""The session over time: response time and requests/s with users, CPU and memory with the cells."""
+
+from typing import TYPE_CHECKING, Any
+
+from llmbench.report.charts import theme
+from llmbench.report.charts.theme import Chart
+from llmbench.report.words import number, plural, size
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+GROUP = "time"
+
+
+def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", config: str) -> Chart | None:
+    """Requests/s, response time and requests in flight of one configuration (Locust's picture)."""
+    rows = timeline[timeline["config"] == config].sort_values("time_s")
+    if len(rows) < 3:
+        return None
+    peak = rows.sort_values("requests_per_s").iloc[-1]
+    title = (
+        f"{config}: at most {number(peak['requests_per_s'])} requests/s,"
+        f" with {number(peak['in_flight'], 2)} in flight"
+    )
+    bands = spans(rows)
+    with theme.style():
+        figure, axes = theme.panels(3, 1, height_in=7.0, sharex=True)
+        top, middle, low = (line[0] for line in axes)
+        for _, part in rows.groupby(["cell", "repeat"], sort=False):
+            _rates(top, part)
+            _latency(middle, part)
+            low.fill_between(
+                part["time_s"], 0, part["in_flight"], color=theme.MUTED, alpha=0.35, lw=0
+            )
+        top.set_ylabel("requests/s")
+        middle.set_ylabel("response time, ms")
+        low.set_ylabel("in flight")
+        low.set_xlabel("seconds since the run began")
+        theme.log_if_wide(middle, rows[["p50_ms", "p95_ms"]].stack())
+        top.set_ylim(bottom=0)
+        low.set_ylim(bottom=0)
+        _mark(axes[0][0], [line[0] for line in axes], bands)
+        theme.legend(figure, _load_handles(rows))
+        note = (
+            f"{plural(len(bands), 'cell')} one after the other, warm-up included;"
+            " a request counts where it ended."
+        )
+        stamp = theme.stamp_of(cells[cells["config"] == config]["stamp"])
+        theme.finish(figure, title, note, stamp)
+    return Chart(f"over-time-{config}", GROUP, title, f"{title}. {note}", figure)
+
+
+def spans(rows: "pd.DataFrame") -> list[tuple[str, float, float]]:
+    """Of each cell, in order: its id, when its first repeat began, when its last one ended."""
+    ends = rows.groupby("cell", sort=False)["time_s"].agg(["min", "max"])
+    return [(str(cell), float(e["min"]), float(e["max"])) for cell, e in ends.iterrows()]
+
+
+def _rates(axis: "Axes", part: "pd.DataFrame") -> None:
+    blue, _, _, red = _colours()
+    axis.plot(part["time_s"], part["requests_per_s"], color=blue, lw=1.6)
+    if part["failures_per_s"].any():
+        axis.plot(part["time_s"], part["failures_per_s"], color=red, lw=1.4, dashes=(4, 2))
+
+
+def _latency(axis: "Axes", part: "pd.DataFrame") -> None:
+    _, orange, purple, _ = _colours()
+    axis.plot(part["time_s"], part["p50_ms"], color=orange, lw=1.6)
+    axis.plot(part["time_s"], part["p95_ms"], color=purple, lw=1.2, dashes=(2, 1))
+
+
+def _colours() -> tuple[Any, Any, Any, Any]:
+    import seaborn as sns
+
+    picked = sns.color_palette("colorblind")
+    return picked[0], picked[1], picked[4], picked[3]
+
+
+def _load_handles(rows: "pd.DataFrame") -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    blue, orange, purple, red = _colours()
+    handles = [
+        Line2D([], [], color=blue, label="succeeded"),
+        Line2D([], [], color=orange, label="response time p50"),
+        Line2D([], [], color=purple, dashes=(2, 1), label="response time p95"),
+    ]
+    if rows["failures_per_s"].any():
+        handles.insert(1, Line2D([], [], color=red, dashes=(4, 2), label="failed"))
+    return handles
+
+
+def _mark(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]) -> None:
+    """Shade every other cell, and name them where there are few enough to read."""
+    for k, (_, start, end) in enumerate(bands):
+        for axis in axes:
+            if k % 2 == 0:
+                axis.axvspan(start, end, color=theme.INK, alpha=0.05, lw=0)
+    if len(bands) <= 14:
+        for name, label in zip(bands, short_names([b[0] for b in bands]), strict=True):
+            top.text(
+                (name[1] + name[2]) / 2, 1.01, label, transform=top.get_xaxis_transform(),
+                ha="center", va="bottom", fontsize=8, color=theme.MUTED,
+                rotation=0 if len(bands) <= 5 else 35,
+            )  # fmt: skip
+
+
+def short_names(cells: list[str]) -> list[str]:
+    """Cell ids without the parts that all of them share."""
+    parts = [cell.split("-") for cell in cells]
+    shared = set.intersection(*(set(p) for p in parts)) if len(parts) > 1 else set()
+    return ["-".join(w for w in p if w not in shared) or "-".join(p) for p in parts]
+
+
+def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: str) -> Chart | None:
+    """CPU and memory of one model's server, with the cells marked."""
+    rows = resources[resources["target"] == target].sort_values("time_s")
+    busy = rows[rows["cell"].notna()]
+    if len(busy) < 2:
+        return None
+    top_cpu, top_memory = busy["cpu_percent"].max(), busy["memory_bytes"].max()
+    title = (
+        f"{target}: at most {number(top_cpu)} % CPU (100 % is one core)"
+        f" and {size(top_memory)} of memory"
+    )
+    bands = spans(busy)
+    with theme.style():
+        figure, axes = theme.panels(2, 1, height_in=5.8, sharex=True)
+        cpu, memory = axes[0][0], axes[1][0]
+        blue, orange, _, red = _colours()
+        cpu.plot(rows["time_s"], rows["cpu_percent"], color=blue, lw=1.4)
+        memory.plot(rows["time_s"], rows["memory_bytes"] / 2**20, color=orange, lw=1.6)
+        _limit(cpu, rows["cpu_limit_cores"] * 100, red)
+        _limit(memory, rows["memory_limit_bytes"] / 2**20, red)
+        cpu.set_ylabel("CPU, %")
+        memory.set_ylabel("memory, MiB")
+        memory.set_xlabel("seconds since the run began")
+        cpu.set_ylim(bottom=0)
+        memory.set_ylim(bottom=0)
+        _mark(cpu, [cpu, memory], bands)
+        note = (
+            f"{plural(len(rows), 'sample')}, about one a second;"
+            f" {plural(len(bands), 'cell')} marked; dashed: the limit, where there is one."
+        )
+        stamp = theme.stamp_of(cells[cells["model"] == target]["stamp"])
+        theme.finish(figure, title, note, stamp)
+    return Chart(f"resources-{target}", GROUP, title, f"{title}. {note}", figure)
+
+
+def _limit(axis: "Axes", limit: "pd.Series[float]", colour: Any) -> None:
+    for value in sorted(limit.dropna().astype(float).unique()):
+        axis.axhline(value, color=colour, lw=1.2, dashes=(4, 3))

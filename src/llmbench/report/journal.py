@@ -1,0 +1,80 @@
+"""The journal's requests as Arrow tables, a slice at a time, without a Python object for each.
+
+A run may hold a million requests with a stamp for each token. Arrow's JSON reader takes the
+lines as they are, so that such a run is written out in seconds and in bounded memory.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llmbench.records import RequestRecord
+from llmbench.store import RunDir
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SLICE_BYTES = 32 * 2**20
+LISTS = ("event_ns", "event_tokens", "bounded_events")
+_TEXTS = ("cell", "phase", "finish_reason", "error_kind", "error", "clock")
+_FLOATS = ("server_queue_ms", "server_prompt_ms", "server_decode_ms")
+
+
+def schema() -> "pa.Schema":
+    """One Arrow field for each field of `RequestRecord`, in its order."""
+    import pyarrow as pa
+
+    kinds: dict[str, Any] = dict.fromkeys(_TEXTS, pa.string()) | dict.fromkeys(
+        _FLOATS, pa.float64()
+    )
+    kinds |= {
+        "event_ns": pa.list_(pa.int64()),
+        "event_tokens": pa.list_(pa.int64()),
+        "bounded_events": pa.list_(pa.list_(pa.int64())),
+    }
+    fields = RequestRecord.__struct_fields__
+    return pa.schema([(name, kinds.get(name, pa.int64())) for name in fields])
+
+
+def scalars() -> list[str]:
+    """The fields of `RequestRecord` that hold one value."""
+    return [name for name in RequestRecord.__struct_fields__ if name not in LISTS]
+
+
+def files_of(run: RunDir, cell_id: str) -> list[Path]:
+    """The journal files of a cell: one for each repeat and worker, in that order."""
+    folder = run.journal_file(cell_id, 1).parent
+    return sorted(folder.glob("*.jsonl"), key=lambda path: [int(p) for p in path.stem.split(".")])
+
+
+def cell_ids(run: RunDir) -> list[str]:
+    """Cells with a journal: those that ended in the order they ran, then those that did not."""
+    folder = run.path / "journal" / "requests"
+    began = sorted(path.name for path in folder.glob("*") if path.is_dir())
+    ended = dict.fromkeys(cell_run.cell_id for cell_run in run.cell_runs())
+    return [*ended, *(name for name in began if name not in ended)]
+
+
+def slices(path: Path) -> Iterator["pa.Table"]:
+    """The records of one journal file; a last line that a crash cut off is left out."""
+    import pyarrow as pa
+    from pyarrow import json
+
+    options = json.ParseOptions(explicit_schema=schema(), unexpected_field_behavior="ignore")
+    for lines in _whole_lines(path):
+        block = json.ReadOptions(block_size=max(len(lines), 2**16))
+        table = json.read_json(pa.BufferReader(lines), read_options=block, parse_options=options)
+        yield table.select(schema().names).combine_chunks()
+
+
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """The file in pieces that end with a line."""
+    rest = b""
+    with path.open("rb") as file:
+        while piece := file.read(SLICE_BYTES):
+            head, newline, tail = piece.rpartition(b"\n")
+            if newline:
+                yield rest + head + newline
+                rest = tail
+            else:
+                rest += piece

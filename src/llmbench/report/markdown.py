@@ -1,0 +1,55 @@
+"""A summary of a run to paste into a pull request or an issue."""
+
+import re
+from collections.abc import Sequence
+
+from llmbench.report.terminal import COLUMNS, caption, rows_of
+from llmbench.store import RunDir
+from llmbench.summaries import CellResult
+
+
+def markdown(run: RunDir) -> str:
+    """Title, verdict of each cell as a table, and why a cell is INVALID or misses its SLO."""
+    from llmbench.verdict.results import results
+
+    return summary(run.path.resolve().name, results(run), ended=run.info().ended_ns is not None)
+
+
+def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) -> str:
+    """The same from results at hand."""
+    lines = [f"### llmbench: {safe(title)}", ""]
+    if any(result.summary.simulated for result in results):
+        lines += ["**SIMULATED**: these numbers are no real server's.", ""]
+    if not ended:
+        lines += ["**The run did not end by itself**; what is below is what it had measured.", ""]
+    if results:
+        left = "cell", "verdict"
+        lines += [
+            _line(COLUMNS),
+            _line(["---" if name in left else "---:" for name in COLUMNS]),
+            *(_line([safe(text) for text in row]) for row in rows_of(results)),
+            "",
+        ]
+    lines += [f"<sub>{caption(results)}</sub>"]
+    return "\n".join([*lines, *_reasons(results)]) + "\n"
+
+
+def _reasons(results: Sequence[CellResult]) -> list[str]:
+    """A line for each rule that a cell broke; repeats of a cell say it once."""
+    found = [
+        f"- `{result.summary.cell_id}`: {safe(problem.message)}"
+        for result in results
+        for problem in (*result.problems, *result.slo_misses)
+    ]
+    return ["", *dict.fromkeys(found)] if found else []
+
+
+def safe(text: str) -> str:
+    """`text` without a meaning in Markdown or HTML."""
+    flat = " ".join(text.split())
+    escaped = flat.replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", escaped)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
