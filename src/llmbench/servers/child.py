@@ -89,7 +89,7 @@ def running_child(
         str(os.getpid()), str(writer),
     ]  # fmt: skip
     try:
-        with log_file.open("wb") as log:
+        with log_file.open("ab") as log:
             popen = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,

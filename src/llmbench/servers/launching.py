@@ -1,5 +1,6 @@
 """`launch` and `unavailable`: one door to the four kinds of servers."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -24,12 +25,14 @@ def launch(
     session: str,
     slots: int | None = None,
     seed: int = 0,
+    say: Callable[[str], None] = print,
 ) -> AbstractContextManager[RunningServer]:
     """The server of `config` under `limits`, running while the context is open.
 
     It has answered a one-token completion when the context is entered; `LaunchError` tells why
     it could not. `slots` raises an embedded engine's own number of slots, so that it is at least
-    the greatest number of users; `session` labels what is started; `seed` is the simulator's.
+    the greatest number of users; `session` labels what is started; `seed` is the simulator's;
+    `say` gets lines of progress (pulling and building images).
     Enter it on a thread that lives as long as the server: on Linux the kernel ends a child
     process with the thread that started it.
     """
@@ -37,11 +40,13 @@ def launch(
     if isinstance(server, DockerServer):
         from llmbench.servers.docker import launch_docker
 
-        return launch_docker(config, limits, log_dir=log_dir, cores=cores, session=session)
+        return launch_docker(
+            config, limits, log_dir=log_dir, cores=cores, session=session, slots=slots, say=say
+        )
     if isinstance(server, ProcessServer):
         from llmbench.servers.process import launch_process
 
-        return launch_process(config, server, log_dir=log_dir, cores=cores, slots=slots)
+        return launch_process(config, server, limits, log_dir=log_dir, cores=cores, slots=slots)
     if isinstance(server, SimulatedServer):
         from llmbench.servers.simulated import launch_simulated
 

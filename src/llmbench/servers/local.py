@@ -39,7 +39,7 @@ def running_local(
     module: str,
     settings: Struct,
     *,
-    log_dir: Path,
+    log_file: Path,
     cores: CoreSplit,
     timeout_s: float,
 ) -> Iterator[RunningServer]:
@@ -47,7 +47,6 @@ def running_local(
     clock = Clock()
     started_ns = clock.monotonic_ns()
     deadline = time.monotonic() + timeout_s
-    log_file = log_dir / f"{config.name}.log"
     with running_child(
         config.name, module, settings, log_file=log_file, timeout_s=timeout_s
     ) as child:

@@ -36,6 +36,7 @@ def process_unavailable(server: ProcessServer, limits: Limits) -> str | None:
 def launch_process(
     config: ModelConfig,
     server: ProcessServer,
+    limits: Limits,
     *,
     log_dir: Path,
     cores: CoreSplit,
@@ -55,7 +56,7 @@ def launch_process(
         config,
         "llmbench.servers.llama_cpp",
         settings,
-        log_dir=log_dir,
+        log_file=log_dir / f"{config.name}{limits.suffix}.log",
         cores=cores,
         timeout_s=server.start_timeout_s,
     ) as running:

@@ -26,7 +26,7 @@ def launch_simulated(
         config,
         "llmbench.servers.simulator",
         settings,
-        log_dir=log_dir,
+        log_file=log_dir / f"{config.name}.log",
         cores=cores,
         timeout_s=server.start_timeout_s,
     ) as running:

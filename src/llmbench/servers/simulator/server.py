@@ -32,10 +32,7 @@ class Simulator:
         self._state = State(settings, self._schedule, self._truth)
         self._reactor = Reactor(self._schedule.tick)
         self._requests = 0
-        self._listener = socket.create_server(
-            (settings.host, settings.port), backlog=BACKLOG, reuse_port=False
-        )
-        self._listener.setblocking(False)
+        self._listener = _listen(settings.host, settings.port)
         self._reactor.watch(self._listener, self._accept)
 
     @property
@@ -99,6 +96,17 @@ class Simulator:
             line.send(wire.page(manner.status, body if manner.error_body else b""))
         self._truth.finished(outcome_of(manner), asked.prompt_tokens, 0)
         line.answered()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {error.strerror}; give another --port, or 0 for any"
+        ) from error
+    listener.setblocking(False)
+    return listener
 
 
 def allow_many_connections() -> None:

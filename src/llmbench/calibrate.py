@@ -1,0 +1,297 @@
+"""``llmbench calibrate``: what this host's client reports of a server whose truth is known.
+
+The simulated server runs on a core of its own, the client on the others. The same requests are
+in both columns: what the server did (`/stats`), and what the client says of it. How far the
+client can be trusted is a rule, `RULE`, and not an opinion.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from llmbench.cells import Cell, Limits, Users
+from llmbench.config import ModelConfig, SimulatedServer
+from llmbench.load import run_cell
+from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
+from llmbench.servers import CoreSplit, launch, split_cores
+from llmbench.store import RunDir
+
+TTFT_MS = 50.0
+MS_PER_TOKEN = 20.0
+OUTPUT_TOKENS = 64
+INPUT_TOKENS = 128
+REQUESTS_PER_USER = 6
+TOLERANCE = 0.01
+
+RULE = (
+    "a load can be trusted when no request failed, all were delivered, and TTFT and inter-token "
+    "latency, p50 and p99, are each within 1 % of the truth (of one of its bounds, where stamps "
+    "are bounded); this host's client can be trusted up to the last load before one that can't"
+)
+
+Batching = Literal["spread", "beat"]
+
+
+class Reported(Struct, frozen=True):
+    """A quantile: what the server did and what the client says, in ms.
+
+    The client's stamps are exact, or lie between two bounds: `earliest_ms` and `reported_ms`.
+    """
+
+    true_ms: float
+    reported_ms: float
+    earliest_ms: float
+
+    @property
+    def error(self) -> float:
+        """The reported figure's relative error."""
+        return self.reported_ms / self.true_ms - 1
+
+    @property
+    def right(self) -> bool:
+        """Whether the truth is within 1 % of what is reported, bounds included."""
+        low, high = sorted((self.earliest_ms, self.reported_ms))
+        return low * (1 - TOLERANCE) <= self.true_ms <= high * (1 + TOLERANCE)
+
+
+class Step(Struct, frozen=True):
+    """One load: the truth beside the report, and what it cost."""
+
+    users: int
+    requests: int
+    failed: int
+    delivered: bool
+    ttft_p50: Reported
+    ttft_p99: Reported
+    itl_p50: Reported
+    itl_p99: Reported
+    requests_per_s: float
+    tokens_per_s: float
+    cpu_us_per_token: float
+    bounded_share: float
+    kernel_stamp_share: float
+    server_late_p50_ms: float
+    server_late_p99_ms: float
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Which parts of the rule this load breaks."""
+        quantiles = {
+            "TTFT p50": self.ttft_p50,
+            "TTFT p99": self.ttft_p99,
+            "ITL p50": self.itl_p50,
+            "ITL p99": self.itl_p99,
+        }
+        wrong = [f"{name} {it.error:+.1%}" for name, it in quantiles.items() if not it.right]
+        failed = [f"{self.failed} requests failed"] if self.failed else []
+        return (*failed, *([] if self.delivered else ["not all delivered"]), *wrong)
+
+
+class Calibration(Struct, frozen=True):
+    """All loads of one climb; `trusted_users` is None when not even the first can be trusted."""
+
+    batching: Batching
+    cores: CoreSplit
+    steps: tuple[Step, ...]
+    rule: str = RULE
+
+    @property
+    def trusted_users(self) -> int | None:
+        """The last load before one that breaks the rule."""
+        trusted = None
+        for step in self.steps:
+            if step.problems:
+                break
+            trusted = step.users
+        return trusted
+
+
+def calibrate(
+    steps: Sequence[int],
+    *,
+    batching: Batching = "spread",
+    json_file: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> Calibration:
+    """Climb through `steps` users and show truth and report side by side; also as JSON."""
+    cores = split_cores(1)
+    if cores.note:
+        say(f"note: {cores.note}")
+    done = []
+    for users in steps:
+        say(f"{users} users …")
+        done.append(measure(users, batching, cores))
+    calibration = Calibration(batching, cores, tuple(done))
+    say(render(calibration))
+    if json_file is not None:
+        json_file.write_bytes(to_json(calibration))
+        say(f"written: {json_file}")
+    return calibration
+
+
+def measure(users: int, batching: Batching, cores: CoreSplit) -> Step:
+    """One load on a fresh simulator."""
+    config = ModelConfig(
+        name="calibrate",
+        title="simulated",
+        model="simulated",
+        api="openai-completions",
+        tokenizer="",
+        server=SimulatedServer(ttft_ms=TTFT_MS, ms_per_token=MS_PER_TOKEN, batching=batching),
+    )
+    with tempfile.TemporaryDirectory(prefix="llmbench-calibrate-") as folder:
+        run = RunDir.create(Path(folder), None)
+        with launch(config, Limits(), log_dir=run.logs, cores=cores, session="calibrate") as server:
+            httpx.post(f"{server.endpoint.base_url}/stats/reset", trust_env=False)
+            cell_run = run_cell(
+                _cell(users),
+                server.endpoint,
+                _prompts(),
+                run=run,
+                repeat=1,
+                seed=1,
+                prompts_sha256="",
+                cores=cores.client,
+                died=server.died,
+                warmup_per_user=0,
+            )
+            truth = _truth(server.endpoint)
+        return step_of(users, truth, list(run.requests()), cell_run)
+
+
+def _cell(users: int) -> Cell:
+    """Users that start evenly over one request's time, so that they stay spread."""
+    request_s = (TTFT_MS + MS_PER_TOKEN * (OUTPUT_TOKENS - 1)) / 1e3
+    rate = None if users == 1 else users / request_s
+    shape = Users(users, requests_per_user=REQUESTS_PER_USER, spawn_rate_per_s=rate)
+    return Cell("calibrate", INPUT_TOKENS, OUTPUT_TOKENS, shape)
+
+
+def _prompts() -> list[Prompt]:
+    """Texts of the length that the simulator counts as `INPUT_TOKENS`."""
+    return [
+        Prompt(f"{number:08d}" + " abc" * (INPUT_TOKENS - 2), INPUT_TOKENS) for number in range(64)
+    ]
+
+
+def _truth(endpoint: Endpoint) -> dict[str, Any]:
+    answer = httpx.get(f"{endpoint.base_url}/stats", trust_env=False, timeout=60)
+    page: dict[str, Any] = answer.json()
+    return page
+
+
+def step_of(
+    users: int, truth: dict[str, Any], records: Sequence[RequestRecord], run: CellRun
+) -> Step:
+    """What the records of one load say, beside the truth."""
+    good = [record for record in records if record.ok]
+    ttft, ttft_earliest = zip(*map(_ttft_ns, good), strict=True)
+    gaps = [gap for record in good for gap in _gaps_ns(record)]
+    itl = [latest for latest, _earliest in gaps]
+    itl_earliest = [earliest for _latest, earliest in gaps]
+    tokens = sum(record.output_tokens or 0 for record in good)
+    span_s = (max(r.done_ns for r in records) - min(r.scheduled_ns for r in records)) / 1e9
+
+    def quantile(name: str, key: str, latest: Sequence[int], earliest: Sequence[int]) -> Reported:
+        share = {"p50": 0.50, "p99": 0.99}[key]
+        return Reported(truth[name][key], _quantile(latest, share), _quantile(earliest, share))
+
+    return Step(
+        users=users,
+        requests=len(records),
+        failed=len(records) - len(good),
+        delivered=len(good) == users * REQUESTS_PER_USER == truth["outcomes"].get("ok"),
+        ttft_p50=quantile("ttft_ms", "p50", ttft, ttft_earliest),
+        ttft_p99=quantile("ttft_ms", "p99", ttft, ttft_earliest),
+        itl_p50=quantile("itl_ms", "p50", itl, itl_earliest),
+        itl_p99=quantile("itl_ms", "p99", itl, itl_earliest),
+        requests_per_s=len(good) / span_s,
+        tokens_per_s=tokens / span_s,
+        cpu_us_per_token=run.client_cpu_ns / 1e3 / tokens,
+        bounded_share=sum(len(r.bounded_events) for r in good) / sum(r.events for r in good),
+        kernel_stamp_share=sum(r.clock == "kernel" for r in good) / len(good),
+        server_late_p50_ms=truth["lateness_ms"]["p50"],
+        server_late_p99_ms=truth["lateness_ms"]["p99"],
+    )
+
+
+def _ttft_ns(record: RequestRecord) -> tuple[int, int]:
+    assert record.first_token_ns is not None
+    assert record.sent_ns is not None
+    earliest = record.first_token_earliest_ns or record.first_token_ns
+    return record.first_token_ns - record.sent_ns, earliest - record.sent_ns
+
+
+def _gaps_ns(record: RequestRecord) -> Iterator[tuple[int, int]]:
+    """Each gap between events: by the latest and by the earliest that the stamps allow."""
+    earliest = list(record.event_ns)
+    for index, offset_ns in record.bounded_events:
+        earliest[index] = offset_ns
+    for latest, early in zip(pairwise(record.event_ns), pairwise(earliest), strict=True):
+        yield latest[1] - latest[0], early[1] - early[0]
+
+
+def _quantile(values_ns: Sequence[int], share: float) -> float:
+    """A quantile in ms, one of the values: the same definition as the simulator's."""
+    ordered = sorted(values_ns)
+    return ordered[math.ceil(share * len(ordered)) - 1] / 1e6
+
+
+def to_json(calibration: Calibration) -> bytes:
+    """The calibration with its verdicts, as JSON."""
+    page = msgspec.to_builtins(calibration) | {"trusted_users": calibration.trusted_users}
+    for step, told in zip(calibration.steps, page["steps"], strict=True):
+        told["problems"] = list(step.problems)
+    return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
+
+
+def render(calibration: Calibration) -> str:
+    """The table and the verdict, for a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"truth → reported, ms ({calibration.batching})", title_justify="left")
+    for name in ("users", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99", "req/s", "tokens/s",
+                 "CPU µs/token", "bounded", "server late p50/p99 ms", "trusted"):  # fmt: skip
+        table.add_column(name, justify="right")
+    for step in calibration.steps:
+        table.add_row(
+            str(step.users),
+            *map(_pair, (step.ttft_p50, step.ttft_p99, step.itl_p50, step.itl_p99)),
+            f"{step.requests_per_s:.1f}",
+            f"{step.tokens_per_s:.0f}",
+            f"{step.cpu_us_per_token:.1f}",
+            f"{step.bounded_share:.2%}",
+            f"{step.server_late_p50_ms:.2f}/{step.server_late_p99_ms:.2f}",
+            "no: " + ", ".join(step.problems) if step.problems else "yes",
+        )
+    console = Console(width=max(Console().width, 150), highlight=False)
+    with console.capture() as captured:
+        console.print(table)
+    return f"{captured.get()}\n{verdict(calibration)}\nRule: {calibration.rule}."
+
+
+def _pair(quantile: Reported) -> str:
+    return f"{quantile.true_ms:.2f} → {quantile.reported_ms:.2f}"
+
+
+def verdict(calibration: Calibration) -> str:
+    """How far this host's client can be trusted, in a sentence."""
+    users = calibration.trusted_users
+    if users is None:
+        first = calibration.steps[0]
+        return (
+            f"This host's client can't be trusted, not even with {first.users} users: "
+            f"{', '.join(first.problems)}. Free a core for it, or run it on another machine."
+        )
+    greatest = calibration.steps[-1].users
+    if users == greatest:
+        return f"This host's client can be trusted up to {users} users, the most that was tried."
+    return f"This host's client can be trusted up to {users} users; beyond that use --llm-workers."
