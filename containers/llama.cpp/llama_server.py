@@ -10,6 +10,13 @@ import signal
 import xllamacpp
 
 
+LOAD_MODES = {
+    "auto": xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_AUTO,
+    "mmap": xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP,
+    "none": xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE,
+}
+
+
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The flags of llama-server that this one understands."""
     parser = argparse.ArgumentParser(prog="llama-server", allow_abbrev=False)
@@ -23,6 +30,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("-np", "--parallel", type=int, default=1, help="slots")
     parser.add_argument("--no-cache-prompt", action="store_true")
     parser.add_argument("--cache-ram", type=int, default=8192, help="MiB of prompt cache")
+    parser.add_argument("--load-mode", choices=sorted(LOAD_MODES), default="auto")
     parser.add_argument("--metrics", action="store_true", help="serve /metrics")
     return parser.parse_args(argv)
 
@@ -39,6 +47,7 @@ def parameters(flags: argparse.Namespace) -> xllamacpp.CommonParams:
     params.cpuparams_batch.n_threads = flags.threads_batch or flags.threads
     params.cache_prompt = not flags.no_cache_prompt
     params.cache_ram_mib = flags.cache_ram
+    params.load_mode = LOAD_MODES[flags.load_mode]
     params.endpoint_metrics = flags.metrics
     if flags.alias:
         params.model_alias = {flags.alias}

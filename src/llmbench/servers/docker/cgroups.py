@@ -16,9 +16,10 @@ UNLIMITED = 1 << 60
 
 
 class Cgroup(Struct, frozen=True):
-    """The folders of a container's cgroup; in v2 the three are the same."""
+    """The folders of a container's cgroup; in v2 they are one."""
 
     version: int
+    cpuacct: Path
     cpu: Path
     memory: Path
     pids: Path
@@ -39,7 +40,7 @@ class Cgroup(Struct, frozen=True):
         received, sent = _network(self.pid)
         return Reading(
             time_ns=now_ns,
-            cpu_ns=_number(self.cpu / "cpuacct.usage"),
+            cpu_ns=_number(self.cpuacct / "cpuacct.usage"),
             memory_bytes=used_memory(usage, memory),
             usage_bytes=usage,
             peak_bytes=_number(self.memory / "memory.max_usage_in_bytes"),
@@ -97,17 +98,18 @@ def find_cgroup(pid: int, container_id: str, root: Path = Path("/sys/fs/cgroup")
 
 
 def _v1(paths: dict[str, str], pid: int, root: Path) -> Cgroup | None:
-    if not {"cpuacct", "memory", "pids"} <= paths.keys():
+    controllers = ("cpuacct", "cpu", "memory", "pids")
+    if not paths.keys() >= set(controllers):
         return None
-    cpu, memory, pids = (root / c / paths[c].lstrip("/") for c in ("cpuacct", "memory", "pids"))
-    return Cgroup(1, cpu, memory, pids, pid)
+    cpuacct, cpu, memory, pids = (root / c / paths[c].lstrip("/") for c in controllers)
+    return Cgroup(1, cpuacct, cpu, memory, pids, pid)
 
 
 def _v2(paths: dict[str, str], pid: int, root: Path) -> Cgroup | None:
     if "" not in paths:
         return None
     folder = root / paths[""].lstrip("/")
-    return Cgroup(2, folder, folder, folder, pid)
+    return Cgroup(2, folder, folder, folder, folder, pid)
 
 
 def _number(path: Path) -> int:

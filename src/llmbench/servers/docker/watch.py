@@ -4,6 +4,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,11 +89,20 @@ class Watch:
 
         try:
             self._container.reload()
-            return ending(self._container.attrs["State"], self._actions(), self._memory)
+            end = self._now()
+            if end is not None and end.oom:  # what the kernel did is known before that it ended
+                with suppress(requests.RequestException):
+                    self._container.wait(timeout=1)
+                self._container.reload()
+                end = self._now()
+            return end
         except NotFound:
             return Ending("removed from outside")
         except (APIError, requests.RequestException) as error:
             return Ending(f"the Docker Engine no longer answers: {error}")
+
+    def _now(self) -> Ending | None:
+        return ending(self._container.attrs["State"], self._actions(), self._memory)
 
     def failure(self) -> LaunchError | None:
         """The end as an error with log lines and a hint; None while it runs."""
