@@ -14,6 +14,7 @@ class Answer:
         self.answer_ns: int | None = None
         self.events = 0
         self.ended = False
+        self._has_text = False
         self.error: str | None = None
         self.finish_reason: str | None = None
         self.input_tokens: int | None = None
@@ -73,8 +74,7 @@ class Answer:
         self.events = 1
         self._note(event)
         self.ended = True
-        if event.text and self.output_tokens is None:
-            self.output_tokens = event.tokens
+        self._has_text = event.text or event.reasoning
 
     @property
     def is_whole(self) -> bool:
@@ -89,9 +89,10 @@ class Answer:
             return "cut", "the stream stopped without its end"
         return None
 
-    def tokens_known(self) -> bool:
-        """Whether there are tokens that no event's time tells of."""
-        return bool(self.output_tokens)
+    @property
+    def has_tokens(self) -> bool:
+        """Whether any token came, be it that only the count or the whole text tells of it."""
+        return bool(self.times_ns) or self._has_text or bool(self.output_tokens)
 
     def first_earliest_ns(self) -> int:
         """Earliest arrival of the first event with tokens."""

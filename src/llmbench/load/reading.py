@@ -102,7 +102,7 @@ class Reader:
         last = times[-1] if times else None
         if not order.stream and failure is None:
             last = done
-        if failure is None and not (times or answer.tokens_known()):
+        if failure is None and not answer.has_tokens:
             failure = "empty", "the response ended well but held no token"
         return RequestRecord(
             cell=self._cell,

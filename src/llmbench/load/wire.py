@@ -20,7 +20,7 @@ from llmbench.records import ErrorKind
 READ_BYTES = 65536
 ANCILLARY_BYTES = 64
 IDLE_CHECK_NS = 1_000_000
-STALE_GRACE_NS = 1_000_000
+STALE_GRACE_NS = 20_000_000
 
 
 class Connection:
@@ -116,8 +116,10 @@ class Connection:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError as error:
-            self._unparsable(error)
-            return
+            if not self._complete:
+                self._unparsable(error)
+                return
+            self._extra = True
         exchange.reads.append((ancillary[0][2] if ancillary else b"", now, len(self._chunks)))
         if self._complete:
             self._end(None, keep=self._keep and not self._extra)
@@ -145,8 +147,10 @@ class Connection:
             for part in parts if exchange is not None else ():
                 self._parser.feed_data(part)
         except httptools.HttpParserError as error:
-            self._unparsable(error)
-            return
+            if not self._complete:
+                self._unparsable(error)
+                return
+            parts, closed = [data], True
         except OSError as error:
             self._lost(error)
             return
@@ -202,8 +206,8 @@ class Connection:
     def _retry(self) -> bool:
         """Whether the close only crossed the request on an idle connection: then send it anew.
 
-        That is so when an already used connection ends within a round trip of the write,
-        with nothing received. The engine then opens another one.
+        That is so when an already used connection ends within a round trip (and some grace for
+        a busy host) of the write, with nothing received. The lane then opens another one.
         """
         exchange = self.exchange
         if exchange is None or not self._used or exchange.reads or exchange.sent_ns is None:

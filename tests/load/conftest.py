@@ -1,0 +1,28 @@
+"""Fixtures of the instrument's tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmbench.cells import Limits
+from llmbench.config import ModelConfig, SimulatedServer
+from llmbench.servers import launch
+from llmbench.servers.cores import CoreSplit
+from tests.load.serving import Load
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    return Load(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a simulator that answers fast: 5 ms to the first token, then one each 1 ms."""
+    server = SimulatedServer(ttft_ms=5, ms_per_token=1)
+    config = ModelConfig("sim", "Simulated", "sim", "openai-completions", "none", server)
+    cores = CoreSplit((), (), None)
+    logs = tmp_path_factory.mktemp("simulator")
+    with launch(config, Limits(), log_dir=logs, cores=cores, session="tests") as running:
+        yield running.endpoint.base_url
