@@ -17,6 +17,7 @@ QUANTITIES = ("ttft_ms", "time_per_token_ms", "latency_ms")
 MOST_QUANTILES = 101
 BINS = 40
 RAMP_BINS = 120
+LEAST_IN_BIN = 8
 
 
 class Failure(Struct, frozen=True):
@@ -175,7 +176,7 @@ def _timelines(
 
 
 def timeline_of(table: "pd.DataFrame", started_ns: int, bins: int) -> "pd.DataFrame":
-    """One repeat over time, in at most `bins` slots of at least a quarter of a second.
+    """One repeat over time, in at most `bins` slots, wide enough for some eight requests each.
 
     A request counts, with its latency, in the slot in which it ended; `in_flight` is the number
     under way at the slot's middle. `time_s` is that middle, in seconds since `started_ns`.
@@ -188,6 +189,7 @@ def timeline_of(table: "pd.DataFrame", started_ns: int, bins: int) -> "pd.DataFr
     done = sent_only["done_ns"].to_numpy(np.int64)
     if not len(sent):
         return pd.DataFrame()
+    bins = min(bins, max(4, len(sent) // LEAST_IN_BIN))
     width = max(250_000_000, -(-int(done.max() - sent.min() + 1) // bins))
     slots = -(-int(done.max() - sent.min() + 1) // width)
     slot = (done - sent.min()) // width

@@ -65,10 +65,10 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
         for axis in axes[-1]:
             axis.set_xlabel("users")
         for line in axes:
-            line[0].set_ylabel(f"{label}, {unit}" if len(grid) < 4 else unit)
-        theme.legend(figure, _handles(table, quantity))
+            line[0].set_ylabel(f"{label}, {unit}" if len(grid) < 3 and quantity in SPREAD else unit)
         note = _note(table, quantity)
-        theme.finish(figure, title, note, theme.stamp_of(table["stamp"]))
+        stamp = theme.stamp_of(table["stamp"])
+        theme.finish(figure, title, note, stamp, _handles(table, quantity))
     return Chart(name, GROUP, title, f"{title}. {note}", figure)
 
 

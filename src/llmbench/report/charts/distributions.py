@@ -25,7 +25,7 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
     shown, picked = _spread(rows, cells)
     title = f"{config}: {_finding(rows)}"
     with theme.style():
-        figure, axes = theme.panels(1, 2, height_in=5.4, sharey=True)
+        figure, axes = theme.panels(1, 2, sharey=True)
         colours = _colours(shown)
         for axis, quantity in zip(axes[0], ("ttft_ms", "time_per_token_ms"), strict=True):
             for k, (cell, label) in enumerate(zip(shown, short_names(shown), strict=True)):
@@ -35,16 +35,17 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
                     label=label, dashes=theme.DASHES[k % len(theme.DASHES)] or (None, None),
                 )  # fmt: skip
             values = rows[rows["quantity"] == quantity]["value"]
-            if len(values) and values.max() / max(values.min(), 1e-9) > 30:
-                axis.set_xscale("log")
+            theme.log_if_wide(axis, values, which="x")
             axis.set_xlabel(f"{LABELS[quantity]}, ms")
             axis.set_ylim(0, 1.01)
         axes[0][0].set_ylabel("share of requests at or below")
-        theme.legend(figure, axes[0][0].get_lines(), columns=4)
         low, high = int(rows["n"].min()), int(rows["n"].max())
         note = f"ECDF over the steady window; n = {low:,} to {high:,} requests a cell{picked}."
         stamp = theme.stamp_of(merged[merged["config"] == config]["stamp"])
-        theme.finish(figure, title, note, stamp)
+        theme.finish(
+            figure, title, note, stamp, axes[0][0].get_lines(),
+            between_in=(0.3, 0), above_in=0.12,
+        )  # fmt: skip
     return Chart(f"distribution-{config}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -92,14 +93,15 @@ def heat_data(merged: "pd.DataFrame", config: str, quantity: str) -> "pd.DataFra
     table: pd.DataFrame = rows[rows["users"] == users].pivot_table(
         index="requested_input_tokens", columns="requested_output_tokens", values=quantity
     )
+    table.index, table.columns = table.index.astype(int), table.columns.astype(int)
     table.attrs["users"] = int(users)
     return table
 
 
 HEAT = {
-    "ttft_ms_p50": ("TTFT p50", "ms", "rocket_r"),
-    "time_per_token_ms_p50": ("time per token p50", "ms", "rocket_r"),
-    "output_tokens_per_s": ("output tokens/s", "", "viridis"),
+    "ttft_ms_p50": "TTFT p50, ms",
+    "time_per_token_ms_p50": "time per token p50, ms",
+    "output_tokens_per_s": "output tokens/s",
 }
 
 
@@ -112,20 +114,21 @@ def heat_chart(merged: "pd.DataFrame", config: str) -> Chart | None:
     import seaborn as sns
 
     title = f"{config}: {_heat_finding(first)}"
+    blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
     with theme.style():
-        figure, axes = theme.panels(1, 3, height_in=1.9 + 0.45 * len(first) + 0.6)
-        for axis, (name, (label, unit, colours)) in zip(axes[0], HEAT.items(), strict=True):
+        figure, axes = theme.panels(1, 3, each_in=max(1.2, 0.5 * len(first)))
+        for axis, (name, label) in zip(axes[0], HEAT.items(), strict=True):
             values = tables[name]
             sns.heatmap(
-                values, ax=axis, cmap=colours, annot=values.map(number), fmt="", cbar=False,
-                linewidths=1.5, annot_kws={"fontsize": 10},
+                values, ax=axis, cmap=blues, annot=values.map(number), fmt="", cbar=False,
+                linewidths=1.5, linecolor=theme.PAPER, annot_kws={"fontsize": 10}, vmin=0,
             )  # fmt: skip
-            axis.set_title(f"{label}, {unit}" if unit else label, loc="left")
+            axis.set_title(label, loc="left")
             axis.set(xlabel="output tokens", ylabel="input tokens" if axis is axes[0][0] else "")
             axis.tick_params(axis="y", rotation=0)
             axis.grid(False)
         users = plural(first.attrs["users"], "user")
-        note = f"At {users}; medians over repeats; darker is more (TTFT, time per token: slower)."
+        note = f"At {users}; medians over repeats; darker is more, from 0 up."
         stamp = theme.stamp_of(merged[merged["config"] == config]["stamp"])
         theme.finish(figure, title, note, stamp)
     return Chart(f"heat-{config}", GROUP, title, f"{title}. {note}", figure)

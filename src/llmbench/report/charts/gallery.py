@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
-from llmbench.report.charts import against_users, distributions, over_time
+from llmbench.config import Slo
+from llmbench.report.charts import against_users, distributions, over_time, tradeoff
 from llmbench.report.charts.theme import Chart
 from llmbench.report.gather import RunData
 
 GROUPS = {
     "users": "Against users",
+    "tradeoff": "Latency against throughput",
     "distribution": "Distributions and the grid",
     "time": "Over time",
 }
@@ -21,10 +23,21 @@ def gallery(data: RunData) -> Iterator[Chart]:
             yield chart
 
 
+def slo_of(data: RunData, config: str) -> Slo:
+    """The SLO of a configuration, its preset filled in; without limits where it has none."""
+    from llmbench.metrics import resolve
+
+    name = data.merged[data.merged["config"] == config]["model"].iloc[0]
+    found = next((m.slo for m in data.info.models if m.name == name), Slo())
+    return resolve(found)
+
+
 def _candidates(data: RunData) -> Iterator[Chart | None]:
     configs = [str(config) for config in dict.fromkeys(data.merged["config"])]
     for quantity in against_users.NAMES:
         yield against_users.chart(data.cells, quantity)
+    for config in configs:
+        yield tradeoff.chart(data.merged, config, slo_of(data, config))
     for config in configs:
         yield distributions.ecdf_chart(data.quantiles, data.merged, config)
         yield distributions.heat_chart(data.merged, config)

@@ -25,7 +25,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", config: str) -> 
     )
     bands = spans(rows)
     with theme.style():
-        figure, axes = theme.panels(3, 1, height_in=7.0, sharex=True)
+        figure, axes = theme.panels(3, 1, each_in=1.35, sharex=True)
         top, middle, low = (line[0] for line in axes)
         for _, part in rows.groupby(["cell", "repeat"], sort=False):
             _rates(top, part)
@@ -41,13 +41,15 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", config: str) -> 
         top.set_ylim(bottom=0)
         low.set_ylim(bottom=0)
         _mark(axes[0][0], [line[0] for line in axes], bands)
-        theme.legend(figure, _load_handles(rows))
         note = (
             f"{plural(len(bands), 'cell')} one after the other, warm-up included;"
             " a request counts where it ended."
         )
         stamp = theme.stamp_of(cells[cells["config"] == config]["stamp"])
-        theme.finish(figure, title, note, stamp)
+        theme.finish(
+            figure, title, note, stamp, _load_handles(rows),
+            between_in=(0, 0.22), above_in=names_in(bands),
+        )  # fmt: skip
     return Chart(f"over-time-{config}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -97,13 +99,29 @@ def _mark(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]
         for axis in axes:
             if k % 2 == 0:
                 axis.axvspan(start, end, color=theme.INK, alpha=0.05, lw=0)
-    if len(bands) <= 14:
-        for name, label in zip(bands, short_names([b[0] for b in bands]), strict=True):
+    if len(bands) > MOST_NAMES:
+        return
+    least = 0.03 * (bands[-1][2] - bands[0][1])
+    few = len(bands) <= FLAT_NAMES
+    for (_, start, end), label in zip(bands, short_names([b[0] for b in bands]), strict=True):
+        if end - start >= least or few:
             top.text(
-                (name[1] + name[2]) / 2, 1.01, label, transform=top.get_xaxis_transform(),
-                ha="center", va="bottom", fontsize=8, color=theme.MUTED,
-                rotation=0 if len(bands) <= 5 else 35,
+                (start + end) / 2, 1.02, label, transform=top.get_xaxis_transform(),
+                ha="center" if few else "left", va="bottom", fontsize=8.5, color=theme.MUTED,
+                rotation=0 if few else 30, rotation_mode="anchor",
             )  # fmt: skip
+
+
+FLAT_NAMES, MOST_NAMES = 4, 16
+
+
+def names_in(bands: list[tuple[str, float, float]]) -> float:
+    """The room that the names of cells need above the axes."""
+    if len(bands) > MOST_NAMES:
+        return 0.12
+    if len(bands) <= FLAT_NAMES:
+        return 0.3
+    return 0.25 + 0.036 * max(len(name) for name in short_names([b[0] for b in bands]))
 
 
 def short_names(cells: list[str]) -> list[str]:
@@ -126,7 +144,7 @@ def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: st
     )
     bands = spans(busy)
     with theme.style():
-        figure, axes = theme.panels(2, 1, height_in=5.8, sharex=True)
+        figure, axes = theme.panels(2, 1, each_in=1.7, sharex=True)
         cpu, memory = axes[0][0], axes[1][0]
         blue, orange, _, red = _colours()
         cpu.plot(rows["time_s"], rows["cpu_percent"], color=blue, lw=1.4)
@@ -144,7 +162,7 @@ def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: st
             f" {plural(len(bands), 'cell')} marked; dashed: the limit, where there is one."
         )
         stamp = theme.stamp_of(cells[cells["model"] == target]["stamp"])
-        theme.finish(figure, title, note, stamp)
+        theme.finish(figure, title, note, stamp, between_in=(0, 0.22), above_in=names_in(bands))
     return Chart(f"resources-{target}", GROUP, title, f"{title}. {note}", figure)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INK, MUTED, GRID, PAPER = "#1c2430", "#5b6675", "#dfe4ea", "#ffffff"
+INK, MUTED, GRID, PAPER = "#1c2430", "#5b6675", "#dfe4ea", "#fefefe"
 WARN, BAD, GOOD = "#b35c00", "#b3261e", "#1a7f4b"
 FONTS = ("Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
@@ -62,7 +62,7 @@ def _rc(fonts: Sequence[str]) -> Any:
         "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
         "lines.linewidth": 2.0, "lines.markersize": 6, "legend.frameon": False,
         "legend.fontsize": 10, "figure.facecolor": PAPER, "axes.facecolor": PAPER,
-        "savefig.facecolor": PAPER, "svg.fonttype": "none", "figure.max_open_warning": 0,
+        "savefig.facecolor": PAPER, "svg.fonttype": "none", "text.parse_math": False,
     }  # fmt: skip
 
 
@@ -80,73 +80,110 @@ def markers(names: Sequence[str]) -> dict[str, str]:
 
 
 def panels(
-    rows: int, columns: int, *, height_in: float | None = None, **options: Any
+    rows: int, columns: int, *, each_in: float | None = None, **options: Any
 ) -> "tuple[Figure, list[list[Axes]]]":
-    """A figure of `rows` × `columns` axes, wide as a slide, with room for the title."""
+    """A figure of `rows` × `columns` axes, wide as a slide; `finish` makes room for the words."""
     from matplotlib.figure import Figure
 
-    each = 4.3 if rows == 1 else max(1.9, 3.2 - 0.25 * rows)
-    height = height_in or 1.35 + each * rows
-    figure = Figure(figsize=(max(WIDTH_IN, 1.9 * columns), height), layout="constrained")
+    each = each_in or (3.3 if rows == 1 else max(1.35, 2.35 - 0.2 * rows))
+    width = max(WIDTH_IN, 0.9 + 1.7 * columns)
+    figure = Figure(figsize=(width, each * rows))
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     return figure, [list(line) for line in axes]
 
 
-def finish(figure: "Figure", title: str, note: str, stamp: str = "") -> "Figure":
-    """Put the finding, the small print under it and the stamp on top of `figure`."""
-    width, height = figure.get_size_inches()
-    room = 8.6 * width if not stamp else 8.6 * width - 2.2 * len(stamp)
-    lines = textwrap.wrap(title, max(30, round(room))) or [title]
-    small = textwrap.wrap(note, round(14.5 * width))
-    pad = 0.14
-    top = pad + 0.255 * len(lines) + 0.19 * len(small) + 0.12
-    figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 0.98 - top / height))  # type: ignore[union-attr,call-arg]
-    figure.text(
-        0.13 / width, 1 - pad / height, "\n".join(lines),
-        fontsize=_TITLE_PT, fontweight="bold", va="top", linespacing=1.15,
+def finish(
+    figure: "Figure",
+    title: str,
+    note: str,
+    stamp: str = "",
+    handles: Sequence[Any] = (),
+    *,
+    between_in: tuple[float, float] = (0.62, 0.42),
+    above_in: float = 0.28,
+) -> "Figure":
+    """Put the finding, the small print and the stamp above the axes, one legend below them.
+
+    `between_in` is the room between columns and between rows of axes, `above_in` the room for
+    what stands right above the first row.
+    """
+    width, axes_in = (float(side) for side in figure.get_size_inches())
+    lines = textwrap.wrap(
+        title, int(10.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp)))
+    )
+    small = textwrap.wrap(note, int(14.2 * width))
+    columns = legend_columns(handles)
+    legend_rows = -(-len(handles) // columns) if handles else 0
+    top = 0.14 + 0.27 * len(lines) + 0.2 * len(small) + 0.14 + above_in
+    bottom = 0.62 + 0.24 * legend_rows
+    rows, across = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()  # type: ignore[union-attr]
+    height = axes_in + top + bottom + between_in[1] * (rows - 1)
+    figure.set_size_inches(width, height)
+    one_wide = (width - _LEFT_IN - _RIGHT_IN - between_in[0] * (across - 1)) / across
+    figure.subplots_adjust(
+        left=_LEFT_IN / width, right=1 - _RIGHT_IN / width, top=1 - top / height,
+        bottom=bottom / height, wspace=between_in[0] / one_wide,
+        hspace=between_in[1] / (axes_in / rows),
     )  # fmt: skip
-    below = pad + 0.255 * len(lines) + 0.05
-    figure.text(
-        0.13 / width, 1 - below / height, "\n".join(small),
-        fontsize=_NOTE_PT, color=MUTED, va="top", linespacing=1.2,
-    )  # fmt: skip
+    _words(figure, lines, small)
     if stamp:
         _stamp(figure, stamp)
+    if handles:
+        place: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02 / height)}
+        figure.legend(handles=list(handles), ncols=columns, borderaxespad=0.2, **place)
     return figure
+
+
+_LEFT_IN, _RIGHT_IN = 0.92, 0.22
+
+
+def legend_columns(handles: Sequence[Any]) -> int:
+    """As many columns as the longest label leaves room for, at most five."""
+    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
+    return max(1, min(5, len(handles), int(9.0 // (0.085 * longest + 0.75))))
+
+
+def _words(figure: "Figure", lines: list[str], small: list[str]) -> None:
+    width, height = figure.get_size_inches()
+    figure.text(
+        0.14 / width, 1 - 0.14 / height, "\n".join(lines),
+        fontsize=_TITLE_PT, fontweight="bold", va="top", linespacing=1.15,
+    )  # fmt: skip
+    figure.text(
+        0.14 / width, 1 - (0.2 + 0.27 * len(lines)) / height, "\n".join(small),
+        fontsize=_NOTE_PT, color=MUTED, va="top", linespacing=1.2,
+    )  # fmt: skip
 
 
 def _stamp(figure: "Figure", stamp: str) -> None:
     width, height = figure.get_size_inches()
     colour = BAD if "INVALID" in stamp else WARN
     figure.text(
-        1 - 0.2 / width, 1 - 0.2 / height, stamp, ha="right", va="top", color=colour,
+        1 - 0.22 / width, 1 - 0.2 / height, stamp, ha="right", va="top", color=colour,
         fontsize=11, fontweight="bold",
         bbox={"boxstyle": "square,pad=0.35", "facecolor": "none", "edgecolor": colour, "lw": 1.6},
     )  # fmt: skip
 
 
-def legend(figure: "Figure", handles: Sequence[Any], columns: int = 4) -> None:
-    """One legend for all panels, under them."""
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(columns, len(handles)))
-
-
-def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0) -> None:
-    """A logarithmic y axis where the values span more than `factor`, else one that starts at 0."""
+def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0, which: str = "y") -> None:
+    """A logarithmic axis where the values span more than `factor`, else one that starts at 0."""
     positive = values[values > 0]
-    if len(positive) and positive.max() / positive.min() > factor:
-        axis.set_yscale("log")
-        _plain_log_ticks(axis)
-    else:
+    wide = len(positive) and positive.max() / positive.min() > factor
+    if not wide and which == "y":
         axis.set_ylim(bottom=0)
+    elif not wide:
+        axis.margins(x=0.03)
+    else:
+        (axis.set_yscale if which == "y" else axis.set_xscale)("log")
+        _plain_log_ticks(axis.yaxis if which == "y" else axis.xaxis)
 
 
-def _plain_log_ticks(axis: "Axes") -> None:
+def _plain_log_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.yaxis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
-    axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def users_axis(axis: "Axes", users: Sequence[float]) -> None:
