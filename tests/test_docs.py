@@ -45,7 +45,7 @@ def test_every_option_is_in_the_readme() -> None:
 
 def test_every_public_name_can_be_imported() -> None:
     for name in llmbench.__all__:
-        assert getattr(llmbench, name).__name__ in {name, "Callable"}
+        assert getattr(llmbench, name) is not None
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:

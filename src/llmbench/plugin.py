@@ -27,11 +27,11 @@ from llmbench.fixtures import (
 )
 from llmbench.plugin_options import (
     add_options,
+    check_options,
     choose,
     default_models,
     merged_grid,
     models,
-    session_settings,
     text_of,
     xdist_in_use,
 )
@@ -70,6 +70,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "llm(kind, when_named=False): a benchmark whose `cell` (and `metric`) the plugin fills in; "
         f"kind is one of {', '.join(KINDS)}; when_named keeps it for runs that name its file",
     )
+    try:
+        check_options(config)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
     config.stash[SESSION] = LlmSession(config)
 
 
@@ -89,7 +93,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         config = metafunc.config
         cells = [c for model in models(config) for c in cells_of(config, model, kind)]
     except ConfigError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.Collector.CollectError(str(error)) from None
     if "metric" in metafunc.fixturenames:
         pairs = [(cell, metric) for cell in cells for metric in METRICS]
         metafunc.parametrize("cell,metric", pairs, ids=[f"{c.id}-{m}" for c, m in pairs])
@@ -124,18 +128,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     load = [item for item in items if is_load(item)]
     if not load:
         return
-    if xdist_in_use(config):
-        raise pytest.UsageError(XDIST)
-    try:
-        session_settings(config)
-    except ConfigError as error:
-        raise pytest.UsageError(str(error)) from error
     for item in load:
         if "llm_replay" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
     items.sort(key=_order(load))
     config.stash[SESSION].plan(cell_of(item) for item in load)
     signal.signal(signal.SIGTERM, _interrupt)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse to load a server from several processes at once."""
+    if is_load(item) and xdist_in_use(item.config):
+        pytest.fail(XDIST, pytrace=False)
 
 
 def is_load(item: pytest.Item) -> bool:

@@ -129,11 +129,9 @@ def models(config: pytest.Config) -> tuple[ModelConfig, ...]:
     chosen = [remote_model(config)] if text_of(config, "url") else _from_hook(config)
     for model in chosen:
         _check_api(model)
-    timeout = text_of(config, "timeout")
-    if timeout is None:
+    if text_of(config, "timeout") is None:
         return tuple(chosen)
-    seconds = grid_of({"duration_s": (BY_NAME["timeout"].flag, _seconds(timeout))}).duration_s
-    assert seconds is not None
+    seconds = _timeout_s(config)
     client = [msgspec.structs.replace(m.client, request_timeout_s=seconds) for m in chosen]
     return tuple(msgspec.structs.replace(m, client=c) for m, c in zip(chosen, client, strict=True))
 
@@ -187,6 +185,15 @@ def default_models(config: pytest.Config) -> Sequence[ModelConfig]:
     return found
 
 
+def check_options(config: pytest.Config) -> None:
+    """Read every option once, so that a mistake is told before anything is collected."""
+    session_settings(config)
+    if text_of(config, "url"):
+        _check_api(remote_model(config))
+    if text_of(config, "timeout"):
+        _timeout_s(config)
+
+
 def choose(kind: str, valid: Sequence[str], where: str) -> str:
     """`kind` if it is one of `valid`, else an error that names the nearest."""
     if kind not in valid:
@@ -220,10 +227,12 @@ def _from_hook(config: pytest.Config) -> list[ModelConfig]:
     return list(found)
 
 
-def _seconds(text: str) -> float:
-    value = parse_setting("duration_s", text, BY_NAME["timeout"].flag)
-    assert isinstance(value, float)
-    return value
+def _timeout_s(config: pytest.Config) -> float:
+    flag = BY_NAME["timeout"].flag
+    value = parse_setting("duration_s", text_of(config, "timeout") or "", flag)
+    seconds = grid_of({"duration_s": (flag, value)}).duration_s
+    assert seconds is not None
+    return seconds
 
 
 def xdist_in_use(config: pytest.Config) -> bool:

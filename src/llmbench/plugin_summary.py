@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from llmbench.plugin_session import LlmSession
 
 
+NARROWEST = 120
+"""Columns that the table gets where the output is no terminal, or a narrow one."""
+
+
 def show(reporter: pytest.TerminalReporter, session: LlmSession) -> None:
     """Print what came of the session; nothing where no benchmark was collected."""
     if session.skipped:
@@ -38,7 +42,7 @@ def table(reporter: pytest.TerminalReporter, session: LlmSession) -> str:
 
     assert session.bench is not None
     results = [result for repeats in session.bench.results.values() for result in repeats]
-    width = max(reporter._tw.fullwidth, 100)
+    width = max(reporter._tw.fullwidth, NARROWEST)
     console = Console(width=width, color_system="auto" if reporter.hasmarkup else None)
     with console.capture() as capture:
         console.print(terminal_table(results))

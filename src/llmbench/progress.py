@@ -41,7 +41,9 @@ def _live(out: TextIO, title: str) -> Iterator[Callable[[Progress], None]]:
     from rich.console import Console
     from rich.live import Live
 
-    with Live(console=Console(file=out), auto_refresh=False, transient=True) as live:
+    with Live(
+        console=Console(file=out, highlight=False), auto_refresh=False, transient=True
+    ) as live:
         yield lambda progress: live.update(f"{title}: {describe(progress)}", refresh=True)
 
 

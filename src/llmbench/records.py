@@ -172,6 +172,7 @@ class CellRun(Struct, frozen=True):
     workers: int = 1
     step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, when that step ended)
     server_died: str | None = None
+    workers_lost: tuple[str, ...] = ()  # why, for each worker that died: the cell is INVALID
     notes: tuple[str, ...] = ()
 
 

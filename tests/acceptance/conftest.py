@@ -28,8 +28,8 @@ tokenizer = "tokenizer.json"
 
 [server]
 kind = "simulated"
-ttft_ms = 20
-ms_per_token = 4
+ttft_ms = 50
+ms_per_token = 20
 
 [grid]
 input_tokens = [16]

@@ -46,7 +46,7 @@ def test_a_session_leaves_every_file_of_a_run(suite: pytest.Pytester) -> None:
     assert len(requests) == 2 * 3
     assert {row["output_tokens"] for row in requests} == {"8"}
     assert {row["status"] for row in requests} == {"ok"}
-    assert {row["cell_id"] for row in rows(run / "cells.csv")} >= {cell}
+    assert {row["cell"] for row in rows(run / "cells.csv")} >= {cell}
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
     assert info["ended_ns"] > info["started_ns"]
     assert info["models"][0]["name"] == "tiny-sim"
@@ -59,7 +59,7 @@ def test_a_session_leaves_every_file_of_a_run(suite: pytest.Pytester) -> None:
 def test_the_end_shows_a_table_the_stamp_and_the_page(suite: pytest.Pytester) -> None:
     result = suite.runpytest_subprocess("-k", "users2")
     result.stdout.fnmatch_lines(
-        ["*TTFT*", "*tiny-sim-in16-out8-users2*SIMULATED*", "page: *index.html"]
+        ["tiny-sim *SIMULATED*", "*TTFT*", "*in16-out8-users2 *6*0*", "page: *index.html"]
     )
 
 
@@ -71,8 +71,8 @@ def test_the_simulated_truth_is_what_is_measured(suite: pytest.Pytester) -> None
         assert float(row["time_per_token(ms/tokens)"]) == pytest.approx((latency - ttft) / 7)
         tokens = int(row["input_tokens"]) + int(row["output_tokens"])
         assert float(row["throughput(tokens/second)"]) == pytest.approx(tokens / latency * 1e3)
-        assert 20 <= ttft < 40
-        assert 4 * 7 <= latency - ttft < 4 * 7 + 20
+        assert 49 <= ttft < 70
+        assert 20 * 7 - 1 <= latency - ttft < 20 * 7 + 20
 
 
 def test_k_selects_cells_and_only_they_run(suite: pytest.Pytester) -> None:
@@ -113,7 +113,8 @@ def test_a_model_this_host_cannot_run_is_skipped_with_the_reason(
 
 def test_xdist_is_refused(suite: pytest.Pytester) -> None:
     result = suite.runpytest_subprocess("-n", "2")
-    assert result.ret != pytest.ExitCode.OK
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert result.parseoutcomes() == {"errors": 10}
     result.stdout.fnmatch_lines(["*load tests can't share a host*"])
     assert not (suite.path / "reports").exists()
 
@@ -134,7 +135,9 @@ def test_pytest_benchmark_compares_two_saved_runs(suite: pytest.Pytester) -> Non
         suite.runpytest_subprocess("-k", "users1", "--benchmark-autosave")
     compared = suite.run("pytest-benchmark", "compare", "--group-by=group", "--columns=median")
     assert compared.ret == 0
-    compared.stdout.fnmatch_lines(["*'ttft'*", "*0001*", "*0002*"])
+    compared.stdout.fnmatch_lines(
+        ["*'ttft': 2 tests*", "*users1-ttft] (000?_*", "*users1-ttft] (000?_*"]
+    )
 
 
 def test_collecting_loads_nothing_heavy(suite: pytest.Pytester) -> None:
