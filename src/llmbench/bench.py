@@ -109,6 +109,9 @@ class Bench:
 
     def _repeat(self, cell: Cell, repeat: int) -> CellResult:
         prompts = self.prompts(cell)
+        cold = isinstance(cell.shape, Users) and cell.shape.cold
+        if cold:
+            self._servers.close()
         server = self.server(cell)
         title = cell.id if self.settings.repeats[1] == 1 else f"{cell.id} (repeat {repeat})"
         with shown(self._out, title) as progress, self._servers.tagged(cell.id, repeat):
@@ -125,7 +128,7 @@ class Bench:
                 cluster=self.settings.cluster,
                 progress=progress,
                 died=server.died,
-                warmup_per_user=self.settings.warmup_per_user,
+                warmup_per_user=0 if cold else self.settings.warmup_per_user,
             )
         self.run_dir.append_cell_run(run)
         judged = next(verdict.judged_cells(self.run_dir, cell.id))

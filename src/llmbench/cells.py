@@ -24,17 +24,19 @@ class Users(Struct, frozen=True, tag="users"):
 
     The loop ends after `requests_per_user` measured requests, or after `duration_s`, whichever
     is given (both: whichever comes first). `spawn_rate_per_s` spreads the start of the users
-    (Locust's spawn rate); ``None`` starts all at once.
+    (Locust's spawn rate); ``None`` starts all at once. With `cold` each repeat gets a server that
+    was launched for it, and no warm-up.
     """
 
     users: int
     requests_per_user: int | None = 5
     duration_s: float | None = None
     spawn_rate_per_s: float | None = None
+    cold: bool = False
 
     @property
     def suffix(self) -> str:
-        return f"users{self.users}"
+        return "cold" if self.cold else f"users{self.users}"
 
 
 class Ramp(Struct, frozen=True, tag="ramp"):

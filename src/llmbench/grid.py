@@ -105,6 +105,11 @@ def closed_loop(grid: Grid) -> tuple[Shape, ...]:
     )
 
 
+def cold_start(grid: Grid) -> tuple[Shape, ...]:
+    """One request to a server that was launched for it."""
+    return (Users(1, 1, cold=True),)
+
+
 def ramp(grid: Grid) -> tuple[Shape, ...]:
     """One climb through the users: as given if there are several beyond 4, else by doubling."""
     given = grid.users or ()

@@ -68,6 +68,7 @@ class Servers:
                     cores=self.split,
                     session=self._session,
                     slots=slots,
+                    say=self._say,
                 )
             )
             sampler = Sampler(server, self._keep)

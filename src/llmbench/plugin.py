@@ -46,7 +46,7 @@ __all__ = (
     "llm_session",
 )  # fmt: skip
 
-KINDS = ("grid", "ramp", "rate", "sizing", "launch", "gate")
+KINDS = ("grid", "ramp", "rate", "sizing", "cold", "gate")
 XDIST = (
     "llmbench: load tests can't share a host, so they refuse to run under pytest-xdist; "
     "run them without -n, or with -p no:xdist"
@@ -104,12 +104,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell, ...]:
     """The cells of one model for one kind of benchmark."""
     merged = merged_grid(config, model)
-    sweep = grid.limits(model, merged) if kind in ("sizing", "launch") else (Limits(),)
+    sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
     return grid.cells(model, merged, shapes_of(config, merged, kind), sweep)
 
 
 def shapes_of(config: pytest.Config, merged: Grid, kind: str) -> tuple[Shape, ...]:
     """The shapes of load that one kind of benchmark asks for."""
+    if kind == "cold":
+        return grid.cold_start(merged)
     if kind == "ramp":
         return grid.ramp(merged)
     if kind == "rate":
