@@ -1,11 +1,13 @@
-"""What a reader wants first of each configuration: best latency, top load, peak, size, cost."""
+"""What a reader wants first of each model: best latency, top load, peak, size, cost."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from llmbench.config import ModelConfig
 from llmbench.report.gather import RunData
-from llmbench.report.words import known, milliseconds, number, percent, plural
+from llmbench.report.words import known, milliseconds, number, percent, plural, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,49 +22,89 @@ class Tile(Struct, frozen=True):
     note: str
 
 
-class PairRow(Struct, frozen=True):
-    """One input × output of a configuration as a row of tiles' values."""
+class Line(Struct, frozen=True):
+    """One configuration at one input × output, with the same tiles as the card's own."""
 
-    pair: str
+    name: str
     tiles: tuple[Tile, ...]
 
 
 class Headline(Struct, frozen=True):
-    """A configuration's card: the verdict, the tiles of its widest pair, all pairs, what next."""
+    """A model's card: the verdict, the tiles of its most telling line, all lines, what next."""
 
-    config: str
+    model: str
     title: str
     subtitle: str
     stamp: str
-    state: str  # valid, invalid, misses, none: for the eye
+    state: str  # valid, invalid, misses: for the eye
     verdict: str
-    pair: str
+    shown: str  # the line that the tiles are of, '' where there is only one
     tiles: tuple[Tile, ...]
-    pairs: tuple[PairRow, ...]
+    lines: tuple[Line, ...]
     advice: tuple[str, ...]
 
 
 def headlines(data: RunData) -> tuple[Headline, ...]:
-    """A card for each configuration (model and limits), in the order in which they ran."""
-    return tuple(headline(data, str(config)) for config in dict.fromkeys(data.merged["config"]))
+    """A card for each model, in the order in which they ran."""
+    return tuple(headline(data, str(model)) for model in dict.fromkeys(data.merged["model"]))
 
 
-def headline(data: RunData, config: str) -> Headline:
-    """The card of one configuration."""
+def headline(data: RunData, name: str) -> Headline:
+    """The card of one model."""
     from llmbench.report.advice import advice
 
-    rows = data.merged[data.merged["config"] == config]
-    model = next((m for m in data.info.models if m.name == rows["model"].iloc[0]), None)
-    pairs = tuple(_pairs(data, rows))
-    main = _main_pair(rows, pairs)
+    rows = data.merged[data.merged["model"] == name]
+    model = next((m for m in data.info.models if m.name == name), None)
+    groups = lines_of(rows)
+    lines = tuple(Line(text, tuple(tiles(data, group))) for text, group in groups)
+    main = main_line([group for _, group in groups])
     state, verdict = verdict_of(rows)
     stamp = "SIMULATED" if rows["simulated"].any() else ""
-    kind = model.server.__struct_config__.tag if model else "unknown server"
-    subtitle = f"{model.model} · {kind} · {model.api}" if model else ""
     return Headline(
-        config, model.title if model else config, subtitle, stamp, state, verdict,
-        main.pair if main else "", main.tiles if main else (), pairs, advice(data, rows),
+        name, model.title if model else name, _subtitle(model), stamp, state, verdict,
+        lines[main].name if len(lines) > 1 else "", lines[main].tiles, lines,
+        advice(data, rows),
     )  # fmt: skip
+
+
+def _subtitle(model: ModelConfig | None) -> str:
+    if model is None:
+        return ""
+    kind = type(model.server).__struct_config__.tag
+    return f"{model.model} · {kind} server · {model.api}"
+
+
+_KEYS = ["config", "requested_input_tokens", "requested_output_tokens"]
+
+
+def lines_of(rows: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
+    """The rows of each configuration at each input × output, with a name for it."""
+    several = rows["config"].nunique() > 1
+    found = []
+    for _, group in rows.groupby(_KEYS, sort=True):
+        first = group.iloc[0]
+        inputs, outputs = int(first[_KEYS[1]]), int(first[_KEYS[2]])
+        limits = f"{limits_text(first)} · " if several else ""
+        found.append((f"{limits}in {inputs} · out {outputs}", group))
+    return found
+
+
+def limits_text(row: Any) -> str:
+    """``2 cores, 4 GiB``; ``no limits`` where there are none."""
+    words = []
+    if known(row["cores"]):
+        words.append(f"{row['cores']:g} core{'' if row['cores'] == 1 else 's'}")
+    if known(row["memory_limit_bytes"]):
+        words.append(size(row["memory_limit_bytes"]))
+    return ", ".join(words) or "no limits"
+
+
+def main_line(groups: "list[pd.DataFrame]") -> int:
+    """The line with the most cells; of equal ones the one with the most output tokens/s."""
+    return max(
+        range(len(groups)),
+        key=lambda k: (len(groups[k]), groups[k]["output_tokens_per_s"].fillna(0).max(), k),
+    )
 
 
 def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
@@ -83,22 +125,8 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
     return word, f"{count[0].upper()}{count[1:]}; {tail}"
 
 
-def _pairs(data: RunData, rows: "pd.DataFrame") -> Any:
-    keys = ["requested_input_tokens", "requested_output_tokens"]
-    for _, group in rows.groupby(keys, sort=True):
-        inputs, outputs = (int(group[key].iloc[0]) for key in keys)
-        yield PairRow(f"in {inputs} · out {outputs}", tuple(_tiles(data, group)))
-
-
-def _main_pair(rows: "pd.DataFrame", pairs: tuple[PairRow, ...]) -> PairRow | None:
-    """The pair with the most cells; of equal ones the one with the most tokens."""
-    keys = ["requested_input_tokens", "requested_output_tokens"]
-    sizes = [len(group) for _, group in rows.groupby(keys, sort=True)]
-    best = max(range(len(pairs)), key=lambda k: (sizes[k], k), default=None)
-    return None if best is None else pairs[best]
-
-
-def _tiles(data: RunData, group: "pd.DataFrame") -> Any:
+def tiles(data: RunData, group: "pd.DataFrame") -> Iterator[Tile]:
+    """The figures of one line; each says in its note what it is of."""
     valid = group[group["valid"]] if group["valid"].any() else group
     yield _best(valid)
     yield _peak(valid)

@@ -47,7 +47,7 @@ def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
 def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
     """The chart of `quantity`; None where no two numbers of users were measured."""
     table = data(cells, quantity)
-    if table.empty or table["users"].nunique() < 2:
+    if table["users"].nunique() < 2 or not (table["middle"] > 0).any():
         return None
     name, label, unit = NAMES[quantity]
     title = finding(table, quantity)
@@ -113,7 +113,7 @@ def _where(row: Any, many: bool) -> str:
 def _alike(table: "pd.DataFrame") -> bool:
     """Whether all panels fit one scale without hiding the small ones."""
     top = table.groupby(["input", "output"])["middle"].max()
-    return bool(top.max() / top.min() < 8)
+    return bool(top.max() < 8 * top.min())
 
 
 def _scales(axes: Any, grid: list[list[tuple[int, int]]], table: "pd.DataFrame") -> None:

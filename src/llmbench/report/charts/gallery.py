@@ -23,6 +23,21 @@ def gallery(data: RunData) -> Iterator[Chart]:
             yield chart
 
 
+MOST_CONFIGS = 6
+
+
+def most_telling(data: RunData) -> list[str]:
+    """The configurations that get charts of their own: at most six, of each model the fastest."""
+    configs = [str(config) for config in dict.fromkeys(data.merged["config"])]
+    if len(configs) <= MOST_CONFIGS:
+        return configs
+    fastest = data.merged.groupby(["model", "config"], sort=False)["output_tokens_per_s"].max()
+    order = fastest.reset_index().sort_values("output_tokens_per_s", ascending=False)
+    rank = order.groupby("model").cumcount()
+    chosen = set(order.assign(rank=rank).sort_values("rank")["config"].head(MOST_CONFIGS))
+    return [config for config in configs if config in chosen]
+
+
 def slo_of(data: RunData, config: str) -> Slo:
     """The SLO of a configuration, its preset filled in; without limits where it has none."""
     from llmbench.metrics import resolve
@@ -33,7 +48,7 @@ def slo_of(data: RunData, config: str) -> Slo:
 
 
 def _candidates(data: RunData) -> Iterator[Chart | None]:
-    configs = [str(config) for config in dict.fromkeys(data.merged["config"])]
+    configs = most_telling(data)
     for quantity in against_users.NAMES:
         yield against_users.chart(data.cells, quantity)
     for config in configs:
@@ -41,7 +56,7 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
     for config in configs:
         yield distributions.ecdf_chart(data.quantiles, data.merged, config)
         yield distributions.heat_chart(data.merged, config)
-    for config in configs:
-        yield over_time.load_chart(data.timeline, data.merged, config)
+    for model in dict.fromkeys(data.merged["model"]):
+        yield over_time.load_chart(data.timeline, data.merged, str(model))
     for target in dict.fromkeys(data.resources["target"]):
         yield over_time.resources_chart(data.resources, data.merged, str(target))

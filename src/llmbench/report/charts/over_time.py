@@ -13,14 +13,15 @@ if TYPE_CHECKING:
 GROUP = "time"
 
 
-def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", config: str) -> Chart | None:
-    """Requests/s, response time and requests in flight of one configuration (Locust's picture)."""
-    rows = timeline[timeline["config"] == config].sort_values("time_s")
+def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> Chart | None:
+    """Requests/s, response time and requests in flight of one model's cells (Locust's picture)."""
+    mine = cells[cells["model"] == model]
+    rows = timeline[timeline["cell"].isin(mine["cell"])].sort_values("time_s")
     if len(rows) < 3:
         return None
     peak = rows.sort_values("requests_per_s").iloc[-1]
     title = (
-        f"{config}: at most {number(peak['requests_per_s'])} requests/s,"
+        f"{model}: at most {number(peak['requests_per_s'])} requests/s,"
         f" with {number(peak['in_flight'], 2)} in flight"
     )
     bands = spans(rows)
@@ -45,12 +46,12 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", config: str) -> 
             f"{plural(len(bands), 'cell')} one after the other, warm-up included;"
             " a request counts where it ended."
         )
-        stamp = theme.stamp_of(cells[cells["config"] == config]["stamp"])
+        stamp = theme.stamp_of(mine["stamp"])
         theme.finish(
             figure, title, note, stamp, _load_handles(rows),
             between_in=(0, 0.22), above_in=names_in(bands),
         )  # fmt: skip
-    return Chart(f"over-time-{config}", GROUP, title, f"{title}. {note}", figure)
+    return Chart(f"over-time-{model}", GROUP, title, f"{title}. {note}", figure)
 
 
 def spans(rows: "pd.DataFrame") -> list[tuple[str, float, float]]:
