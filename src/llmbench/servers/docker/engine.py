@@ -1,6 +1,7 @@
 """The Docker Engine of this host: reaching it, and whether it can run a configuration."""
 
 import os
+import socket
 from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -40,7 +41,7 @@ def engine_address() -> str:
         return os.environ["DOCKER_HOST"]
     context = ContextAPI.get_current_context()
     host = getattr(context, "Host", None)
-    return str(host or "unix:///var/run/docker.sock")
+    return str(host or "unix:///var/run/docker.sock").replace("http+unix", "unix")
 
 
 def connect() -> "DockerClient":
@@ -49,18 +50,30 @@ def connect() -> "DockerClient":
     from docker.errors import DockerException
 
     address = engine_address()
+    _knock(address)
     client = None
     try:
         if os.environ.get("DOCKER_HOST"):
             client = docker.from_env()
         else:
-            client = docker.DockerClient(base_url=address.replace("http+unix", "unix"))
+            client = docker.DockerClient(base_url=address)
         client.ping()
         return client
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
         raise NoEngine(_no_engine(address, str(error))) from None
+
+
+def _knock(address: str) -> None:
+    """`NoEngine` where nobody listens at a Unix socket: the SDK would leak its own socket."""
+    if not address.startswith("unix://"):
+        return
+    with socket.socket(socket.AF_UNIX) as knocking:
+        try:
+            knocking.connect(address.removeprefix("unix://"))
+        except OSError as error:
+            raise NoEngine(_no_engine(address, str(error))) from None
 
 
 def _no_engine(address: str, error: str) -> str:

@@ -69,14 +69,16 @@ def _pull(client: "DockerClient", name: str, image: str, say: Say) -> None:
     repository, tag = split_tag(image)
     progress = PullProgress(image)
     say(f"{name}: image {image} is not here: pulling it")
+    failure = None
     try:
         events = client.api.pull(repository, tag=tag, stream=True, decode=True)
         for event in _spaced(events, lambda: say(f"{name}: {progress.line()}")):
-            if "error" in event:
-                raise _missing(name, image, str(event["error"]))
+            failure = failure or event.get("error")  # read to the end: the SDK keeps its socket
             progress.update(event)
     except APIError as error:
-        raise _missing(name, image, error.explanation or str(error)) from None
+        failure = error.explanation or str(error)
+    if failure is not None:
+        raise _missing(name, image, str(failure))
     say(f"{name}: {progress.line()}, complete")
 
 
@@ -99,19 +101,26 @@ def _build(client: "DockerClient", name: str, server: DockerServer, folder: Path
         raise ConfigError(f"{name}: server.build: no Dockerfile in {folder.resolve()}")
     say(f"{name}: image {server.image} is not here: building it from {folder}")
     lines: list[str] = []
+    failed = False
     try:
         events = client.api.build(
-            path=str(folder), tag=server.image, buildargs=server.build_args, rm=True, decode=True
+            path=str(folder),
+            tag=server.image,
+            buildargs=server.build_args,
+            rm=True,
+            forcerm=True,
+            decode=True,
         )
         for event in events:
             text = str(event.get("stream") or event.get("error") or "").strip()
             lines += text.splitlines()
             if text.startswith("Step "):
                 say(f"{name}: {text}")
-            if "error" in event:
-                raise _unbuilt(name, server.image, folder, lines)
+            failed = failed or "error" in event
     except APIError as error:
-        raise _unbuilt(name, server.image, folder, [str(error.explanation)]) from None
+        failed, lines = True, [str(error.explanation)]
+    if failed:
+        raise _unbuilt(name, server.image, folder, lines)
 
 
 def _unbuilt(name: str, image: str, folder: Path, lines: list[str]) -> LaunchError:

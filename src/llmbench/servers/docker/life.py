@@ -134,9 +134,10 @@ def _created(
     never arrived.
     """
     import requests
-    from docker.errors import APIError, NotFound
+    from docker.errors import APIError
 
     name = f"llmbench-{re.sub(r'[^a-zA-Z0-9_.-]', '-', config.name)}-{uuid4().hex[:8]}"
+    made: dict[str, Any] | None = None
     try:
         try:
             api: Any = client.api  # the level at which the engine's warnings are returned
@@ -144,12 +145,27 @@ def _created(
                 _create_request(client, spec, facts, labels(session)), name=name
             )
         except APIError as error:
+            made = {}  # nothing is under way
             raise _refused(config.name, "created", error) from None
         yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
     finally:
         # an engine that is gone can remove nothing; the next session's reaper will
-        with suppress(NotFound, requests.ConnectionError):
-            remove(client.containers.get(name))
+        with suppress(requests.ConnectionError):
+            _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
+
+
+def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
+    """Remove the container `name`; wait so long for one whose creation may be under way."""
+    from docker.errors import NotFound
+
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return remove(client.containers.get(name))
+        except NotFound:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.05)
 
 
 def _create_request(

@@ -35,8 +35,9 @@ def labels(session: str) -> dict[str, str]:
 
 def reap(client: "DockerClient") -> list[str]:
     """Remove the containers of dead sessions of this host; the names of those removed."""
+    found = client.containers.list(all=True, filters={"label": SESSION}, ignore_removed=True)
     removed = []
-    for container in client.containers.list(all=True, filters={"label": SESSION}):
+    for container in found:
         if is_orphan(container.labels, running=container.status == "running"):
             remove(container)
             removed.append(str(container.name))
