@@ -21,8 +21,8 @@ from llmbench.launcher import Servers
 from llmbench.load import run_cell
 from llmbench.progress import shown
 from llmbench.prompts import Library
-from llmbench.records import MEASURING_VERSION
-from llmbench.servers import RunningServer
+from llmbench.records import MEASURING_VERSION, CellRun, Endpoint, Launch
+from llmbench.servers import LaunchError, RunningServer
 from llmbench.settings import Settings
 from llmbench.shelf import Shelf
 from llmbench.store import RunDir, RunInfo, git_commit
@@ -93,6 +93,16 @@ class Bench:
             self._done(cell.id, self.results[cell.id])
         return Measured(self.results[cell.id])
 
+    def fits(self, cell: Cell) -> Measured:
+        """Like `run`, but a server that does not start under the cell's limits is a result too."""
+        try:
+            return self.run(cell)
+        except LaunchError:
+            judged = next(verdict.judged_cells(self.run_dir, cell.id))
+            self.results[cell.id] = judged.results
+            self._done(cell.id, judged.results)
+            return Measured(judged.results)
+
     def server(self, cell: Cell) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
         mates = (c for c in self._planned if (c.model, c.limits) == (cell.model, cell.limits))
@@ -112,7 +122,11 @@ class Bench:
         cold = isinstance(cell.shape, Users) and cell.shape.cold
         if cold:
             self._servers.close()
-        server = self.server(cell)
+        try:
+            server = self.server(cell)
+        except LaunchError as error:
+            self.run_dir.append_cell_run(self._never_ran(cell, repeat, error))
+            raise
         title = cell.id if self.settings.repeats[1] == 1 else f"{cell.id} (repeat {repeat})"
         with shown(self._out, title) as progress, self._servers.tagged(cell.id, repeat):
             run = run_cell(
@@ -133,6 +147,23 @@ class Bench:
         self.run_dir.append_cell_run(run)
         judged = next(verdict.judged_cells(self.run_dir, cell.id))
         return judged.results[-1]
+
+    def _never_ran(self, cell: Cell, repeat: int, error: LaunchError) -> CellRun:
+        """The record of a cell whose server did not start, so that the page shows it and why."""
+        model, now_ns = self._model(cell), Clock().unix_ns()
+        launch = Launch(kind=model.server.__struct_config__.tag or "", started_ns=now_ns)
+        endpoint = Endpoint("", model.api, model.model, model.simulated, launch, model.client)
+        return CellRun(
+            cell=cell,
+            cell_id=cell.id,
+            repeat=repeat,
+            started_ns=now_ns,
+            ended_ns=now_ns,
+            endpoint=endpoint,
+            seed=self.settings.seed,
+            prompts_sha256="",
+            server_died=str(error),
+        )
 
     def _model(self, cell: Cell) -> ModelConfig:
         try:

@@ -45,6 +45,11 @@ class Benchmark:
         except (ConfigError, RuntimeError) as error:
             pytest.fail(str(error), pytrace=False)
 
+    def fits(self, cell: Cell) -> Measured:
+        """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
+        self.require(cell)
+        return self._bench.fits(cell)
+
     def require(self, cell: Cell) -> None:
         """Skip the test unless this host can run the cell's model under the cell's limits."""
         from llmbench.servers import unavailable

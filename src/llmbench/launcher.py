@@ -7,7 +7,14 @@ from contextlib import ExitStack, contextmanager
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, ProcessServer, SimulatedServer
 from llmbench.records import ResourceSample
-from llmbench.servers import CoreSplit, RunningServer, Sampler, launch, split_cores
+from llmbench.servers import (
+    CoreSplit,
+    LaunchError,
+    RunningServer,
+    Sampler,
+    launch,
+    split_cores,
+)
 from llmbench.store import RunDir
 
 
@@ -22,6 +29,7 @@ class Servers:
         self._key: tuple[str, Limits] | None = None
         self._server: RunningServer | None = None
         self._sampler: Sampler | None = None
+        self._failed: dict[tuple[str, Limits], LaunchError] = {}
 
     def __enter__(self) -> "Servers":
         return self
@@ -30,11 +38,20 @@ class Servers:
         self.close()
 
     def get(self, model: ModelConfig, limits: Limits, slots: int) -> RunningServer:
-        """The server of `model` under `limits`: the running one, or else a new one."""
+        """The server of `model` under `limits`: the running one, or else a new one.
+
+        A start that failed is not tried again in this session: its `LaunchError` is raised anew.
+        """
         key = (model.name, limits)
+        if key in self._failed:
+            raise self._failed[key]
         if self._server is None or self._key != key or self._server.died() is not None:
             self.close()
-            self._launch(model, limits, slots)
+            try:
+                self._launch(model, limits, slots)
+            except LaunchError as error:
+                self._failed[key] = error
+                raise
             self._key = key
         assert self._server is not None
         return self._server

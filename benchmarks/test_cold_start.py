@@ -1,0 +1,12 @@
+"""How long from launch to healthy to the first token, and how much memory does that take?"""
+
+import pytest
+
+from llmbench import Benchmark, Cell
+
+pytestmark = pytest.mark.llm("cold", when_named=True)
+
+
+def test_cold_start(llm_bench: Benchmark, cell: Cell) -> None:
+    result = llm_bench.run(cell)
+    assert result.valid, result.why

@@ -1,0 +1,13 @@
+"""Which cores and memory does the model need? Every pair, what does not fit, and the ideal."""
+
+import pytest
+
+from llmbench import Benchmark, Cell
+
+pytestmark = pytest.mark.llm("sizing", when_named=True)
+
+
+def test_sizing(llm_bench: Benchmark, cell: Cell) -> None:
+    result = llm_bench.fits(cell)
+    if not result.valid:
+        pytest.xfail(result.why)  # a size that is too small is what the sweep is there to find
