@@ -151,7 +151,7 @@ class Bench:
     def _never_ran(self, cell: Cell, repeat: int, error: LaunchError) -> CellRun:
         """The record of a cell whose server did not start, so that the page shows it and why."""
         model, now_ns = self._model(cell), Clock().unix_ns()
-        launch = Launch(kind=model.server.__struct_config__.tag or "", started_ns=now_ns)
+        launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=now_ns)
         endpoint = Endpoint("", model.api, model.model, model.simulated, launch, model.client)
         return CellRun(
             cell=cell,

@@ -39,11 +39,14 @@ class Benchmark:
 
     def run(self, cell: Cell) -> Measured:
         """Measure `cell` (once a session) and return its results with their verdict."""
+        from llmbench.servers import LaunchError
+
         self.require(cell)
         try:
             return self._bench.run(cell)
-        except (ConfigError, RuntimeError) as error:
-            pytest.fail(str(error), pytrace=False)
+        except (ConfigError, LaunchError) as error:
+            told = str(error)
+        pytest.fail(told, pytrace=False)  # outside, so that no chain of causes is shown with it
 
     def fits(self, cell: Cell) -> Measured:
         """Like `run`, for sizing: a server that can't start within its limits is INVALID."""

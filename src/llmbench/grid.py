@@ -87,6 +87,12 @@ def lengths(grid: Grid) -> tuple[tuple[int, int], ...]:
     return tuple(product(grid.input_tokens or (), grid.output_tokens or ()))
 
 
+def first_lengths(grid: Grid) -> Grid:
+    """The same grid with only its first pair of lengths."""
+    only = {"input_tokens": None, "output_tokens": None, "pairs": lengths(grid)[:1]}
+    return msgspec.structs.replace(grid, **only)
+
+
 def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
     """The limits to sweep: the product of cores and memory, a missing one from the TOML."""
     own = limits_of(model.server)

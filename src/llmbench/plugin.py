@@ -105,6 +105,8 @@ def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell
     """The cells of one model for one kind of benchmark."""
     merged = merged_grid(config, model)
     sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
+    if kind == "cold":
+        merged = grid.first_lengths(merged)
     return grid.cells(model, merged, shapes_of(config, merged, kind), sweep)
 
 
