@@ -23,12 +23,10 @@ def serve(
     `pin` keeps the process to those cores. `ConfigError` for a fault that is none, or where it
     can't listen.
     """
-    from llmbench.servers import cores
-    from llmbench.servers.simulator.server import Simulator, allow_many_connections
+    from llmbench.servers.simulator.server import Simulator, settle
     from llmbench.servers.simulator.settings import SimulatorSettings
 
-    cores.pin(pin)
-    allow_many_connections()
+    settle(pin)
     simulator = Simulator(SimulatorSettings(config, seed=seed, host=host, port=port))
     say(f"simulated server at http://{host}:{simulator.port} (its truth: /stats); Ctrl-C ends it")
     try:

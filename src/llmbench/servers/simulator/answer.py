@@ -1,7 +1,6 @@
 """One completion under way: what it sends when the schedule says so, and how it ends."""
 
 import math
-import time
 from functools import lru_cache
 from random import Random
 from typing import Protocol
@@ -54,7 +53,7 @@ class Job(Struct, frozen=True):
     line: Line
     truth: Truth
     received_ns: int
-    random: Random
+    seed: str
 
     @property
     def total(self) -> int:
@@ -95,9 +94,13 @@ class Streamed:
         self._sent_ns: list[int] = []
         self._late_ns: list[int] = []
         self._body = wire.Body(manner)
-        plain = self.step == 1 and manner.body == "chunked" and manner.garbage == "none"
-        plain = plain and not (manner.cut or manner.byte_by_byte or manner.gzip)
-        self._memo = _memo(job.asked, manner) if plain else None
+        self._random = Random(job.seed) if manner.cut else None
+        self._plain = (
+            self.step == 1
+            and manner.body == "chunked"
+            and not (manner.cut or manner.byte_by_byte or manner.gzip or manner.garbage != "none")
+        )
+        self._memo = _memo(job.asked, manner) if self._plain else {}
 
     def begin(self) -> None:
         """Send what comes at once: the head, and an event without a token."""
@@ -112,27 +115,35 @@ class Streamed:
         if early:
             self._put(early)
 
-    def emit(self, due_ns: int) -> bool:
-        """Send the tokens that were due at `due_ns`; whether nothing is left to send."""
+    def emit(self, due_ns: int, now_ns: int) -> bool:
+        """Send the tokens that were due at `due_ns`, now; whether nothing is left to send."""
+        first = self._next
+        data = self._memo.get(first)
+        if data is not None and first < self._until and not self._line.gone:
+            self._sent_ns.append(now_ns)
+            self._late_ns.append(now_ns - due_ns)
+            self._next = first + 1
+            self._line.send(data)
+            return False
+        return self._emit(first, due_ns, now_ns)
+
+    def _emit(self, first: int, due_ns: int, now_ns: int) -> bool:
+        """`emit` in full: what is not in the memo, and the end."""
         if self._line.gone:
-            self._job.ended("gone", self._next - 1)
+            self._job.ended("gone", first - 1)
             return True
-        first, last = self._next, min(self._next + self.step - 1, self._until)
+        last = min(first + self.step - 1, self._until)
         if last >= first:
-            now_ns = time.monotonic_ns()
             self._sent_ns.append(now_ns)
             self._late_ns.append(now_ns - due_ns)
             self._next = last + 1
+        tokens = self._tokens(first, last)
         if last >= self._until:
-            self._finish(self._tokens(first, last))
+            self._finish(tokens)
             return True
-        if self._memo is None:
-            self._put(self._tokens(first, last))
-            return False
-        data = self._memo.get(first)
-        if data is None:
-            data = self._memo[first] = wire.chunk(self._tokens(first, first))
-        self._line.send(data)
+        if self._plain:
+            self._memo[first] = wire.chunk(tokens)
+        self._put(tokens)
         return False
 
     def _early(self) -> bytes:
@@ -185,8 +196,8 @@ class Streamed:
             sent += self._body.end()
         if manner.byte_by_byte:
             self._line.dribble([sent[at : at + 1] for at in range(len(sent))], 0)
-        elif manner.cut:
-            self._line.dribble(wire.cut_anywhere(sent, self._job.random), CUT_GAP_NS)
+        elif self._random is not None:
+            self._line.dribble(wire.cut_anywhere(sent, self._random), CUT_GAP_NS)
         elif sent:
             self._line.send(sent)
 
@@ -214,7 +225,7 @@ class Whole:
     def begin(self) -> None:
         """Nothing comes before the end."""
 
-    def emit(self, due_ns: int) -> bool:
+    def emit(self, due_ns: int, now_ns: int) -> bool:
         """Send the body, or as much of it as the manner lets through."""
         job, manner = self._job, self._job.manner
         style = FORMATS[job.asked.dialect]

@@ -91,6 +91,18 @@ class Connection:
 
     def send(self, data: bytes) -> None:
         """Send `data` after all that was sent before."""
+        if self._pieces or self._unsent or self.gone:
+            self._later(data)
+            return
+        try:
+            sent = self._sock.send(data)
+        except OSError:
+            sent = 0  # _write tells what it was
+        if sent != len(data):
+            self._write(data[sent:])
+
+    def _later(self, data: bytes) -> None:
+        """Keep `data` until what is before it is sent."""
         if self._pieces:
             self._pieces.append((0, data))
         else:

@@ -22,11 +22,11 @@ SELECT_LIMIT = 1024
 class Reactor:
     """Calls back when a socket can be read or written, and at deadlines.
 
-    `tick` is called before each wait with the monotonic time; it does what is due and returns
-    the next deadline in nanoseconds, or None.
+    `tick` is called before each wait; it does what is due and returns the next deadline in
+    monotonic nanoseconds, or None.
     """
 
-    def __init__(self, tick: Callable[[int], int | None]) -> None:
+    def __init__(self, tick: Callable[[], int | None]) -> None:
         self._tick = tick
         self._selector = selectors.DefaultSelector()
         self._timers: list[tuple[int, int, Callable[[], None]]] = []
@@ -60,16 +60,19 @@ class Reactor:
     def run(self) -> None:
         """Serve until `stop`."""
         while not self._stopped:
-            due_ns = self._run_due(time.monotonic_ns())
+            due_ns = self._run_due()
             for key, mask in self._wait(due_ns):
                 key.data(mask)
 
-    def _run_due(self, now_ns: int) -> int | None:
+    def _run_due(self) -> int | None:
         """Do what is due; the next deadline."""
-        while self._timers and self._timers[0][0] <= now_ns:
+        due_ns = self._tick()
+        while self._timers and self._timers[0][0] <= time.monotonic_ns():
             heapq.heappop(self._timers)[2]()
-        dues = [self._tick(now_ns), self._timers[0][0] if self._timers else None]
-        return min((due for due in dues if due is not None), default=None)
+        if not self._timers:
+            return due_ns
+        first_ns = self._timers[0][0]
+        return first_ns if due_ns is None else min(first_ns, due_ns)
 
     def _wait(self, due_ns: int | None) -> list[tuple[selectors.SelectorKey, int]]:
         if due_ns is None:

@@ -3,16 +3,21 @@
 Deadlines are absolute: a token that leaves late makes none of those after it late.
 """
 
-import heapq
 from collections import deque
+from heapq import heappop, heappush, heapreplace
 from itertools import count
 from random import Random
+from time import monotonic_ns
 from typing import Protocol
 
 from llmbench.config import SimulatedServer
 
 LEAST_GAP = 0.1
 """A gap is never shorter than this share of the mean, however large the jitter."""
+
+
+BURST_NS = 500_000
+"""How long tokens may keep the sockets waiting: a request's receipt is stamped by the kernel."""
 
 
 class Stream(Protocol):
@@ -22,8 +27,8 @@ class Stream(Protocol):
     step: int  # tokens that leave together
     held: int  # gaps before the first write: an answer that is not streamed leaves at its end
 
-    def emit(self, due_ns: int) -> bool:
-        """Send what was due at `due_ns`; whether nothing is left to send."""
+    def emit(self, due_ns: int, now_ns: int) -> bool:
+        """Send what was due at `due_ns`, now; whether nothing is left to send."""
 
 
 class Schedule:
@@ -35,6 +40,8 @@ class Schedule:
         self._heap: list[tuple[int, int, Stream]] = []
         self._numbers = count()
         self._waiting: deque[Stream] = deque()
+        self._even = not (config.jitter or config.max_batch_slowdown)
+        self._even_gap_ns = round(config.ms_per_token * 1e6)
         self.running = 0
 
     @property
@@ -49,39 +56,34 @@ class Schedule:
         else:
             self._waiting.append(stream)
 
-    def tick(self, now_ns: int) -> int | None:
-        """Send what is due at `now_ns`; the next deadline."""
-        self._send_due(now_ns, None)
-        return self._heap[0][0] if self._heap else None
-
-    def _send_due(self, limit_ns: int, beat_ns: int | None) -> None:
-        """Send what is due until `limit_ns`, each stream once at most."""
+    def tick(self) -> int | None:
+        """Send what is due, for `BURST_NS` at most; the next deadline."""
         heap = self._heap
-        for _ in range(len(heap)):
-            due_ns, _number, stream = heap[0]
-            if due_ns > limit_ns:
-                return
-            heapq.heappop(heap)
-            at_ns = due_ns if beat_ns is None else beat_ns
-            if stream.emit(at_ns):
-                self._release(at_ns)
+        now_ns = monotonic_ns()
+        end_ns = now_ns + BURST_NS
+        while heap:
+            due_ns, number, stream = heap[0]
+            if due_ns > now_ns or now_ns > end_ns:
+                return due_ns
+            if stream.emit(due_ns, now_ns):
+                heappop(heap)
+                self._release(due_ns)
             else:
-                self._push(stream, at_ns + self._gaps_ns(stream.step))
+                heapreplace(heap, (due_ns + self._gaps_ns(stream.step), number, stream))
+            now_ns = monotonic_ns()
+        return None
 
     def _start(self, stream: Stream, now_ns: int) -> None:
         self.running += 1
         rate = self._config.prefill_tokens_per_s
         prefill_ms = 0.0 if rate is None else stream.prompt_tokens / rate * 1e3
         first_ns = now_ns + round((self._config.ttft_ms + prefill_ms) * 1e6)
-        self._push(stream, first_ns + self._gaps_ns(stream.held))
+        heappush(self._heap, (first_ns + self._gaps_ns(stream.held), next(self._numbers), stream))
 
     def _release(self, now_ns: int) -> None:
         self.running -= 1
         if self._waiting:
             self._start(self._waiting.popleft(), now_ns)
-
-    def _push(self, stream: Stream, due_ns: int) -> None:
-        heapq.heappush(self._heap, (due_ns, next(self._numbers), stream))
 
     def _gap_ns(self) -> float:
         """The time between two tokens of a stream with as many streams as there are now."""
@@ -99,8 +101,8 @@ class Schedule:
 
     def _gaps_ns(self, tokens: int) -> int:
         """The time that `tokens` more tokens take."""
-        if not self._config.jitter:
-            return round(self._gap_ns() * tokens)
+        if self._even:
+            return self._even_gap_ns * tokens
         return round(sum(self._jittered_ns() for _ in range(tokens)))
 
 
@@ -111,15 +113,28 @@ class Beat(Schedule):
         super().__init__(config, seed)
         self._beat_ns: int | None = None
 
-    def tick(self, now_ns: int) -> int | None:
+    def tick(self) -> int | None:
         """Send a beat's tokens when it is due; the next beat."""
         if self._beat_ns is None:
             self._beat_ns = self._heap[0][0] if self._heap else None
-        if self._beat_ns is None or now_ns < self._beat_ns:
+        if self._beat_ns is None or monotonic_ns() < self._beat_ns:
             return self._beat_ns
-        self._send_due(self._beat_ns, self._beat_ns)
+        self._send_beat(self._beat_ns)
         self._beat_ns = self._beat_ns + round(self._jittered_ns()) if self._heap else None
         return self._beat_ns
+
+    def _send_beat(self, beat_ns: int) -> None:
+        """Send what every stream has for this beat, each once."""
+        heap = self._heap
+        for _ in range(len(heap)):
+            due_ns, number, stream = heap[0]
+            if due_ns > beat_ns:
+                return
+            if stream.emit(beat_ns, monotonic_ns()):
+                heappop(heap)
+                self._release(beat_ns)
+            else:
+                heapreplace(heap, (beat_ns + self._gaps_ns(stream.step), number, stream))
 
     def _gaps_ns(self, tokens: int) -> int:
         """Until just after the beat before the one that is meant."""
