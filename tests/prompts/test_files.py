@@ -10,6 +10,7 @@ from llmbench.config import ConfigError
 from llmbench.prompts import files
 from llmbench.prompts.clean import cleaner
 from llmbench.prompts.files import Manifest, PromptFile
+from llmbench.prompts.sources import Source
 from llmbench.records import Prompt
 
 TEXTS = st.one_of(
@@ -60,8 +61,8 @@ def test_a_prompt_longer_than_csv_s_own_limit(tmp_path: Path) -> None:
 
 ENTRY = PromptFile(
     file="Dataset_8.csv", tokens=8, tolerance=10, prompts=1, trimmed=0, wanted=1,
-    tokens_min=8, tokens_max=8, sha256="0" * 64, source="owner/data", revision="abc",
-    kind="real", seed=0, trim=False, complete=True,
+    tokens_min=8, tokens_max=8, sha256="0" * 64, source=Source("hub", "owner/data", "abc"),
+    source_stamp=None, seed=0, trim=False, complete=True,
 )  # fmt: skip
 
 
@@ -69,10 +70,6 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
     manifest = Manifest("name", "1" * 64, {"8": ENTRY})
     files.write_manifest(tmp_path, manifest)
     assert files.read_manifest(tmp_path) == manifest
-
-
-def test_a_source_is_named_with_its_revision() -> None:
-    assert ENTRY.origin == "owner/data@abc"
 
 
 def test_no_manifest_is_none(tmp_path: Path) -> None:

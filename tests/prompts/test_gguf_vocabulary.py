@@ -147,8 +147,8 @@ def test_llama_s_vocabulary_from_a_gguf_file(tmp_path: Path, llama_folder: Path)
         assert read.encodings([text])[0].ids == genuine.encodings([text])[0].ids
 
 
-def test_the_embedded_model_s_vocabulary(smollm2: str) -> None:
-    tokenizer = load(smollm2)
+def test_the_embedded_model_s_vocabulary(smollm2_tokenizer: Tokenizer) -> None:
+    tokenizer = smollm2_tokenizer
     assert tokenizer.fast.get_vocab_size() == 49152
     assert {"<|im_start|>", "<|im_end|>", "<|endoftext|>"} <= set(tokenizer.specials)
     assert tokenizer.fast.decode(tokenizer.encodings(["12 naïve 😀"])[0].ids) == "12 naïve 😀"

@@ -37,9 +37,9 @@ def test_a_conversation_may_be_cut_after_every_human_turn() -> None:
     ]
 
 
-def test_what_follows_the_last_question_is_no_part_of_a_prompt() -> None:
+def test_the_last_answer_is_kept_but_is_no_part_of_a_prompt() -> None:
     found = passage(turns(("human", "one"), ("gpt", "two")), clean)
-    assert found == Passage("USER: one ASSISTANT:", (20,))
+    assert found == Passage("USER: one ASSISTANT: two", (20,))
 
 
 def test_an_answer_without_its_question_is_left_out() -> None:

@@ -28,8 +28,26 @@ def test_a_hub_id_with_its_revision() -> None:
     assert parse_source("owner/data@abc") == Source("hub", "owner/data", "abc")
 
 
+@pytest.mark.parametrize("text", ["owner/data", "owner/data:test", "o/d@abc", "o/d@refs/pr/1:x"])
+def test_a_hub_source_prints_as_it_is_written(text: str) -> None:
+    assert str(parse_source(text)) == text
+
+
 def test_a_hub_id_alone_has_the_newest_revision() -> None:
-    assert parse_source("owner/data", split="test") == Source("hub", "owner/data", None, "test")
+    assert parse_source("owner/data:test") == Source("hub", "owner/data", None, "test")
+
+
+def test_the_stamp_follows_a_file_s_content(tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    stamps = set()
+    for content in ("a", "b", "a" * 3_000_000, "a" * 2_999_999 + "b", "a" * 3_000_001):
+        path.write_text(content)
+        stamps.add(parse_source(str(path)).stamp())
+    assert len(stamps) == 5
+
+
+def test_other_sources_have_no_stamp() -> None:
+    assert parse_source("owner/data").stamp() is None
 
 
 def test_a_file(tmp_path: Path) -> None:

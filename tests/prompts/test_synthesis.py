@@ -23,10 +23,9 @@ def test_the_seed_decides(byte_level: Tokenizer) -> None:
     assert synthesise(byte_level, 32, 3, seed=1) != synthesise(byte_level, 32, 3, seed=2)
 
 
-def test_the_embedded_model_s_prompts_are_of_whole_words(smollm2: str) -> None:
-    tokenizer = load(smollm2)
-    prompts = synthesise(tokenizer, 128, 100, seed=0)
-    assert tokenizer.lengths([prompt.text for prompt in prompts]) == [128] * 100
+def test_the_embedded_model_s_prompts_are_of_whole_words(smollm2_tokenizer: Tokenizer) -> None:
+    prompts = synthesise(smollm2_tokenizer, 128, 100, seed=0)
+    assert smollm2_tokenizer.lengths([prompt.text for prompt in prompts]) == [128] * 100
     assert all(word.isalpha() for word in prompts[0].text.split())
 
 

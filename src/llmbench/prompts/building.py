@@ -64,6 +64,10 @@ def build_buckets(
         complete = _read(reader, sorter, tokenizer, wanted.seed, hurry, limit, progress)
     if sorter.prompts_seen == 0:
         raise ConfigError(f"prompt source {source}: there is no prompt in it")
+    say(
+        f"{source}: {sorter.prompts_seen:,} prompts counted,"
+        f" {sorter.duplicates:,} duplicates left out"
+    )
     if reader.dropped:
         say(reader.dropped)
     taken = {length: sorter.take(length) for length in wanted.lengths}
@@ -88,7 +92,8 @@ def _read(
         for batch in _batches(_passages(islice(records, limit), clean, reader.source)):
             sorter.add(batch)
             progress.show(reader.share, sorter.prompts_seen)
-        if hurry and sorter.full(trimmed=number > 0):
+        last = reader.source.kind == "file" and number == len(_SHARES) - 2
+        if hurry and not last and sorter.full(trimmed=number > 0):
             return False
     return limit is None
 

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
+from llmbench.prompts.sources import Source
 from llmbench.records import Prompt
 from llmbench.store import replace_file
 
@@ -32,7 +33,9 @@ class PromptFile(Struct, frozen=True):
     """What the manifest says of one file of prompts.
 
     `prompts` is how many it has, `trimmed` how many of these were cut from longer ones,
-    `wanted` how many were asked for; `tokens_min` and `tokens_max` are its extremes.
+    `wanted` how many were asked for; `tokens_min` and `tokens_max` are its extremes. `complete`
+    is False where the source was not read to its end, since the buckets were full;
+    `source_stamp` changes with the content of a source that is a file.
     """
 
     file: str
@@ -44,18 +47,17 @@ class PromptFile(Struct, frozen=True):
     tokens_min: int | None
     tokens_max: int | None
     sha256: str
-    source: str
-    revision: str | None
-    kind: str  # real or synthetic
+    source: Source
+    source_stamp: str | None
     seed: int
     trim: bool
-    complete: bool  # False: the source was not read to its end, since the buckets were full
+    complete: bool
     dropped: str | None = None
 
     @property
-    def origin(self) -> str:
-        """The source with its revision, as a user would write it."""
-        return self.source + (f"@{self.revision}" if self.revision else "")
+    def kind(self) -> str:
+        """Whether the prompts are ``real`` or ``synthetic``."""
+        return "synthetic" if self.source.kind == "synthetic" else "real"
 
 
 class Manifest(Struct, frozen=True):

@@ -35,19 +35,21 @@ class Library:
         return self._entry(tokens).sha256
 
     def describe(self) -> dict[str, Any]:
-        """What they are and where they come from, for ``run.json``; `kind` is real or synthetic
-        (mixed, when only some lengths are synthetic)."""
+        """What they are and where they come from, for ``run.json``.
+
+        `kind` is ``synthetic`` as soon as one length is, else ``real``.
+        """
         entries = [self._entry(tokens) for tokens in self.lengths]
-        kinds = {entry.kind for entry in entries}
         return {
-            "kind": kinds.pop() if len(kinds) == 1 else "mixed",
-            "source": sorted({entry.origin for entry in entries}),
+            "kind": max((entry.kind for entry in entries), default="real"),
+            "source": ", ".join(sorted({str(entry.source) for entry in entries})),
             "tokenizer": self.manifest.tokenizer,
             "tokenizer_sha256": self.manifest.tokenizer_sha256,
-            "seed": sorted({entry.seed for entry in entries}),
+            "seed": ", ".join(sorted({str(entry.seed) for entry in entries})),
             "folder": str(self.folder),
             "lengths": {
                 str(entry.tokens): {
+                    "kind": entry.kind,
                     "prompts": entry.prompts,
                     "trimmed": entry.trimmed,
                     "wanted": entry.wanted,

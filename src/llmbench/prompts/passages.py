@@ -20,7 +20,10 @@ SYSTEMS = frozenset({"system"})
 
 
 class Passage(Struct, frozen=True):
-    """A text whose prefixes that end at `cuts` (rising character positions) are prompts."""
+    """A text whose prefixes that end at `cuts` (rising character positions) are prompts.
+
+    What follows the last of them (an answer) serves only to trim a longer text from.
+    """
 
     text: str
     cuts: tuple[int, ...]
@@ -65,7 +68,7 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
         length += len(part)
         if human:
             cuts.append(length)
-    return Passage("".join(parts)[: cuts[-1]], tuple(cuts)) if cuts else None
+    return Passage("".join(parts), tuple(cuts)) if cuts else None
 
 
 def _spoken(turns: object, clean: Clean) -> list[tuple[str, str]]:

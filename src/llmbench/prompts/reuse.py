@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from llmbench.config import ConfigError
 from llmbench.prompts import files
 from llmbench.prompts.files import Manifest, PromptFile, Say
@@ -50,7 +52,7 @@ def _difference(entry: PromptFile, wanted: Wanted, source: Source | None) -> str
     if source is None:
         better = entry.kind == "synthetic" and packaged() is not None
         return "its prompts are synthetic, and real ones are installed now" if better else ""
-    other_revision = source.revision is not None and source.revision != entry.revision
-    if entry.source != source.name or other_revision:
-        return f"it comes from {entry.origin}, {source} is asked for"
-    return ""
+    newest = replace(entry.source, revision=None)
+    if source not in (entry.source, newest):
+        return f"it comes from {entry.source}, {source} is asked for"
+    return "its source has changed" if source.stamp() != entry.source_stamp else ""

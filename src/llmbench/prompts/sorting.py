@@ -105,11 +105,12 @@ class Sorter:
     def _heads(self, passages: Sequence[Passage]) -> list[str]:
         """The texts that may be short enough; of a very long one its head decides."""
         reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
-        long = [passage.text for passage in passages if len(passage.text) > reach]
+        texts = [passage.text[: passage.cuts[0]] for passage in passages]
+        long = [text for text in texts if len(text) > reach]
         counts = self._tokenizer.lengths([text[:reach] for text in long])
         limit = self._wanted.longest + _SLACK_TOKENS
         dense = [text for text, count in zip(long, counts, strict=True) if count <= limit]
-        return [passage.text for passage in passages if len(passage.text) <= reach] + dense
+        return [text for text in texts if len(text) <= reach] + dense
 
     def _starts(self, passages: Sequence[Passage]) -> list[str]:
         """The starts of passages that are about as long as wanted, by one encoding of each."""
@@ -133,10 +134,11 @@ class Sorter:
         """One encoding of as much of each passage as may matter."""
         reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
         limit = self._wanted.longest + _SLACK_TOKENS
-        first = self._tokenizer.encodings([passage.text[:reach] for passage in passages])
-        for passage, encoding in zip(passages, first, strict=True):
-            if len(passage.text) > reach and len(encoding) <= limit:
-                yield self._tokenizer.encodings([passage.text])[0]
+        texts = [p.text if self._wanted.trim else p.text[: p.cuts[-1]] for p in passages]
+        first = self._tokenizer.encodings([text[:reach] for text in texts])
+        for text, encoding in zip(texts, first, strict=True):
+            if len(text) > reach and len(encoding) <= limit:
+                yield self._tokenizer.encodings([text])[0]
             else:
                 yield encoding
 

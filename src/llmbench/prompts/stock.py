@@ -58,8 +58,9 @@ def ensure(
     if missing or manifest is None:
         chosen = source or _same_source(manifest) or at_hand()
         manifest = _make(place, tokenizer, wanted, missing, chosen, hurry=True, limit=None, say=say)
-    library = Library(place, manifest)
-    _tell_short(library, wanted.lengths, say)
+    chosen_files = {str(length): manifest.files[str(length)] for length in wanted.lengths}
+    library = Library(place, replace(manifest, files=chosen_files))
+    _tell_short(library, say)
     return library
 
 
@@ -110,12 +111,16 @@ def _checked(lengths: Sequence[int]) -> tuple[int, ...]:
 def _same_source(manifest: Manifest | None) -> Source | None:
     """The real source of the files that are there, so that new lengths come from it too."""
     for entry in manifest.files.values() if manifest else ():
-        if entry.kind != "synthetic":
-            kind = "hub" if entry.revision else "file"
-            source = Source("hub" if kind == "hub" else "file", entry.source, entry.revision)
-            if source.kind == "hub" or source.path.is_file():
-                return source
+        if entry.source.kind == "hub" or (entry.source.kind == "file" and _there(entry.source)):
+            return entry.source
     return None
+
+
+def _there(source: Source) -> bool:
+    try:
+        return source.path.is_file()
+    except ConfigError:  # its package is gone
+        return False
 
 
 def _make(
@@ -130,6 +135,10 @@ def _make(
     say: Say,
 ) -> Manifest:
     """Build the files of `lengths` in `place` and enter them in its manifest."""
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{place}: prompts can't be written there: {error.strerror}") from error
     tokenizer = load(name, place)
     source = _pinned(source)
     old = files.read_manifest(place)
@@ -171,9 +180,8 @@ def _write(place: Path, length: int, made: Built, wanted: Wanted, source: Source
         tokens_min=min(counts, default=None),
         tokens_max=max(counts, default=None),
         sha256=hashlib.sha256(content).hexdigest(),
-        source=source.name,
-        revision=source.revision,
-        kind="synthetic" if source.kind == "synthetic" else "real",
+        source=source,
+        source_stamp=source.stamp(),
         seed=wanted.seed,
         trim=wanted.trim,
         complete=made.complete,
@@ -194,13 +202,12 @@ def _line(place: Path, entry: PromptFile) -> str:
     )
 
 
-def _tell_short(library: Library, lengths: tuple[int, ...], say: Say) -> None:
+def _tell_short(library: Library, say: Say) -> None:
     """Say which lengths have too few prompts; a length without any is an error."""
-    for length in lengths:
-        entry = library.manifest.files[str(length)]
+    for length, entry in library.manifest.files.items():
         if entry.prompts == 0:
             raise ConfigError(
-                f"{library.folder}: {entry.origin} has no prompt of {length} tokens, and"
+                f"{library.folder}: {entry.source} has no prompt of {length} tokens, and"
                 " none long enough to be trimmed to it; name another prompt source"
             )
         if entry.prompts < entry.wanted:
