@@ -20,12 +20,10 @@ def advice(data: RunData, rows: "pd.DataFrame") -> tuple[str, ...]:
 
 def _validity(data: RunData, rows: "pd.DataFrame") -> Iterator[str]:
     cells = set(rows["cell"])
-    if data.unfinished.keys() & cells:
-        yield "The run ended in the middle of a cell: run it again before you use that cell."
     for result in data.results:
         if result.summary.cell_id in cells:
             for problem in result.problems[:1]:
-                yield f"{problem.rule}: {problem.message}"
+                yield f"{result.summary.cell_id}: {problem.message}"
 
 
 def _load(rows: "pd.DataFrame") -> Iterator[str]:

@@ -120,7 +120,7 @@ def _smalls(data: RunData, name: str) -> list[Small]:
     ):  # fmt: skip
         part = rows[rows["quantity"] == quantity]
         svg = small.ecdf(part["share"].tolist(), part["value"].tolist(), "ms", label)
-        found.append(Small(f"{label}: share of requests at or below", Markup(svg)))
+        found.append(Small(f"{label}, cumulative", Markup(svg)))
     samples = data.resources[data.resources["cell"] == name]
     samples = samples.iloc[:: max(1, -(-len(samples) // TRACE_POINTS))]
     times = samples["time_s"].tolist()

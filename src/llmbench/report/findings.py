@@ -77,6 +77,15 @@ def _subtitle(model: ModelConfig | None) -> str:
 _KEYS = ["config", "requested_input_tokens", "requested_output_tokens"]
 
 
+def failures_text(failed: int, requests: int) -> str:
+    """How many requests failed, in words."""
+    if not requests:
+        return "no request was measured"
+    if not failed:
+        return f"none of {plural(requests, 'request')} failed"
+    return f"{failed:,} of {plural(requests, 'request')} failed ({percent(failed / requests)})"
+
+
 def lines_of(rows: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
     """The rows of each configuration at each input × output, with a name for it."""
     several = rows["config"].nunique() > 1
@@ -111,12 +120,11 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
     """A word for the eye, and a sentence: validity first, then the SLO."""
     cells, valid = len(rows), int(rows["valid"].sum())
     missed = int((rows["valid"] & ~rows["meets_slo"]).sum())
-    failed = percent(rows["failed"].sum() / max(1, rows["requests"].sum()))
-    tail = f"{failed} of {int(rows['requests'].sum()):,} requests failed"
+    tail = failures_text(int(rows["failed"].sum()), int(rows["requests"].sum()))
     if valid == 0:
         return "invalid", f"INVALID: no cell of {cells} can be trusted; {tail}"
     if valid < cells:
-        word, count = "invalid", f"{valid} of {plural(cells, 'cell')} valid"
+        word, count = "misses", f"{valid} of {plural(cells, 'cell')} valid"
     else:
         word, count = "valid", f"all {plural(cells, 'cell')} valid" if cells > 1 else "valid"
     if missed:

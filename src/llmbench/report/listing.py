@@ -30,7 +30,7 @@ class Value(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """A cell of the grid as a row of the table."""
 
-    name: str
+    name: str  # without the model where all cells have the same
     anchor: str
     verdict: str
     kind: str
@@ -41,7 +41,7 @@ class Row(Struct, frozen=True):
 COLUMNS = (
     Column("cell", left=True), Column("verdict", left=True), Column("users"), Column("requests"),
     Column("failed"), Column("TTFT p50", "ms"), Column("TTFT p95", "ms"),
-    Column("time/token p50", "ms"), Column("latency p50", "ms"), Column("latency p95", "ms"),
+    Column("time/token p50", "ms"), Column("latency p50", "ms"),
     Column("out", "tokens/s"), Column("in", "tokens/s"), Column("requests/s"),
     Column("CPU mean", "%"), Column("memory"),
 )  # fmt: skip
@@ -49,7 +49,9 @@ COLUMNS = (
 
 def listing(data: RunData) -> list[Row]:
     """All cells, in the order in which they ran."""
-    return [_row(k, row) for k, (_, row) in enumerate(data.merged.iterrows(), 1)]
+    models = set(data.merged["model"])
+    shared = f"{models.pop()}-" if len(models) == 1 else ""
+    return [_row(k, row, shared) for k, (_, row) in enumerate(data.merged.iterrows(), 1)]
 
 
 def verdicts(data: RunData) -> list[str]:
@@ -69,11 +71,12 @@ def verdict_of(row: "pd.Series[Any]") -> tuple[str, str]:
     return ("valid", "valid") if row["meets_slo"] else ("misses SLO", "misses")
 
 
-def _row(k: int, row: "pd.Series[Any]") -> Row:
+def _row(k: int, row: "pd.Series[Any]", shared: str) -> Row:
     verdict, kind = verdict_of(row)
     stamp = "simulated" if row["simulated"] else ""
     text = f"{row['cell']} {verdict} {stamp} {row['errors']}".lower()
-    return Row(str(row["cell"]), anchor(k), verdict, kind, text, tuple(_values(row)))
+    name = str(row["cell"]).removeprefix(shared)
+    return Row(name, anchor(k), verdict, kind, text, tuple(_values(row)))
 
 
 def _values(row: "pd.Series[Any]") -> list[Value]:
@@ -87,7 +90,6 @@ def _values(row: "pd.Series[Any]") -> list[Value]:
         tail(row, "ttft_ms", "p95"),
         tail(row, "time_per_token_ms", "p50"),
         tail(row, "latency_ms", "p50"),
-        tail(row, "latency_ms", "p95"),
         plain(row["output_tokens_per_s"]),
         plain(row["input_tokens_per_s"]),
         plain(row["requests_per_s"]),

@@ -61,8 +61,7 @@ def inline(svg: str, alt: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r' id="[a-zA-Z.0-9]+_\d+"', "", body)
-    body = re.sub(r"\bfont-family: [^;\"]+", "font-family: inherit", body)
-    body = re.sub(r"(font: [^;\"]*?px) [^;\"]+", r"\1 system-ui, Arial, sans-serif", body)
+    body = re.sub(r" font-family: [^;\"]+;?", "", body)
     for colour, variable in _SWAPS.items():
         body = body.replace(colour, variable)
     body = re.sub(r">\s+<", "><", body)

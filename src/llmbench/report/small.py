@@ -13,7 +13,8 @@ def ecdf(shares: Sequence[float], values: Sequence[float], unit: str, label: str
     """The share of requests at or below each value, with p50 and p95 marked; '' without values."""
     if not values:
         return ""
-    low, high = 0.0, max(values) * 1.03 or 1.0
+    room = 0.04 * (max(values) - min(values)) or 0.04 * max(values) or 1.0
+    low, high = max(0.0, min(values) - room), max(values) + room
     points = [f"{_x(low, low, high):.1f},{_BOTTOM}"]
     before = 0.0
     for share, value in zip(shares, values, strict=True):
@@ -21,6 +22,7 @@ def ecdf(shares: Sequence[float], values: Sequence[float], unit: str, label: str
         points += [f"{x:.1f},{_y(before):.1f}", f"{x:.1f},{_y(share):.1f}"]
         before = share
     middle, tail = at(shares, values, 0.5), at(shares, values, 0.95)
+    points.append(f"{_RIGHT},{_TOP}")
     marks = _mark(middle, low, high, "p50", unit) + _mark(tail, low, high, "p95", unit, last=True)
     said = f"{label}: p50 {number(middle)} {unit}, p95 {number(tail)} {unit}"
     return _svg(f'<path class="line" d="M{" L".join(points)}"/>{marks}', said)
