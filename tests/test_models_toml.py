@@ -1,0 +1,172 @@
+"""The suite's model configurations, and the page that documents their keys."""
+
+import re
+import tomllib
+from datetime import date
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+from llmbench.apis import NAMES
+from llmbench.config import (
+    DockerServer,
+    Grid,
+    ModelConfig,
+    Price,
+    ProcessServer,
+    RemoteServer,
+    SimulatedServer,
+    Slo,
+    load_model,
+    load_models,
+    parse_bytes,
+)
+from llmbench.metrics.slos import resolve
+from llmbench.records import ClientSettings
+from llmbench.servers.docker import docker_run_line
+
+ROOT = Path(__file__).parents[1]
+MODELS = load_models(ROOT / "fixtures" / "models")
+PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+TABLES: dict[str, type[Struct]] = {
+    "Top level": ModelConfig,
+    '`[server]` with `kind = "docker"`': DockerServer,
+    '`[server]` with `kind = "process"`': ProcessServer,
+    '`[server]` with `kind = "remote"`': RemoteServer,
+    '`[server]` with `kind = "simulated"`': SimulatedServer,
+    "`[grid]`": Grid,
+    "`[slo]`": Slo,
+    "`[price]`": Price,
+    "`[client]`": ClientSettings,
+}
+
+
+def documented(heading: str) -> list[str]:
+    """The keys in the first column of the table under `heading`."""
+    _, _, rest = PAGE.partition(f"### {heading}\n")
+    section = re.split(r"^##", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    cells = re.findall(r"^\| (`.+?) \|", section, flags=re.MULTILINE)
+    return [key for cell in cells for key in re.findall(r"`(\w+)`", cell)]
+
+
+@pytest.mark.parametrize("heading", TABLES)
+def test_the_page_has_every_key_in_its_order(heading: str) -> None:
+    expected = [key for key in TABLES[heading].__struct_fields__ if key != "name"]
+    assert sorted(documented(heading)) == sorted(expected)
+
+
+def test_the_page_s_example_is_a_configuration(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+    (tmp_path / "my-model.toml").write_text(example, encoding="utf-8")
+    config = load_model(tmp_path / "my-model.toml")
+    line = docker_run_line(config)
+    assert line.startswith("docker run -d --cpuset-cpus 0-3 --memory 8g --memory-swap 8g")
+    assert "-t 4 -c 16384 -np 4" in line
+
+
+def test_the_page_lists_every_configuration() -> None:
+    table = re.findall(r"^\| (`.+?`) \|", PAGE.partition("## Add a model")[0], flags=re.MULTILINE)
+    listed = {name for cell in table for name in re.findall(r"`(.+?)`", cell)}
+    assert listed == {config.name for config in MODELS}
+
+
+def test_the_issue_s_models_are_all_there() -> None:
+    assert {config.name for config in MODELS} >= {
+        "llama-2-7b-tgi", "llama-2-13b-tgi", "llama-2-70b-tgi", "llama-2-7b-vllm",
+        "llama-2-70b-vllm", "llama-2-70b-sglang", "llama-2-7b-llamacpp", "smollm2-135m",
+        "smollm2-135m-docker", "llama-2-70b-sim",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda config: config.name)
+class TestEachModel:
+    """What holds for each configuration."""
+
+    def test_its_api_is_one_that_we_speak(self, config: ModelConfig) -> None:
+        assert config.api in NAMES
+
+    def test_its_slo_has_limits(self, config: ModelConfig) -> None:
+        slo = resolve(config.slo)
+        assert slo.ttft_ms
+        assert slo.time_per_token_ms
+        assert slo.error_rate is not None
+
+    def test_its_grid_says_lengths_and_users(self, config: ModelConfig) -> None:
+        grid = config.grid
+        assert grid.users
+        assert grid.pairs or (grid.input_tokens and grid.output_tokens)
+
+    def test_its_longest_cell_fits_the_server(self, config: ModelConfig) -> None:
+        """Prompts are within ten tokens of their length, and one more begins the text."""
+        grid, room = config.grid, _context(config)
+        pairs = grid.pairs or [(max(grid.input_tokens or ()), max(grid.output_tokens or ()))]
+        assert all(inp + 10 + 1 + out <= room for inp, out in pairs)
+
+    def test_its_price_says_when_and_where(self, config: ModelConfig) -> None:
+        if config.price is not None:
+            assert date.fromisoformat(config.price.date) <= date(2026, 12, 31)
+            assert config.price.region
+            assert len(config.price.source) > 20
+
+    def test_its_command_and_sizes_can_be_filled(self, config: ModelConfig) -> None:
+        if isinstance(config.server, DockerServer):
+            line = docker_run_line(config)
+            assert not re.search(r"\{\w+\}", line)
+            assert f"127.0.0.1::{config.server.port}" in line
+            if config.server.memory:
+                assert parse_bytes(config.server.memory, "memory") > 0
+
+
+def _context(config: ModelConfig) -> float:
+    """The tokens that one request of `config` may have in all, by its server's flags."""
+    server = config.server
+    if isinstance(server, ProcessServer):
+        return server.context_tokens
+    if not isinstance(server, DockerServer):
+        return float("inf")
+    if "{context}" in server.command:
+        return server.context_tokens
+    words = server.command
+    for flag in ("--max-total-tokens", "--max-model-len", "--context-length"):
+        if flag in words:
+            return int(words[words.index(flag) + 1])
+    raise AssertionError(f"{config.name}: no flag tells its context")
+
+
+def test_the_blog_s_deployment_is_the_blog_s() -> None:
+    config = load_model(ROOT / "fixtures" / "models" / "llama-2-70b-tgi.toml")
+    assert isinstance(config.server, DockerServer)
+    assert config.model == "NousResearch/Llama-2-70b-hf"
+    assert config.server.image.endswith("text-generation-inference:0.9.4")
+    assert config.server.gpus == 4
+    assert config.grid.pairs == ((1500, 100), (50, 500))
+    assert config.price is not None
+    # FACTS of cost: half of a p4d.24xlarge, $2.77 for 1,000 requests at 1.1 a second
+    assert config.price.usd_per_hour == pytest.approx(21.957642 / 2)
+    assert pytest.approx(2.77, abs=0.005) == 1000 * 10.978821 / (3600 * 1.1)
+
+
+def test_the_simulated_70b_has_the_blog_s_latencies() -> None:
+    config = load_model(ROOT / "fixtures" / "models" / "llama-2-70b-sim.toml")
+    server = config.server
+    assert isinstance(server, SimulatedServer)
+    assert config.simulated
+    assert server.prefill_tokens_per_s is not None
+
+    def latency_s(inp: int, out: int, slowdown: float = 0.0) -> float:
+        assert server.prefill_tokens_per_s is not None
+        prefill = server.ttft_ms / 1e3 + inp / server.prefill_tokens_per_s
+        return float(prefill + (out - 1) * server.ms_per_token / 1e3 * (1 + slowdown))
+
+    assert latency_s(1500, 100) == pytest.approx(7.4, abs=0.01)
+    assert latency_s(50, 500) == pytest.approx(33.0, abs=0.01)
+    full = latency_s(50, 500, server.max_batch_slowdown)
+    assert server.slots / full == pytest.approx(0.8, abs=0.005)
+
+
+def test_the_embedded_and_the_container_s_model_are_one() -> None:
+    embedded = tomllib.loads((ROOT / "fixtures/models/smollm2-135m.toml").read_text())
+    contained = tomllib.loads((ROOT / "fixtures/models/smollm2-135m-docker.toml").read_text())
+    for key in ("model", "api", "tokenizer"):
+        assert embedded[key] == contained[key]
