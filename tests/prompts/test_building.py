@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pyarrow
 import pytest
@@ -64,6 +65,17 @@ def test_records_of_another_shape_are_an_error(
     path.write_text(content)
     with pytest.raises(ConfigError, match=r"neither 'prompt' nor 'conversations' \(they have: "):
         build_buckets(Source("file", str(path)), words, Wanted((6,)), hurry=False, say=said.append)
+
+
+@pytest.mark.parametrize("kind", ["file", "hub"])
+def test_parquet_of_another_shape_is_an_error(
+    words: Tokenizer, tmp_path: Path, said: list[str], kind: Literal["file", "hub"]
+) -> None:
+    path = tmp_path / "train.parquet"
+    parquet.write_table(pyarrow.Table.from_pylist([{"text": "a", "more": 1}]), path)
+    source = Source(kind, str(path if kind == "file" else tmp_path))
+    with pytest.raises(ConfigError, match=r"neither .* \(they have: text, more\)"):
+        build_buckets(source, words, Wanted((6,)), hurry=True, say=said.append)
 
 
 def test_a_source_without_prompts_is_an_error(

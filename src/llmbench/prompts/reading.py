@@ -94,7 +94,7 @@ class Reader:
         try:
             table = parquet.ParquetFile(content)
             names = [name for name in table.schema_arrow.names if name in _COLUMNS]
-            for batch in table.iter_batches(batch_size=_ROWS, columns=names):
+            for batch in table.iter_batches(batch_size=_ROWS, columns=names or None):
                 yield from batch.to_pylist()
         except pyarrow.ArrowException as error:
             raise ConfigError(
@@ -115,7 +115,8 @@ class Reader:
                 streaming=not self._download,
             )
             names = [name for name in rows.column_names or () if name in _COLUMNS]
-            for batch in rows.select_columns(names).iter(batch_size=_ROWS):
+            rows = rows.select_columns(names) if names else rows
+            for batch in rows.iter(batch_size=_ROWS):
                 for values in zip(*batch.values(), strict=True):
                     yield dict(zip(batch, values, strict=True))
         except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
