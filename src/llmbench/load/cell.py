@@ -1,17 +1,20 @@
 """Runs one cell: the room's front door."""
 
 import asyncio
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from llmbench.cells import Cell
+from llmbench.config import ConfigError
+from llmbench.load.channel import Alone
+from llmbench.load.pinning import pinned
 from llmbench.load.progress import Progress
 from llmbench.load.shard import Job, Outcome, run_shard
+from llmbench.load.shards import Sharded, run_shards
 from llmbench.records import CellRun, Endpoint, Prompt
-from llmbench.store import RunDir
-
-Watch = Callable[[Progress], None]
+from llmbench.store import Journal, RunDir
 
 
 def run_cell(
@@ -26,16 +29,20 @@ def run_cell(
     cores: tuple[int, ...] = (),
     workers: int = 1,
     cluster: str | None = None,
-    progress: Watch | None = None,
+    progress: Callable[[Progress], None] | None = None,
     died: Callable[[], str | None] | None = None,
     warmup_per_user: int = 1,
 ) -> CellRun:
     """Put the load of `cell` on `endpoint`; every request is in the run's journal at once.
 
-    `cores` are those that the client keeps to. `died` tells why the server no longer runs; it
-    is asked about once a second, and ends the cell. Raises `ConfigError` before anything is
-    sent when the plan can't be carried out.
+    `cores` are those that the client keeps to; with more than one worker each gets one.
+    `cluster` is the address of a Dask scheduler whose workers carry the load instead of
+    processes here. `died` tells why the server no longer runs; it is asked about once a second,
+    and ends the cell. Raises `ConfigError` before anything is sent when the plan can't be
+    carried out. A worker that dies does not raise: `CellRun.workers_lost` says so.
     """
+    if workers < 1:
+        raise ConfigError(f"{workers} workers can't carry a load; give at least 1")
     job = Job(
         cell=cell,
         endpoint=endpoint,
@@ -43,36 +50,32 @@ def run_cell(
         repeat=repeat,
         seed=seed,
         warmup_per_user=warmup_per_user,
-        journal=str(run.journal_file(cell.id, repeat)),
+        salt=secrets.token_hex(8),
+        workers=workers,
     )
-    with pinned(cores):
-        outcome = asyncio.run(run_shard(job, progress=progress, died=died))
-    return _cell_run(job, [outcome], prompts_sha256, cores, workers)
+    journal_file = partial(run.journal_file, cell.id, repeat)
+    if workers == 1 and cluster is None:
+        done = Sharded((_alone(job, journal_file(0), cores, progress, died),), ())
+    else:
+        done = run_shards(job, journal_file, cores, cluster, progress, died)
+    return _cell_run(job, done, prompts_sha256, cores)
 
 
-@contextmanager
-def pinned(cores: tuple[int, ...]) -> Iterator[None]:
-    """This thread on `cores` for as long as it lasts; where the system can't, nothing."""
-    if not cores or not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-def _cell_run(
+def _alone(
     job: Job,
-    outcomes: Sequence[Outcome],
-    prompts_sha256: str,
+    journal_file: Path,
     cores: tuple[int, ...],
-    workers: int,
-) -> CellRun:
-    notes = tuple(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
-    reasons = [outcome.server_died for outcome in outcomes if outcome.server_died]
+    progress: Callable[[Progress], None] | None,
+    died: Callable[[], str | None] | None,
+) -> Outcome:
+    """The whole load on this thread."""
+    with pinned(cores), Journal(journal_file) as journal:
+        return asyncio.run(run_shard(job, Alone(died), journal.append, progress))
+
+
+def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ...]) -> CellRun:
+    outcomes = done.outcomes
+    died = [outcome.server_died for outcome in outcomes if outcome.server_died]
     return CellRun(
         cell=job.cell,
         cell_id=job.cell.id,
@@ -86,8 +89,19 @@ def _cell_run(
         dropped=sum(outcome.dropped for outcome in outcomes),
         client_cpu_ns=sum(outcome.cpu_ns for outcome in outcomes),
         client_cores=cores,
-        workers=workers,
-        step_ends_ns=outcomes[0].step_ends_ns,
-        server_died=reasons[0] if reasons else None,
-        notes=notes,
+        workers=job.workers,
+        step_ends_ns=max((outcome.step_ends_ns for outcome in outcomes), key=len),
+        server_died=died[0] if died else None,
+        workers_lost=done.lost,
+        notes=_notes(job, outcomes),
     )
+
+
+def _notes(job: Job, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+    """What a reader of the numbers should know of how they were taken."""
+    notes: list[str] = []
+    sent = sum(outcome.sent for outcome in outcomes)
+    if sent > len(job.prompts):
+        notes.append(f"prompts repeat: {sent} requests were made from {len(job.prompts)} prompts")
+    stops = dict.fromkeys(outcome.stopped for outcome in outcomes if outcome.stopped)
+    return tuple(notes) + tuple(f"stopped: {why}" for why in stops)

@@ -16,15 +16,21 @@ BACKOFF_MOST_S = 2.0
 
 
 class ClosedLoop:
-    """Runs a `ClosedPlan`. Warm-up is each user's own first requests, without a barrier."""
+    """Runs a `ClosedPlan`. Warm-up is each user's own first requests, without a barrier.
 
-    def __init__(self, engine: Engine, plan: ClosedPlan) -> None:
+    `decides`: whether a ramp's end is for this worker to find; it sees only its own requests.
+    """
+
+    def __init__(self, engine: Engine, plan: ClosedPlan, *, decides: bool = True) -> None:
         self.step_ends_ns: list[tuple[int, int]] = []  # (users, monotonic)
         self._engine, self._plan = engine, plan
         self._loop = asyncio.get_running_loop()
         self._lanes = [engine.lane(self._finished, start.user) for start in plan.starts]
         self._running = len(self._lanes)
         self._over = asyncio.Event()
+        self._decides = decides and plan.stop_when_flat
+        self._spawns: dict[int, asyncio.TimerHandle] = {}
+        engine.on_stop = self._cancel_spawns
         self._deadline_ns: int | None = None
         self._succeeded = 0
         self._rates_per_s: list[float] = []
@@ -46,11 +52,13 @@ class ClosedLoop:
 
     async def run(self, begin_ns: int) -> None:
         """Send until the plan is done, then wait for the last answer."""
+        if self._engine.stopping is not None:
+            return
         begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
-        spawns = [
-            self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
+        self._spawns = {
+            lane.user: self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
             for lane, start in zip(self._lanes, self._plan.starts, strict=True)
-        ]
+        }
         climb = asyncio.create_task(self._climb(begin))
         if not self._lanes:
             self._over.set()
@@ -58,11 +66,20 @@ class ClosedLoop:
             await self._over.wait()
         finally:
             climb.cancel()
-            for spawn in spawns:
-                spawn.cancel()
+            self._cancel_spawns()
         await self._engine.drained()
 
+    def _cancel_spawns(self) -> None:
+        """Users that have not begun never will."""
+        for spawn in self._spawns.values():
+            spawn.cancel()
+        self._running -= len(self._spawns)
+        self._spawns.clear()
+        if not self._running:
+            self._over.set()
+
     def _spawn(self, lane: Lane, begin_ns: int, start: Start) -> None:
+        del self._spawns[lane.user]
         self._engine.counts.users += 1
         self._next(lane, begin_ns + round(start.at_s * 1e9))
 
@@ -133,12 +150,12 @@ class ClosedLoop:
             return
         for step in self._plan.steps:
             await self._hold(begin, step)
-            if self._plan.stop_when_flat and is_flat(self._rates_per_s):
+            if self._engine.stopping is not None:
+                return
+            if self._decides and is_flat(self._rates_per_s):
                 self._engine.stop("requests/s stopped rising")
                 break
         self._engine.stop("the last step of the ramp is over")
-        if not self._running:
-            self._over.set()
 
     async def _hold(self, begin: float, step: Step) -> None:
         """Wait for the end of `step` and note its requests/s, once all its users are there."""

@@ -38,6 +38,7 @@ class Engine:
         self.target, self.orders = target, orders
         self.counts = Counts()
         self.stopping: str | None = None  # why no more requests are sent
+        self.on_stop: Callable[[], None] = lambda: None
         self.lanes: list[Lane] = []
         self._reader, self._sink = reader, sink
         self._loop = asyncio.get_running_loop()
@@ -97,7 +98,9 @@ class Engine:
 
     def stop(self, why: str) -> None:
         """Send no more."""
-        self.stopping = self.stopping or why
+        if self.stopping is None:
+            self.stopping = why
+            self.on_stop()
 
     def abandon(self, why: str) -> None:
         """The server died: what is under way has failed, and no more is sent."""

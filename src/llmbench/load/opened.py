@@ -29,6 +29,7 @@ class OpenLoop:
         self._upcoming: Order | None = None
         self._warm = asyncio.Event()
         self._over = asyncio.Event()
+        engine.on_stop = self._over.set
 
     @property
     def total(self) -> int | None:

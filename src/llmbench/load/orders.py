@@ -2,7 +2,6 @@
 so that it depends on neither the number of workers nor on how fast the server is."""
 
 import hashlib
-import secrets
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Literal
@@ -26,13 +25,15 @@ def generator(seed: int, *what: str) -> np.random.Generator:
 class Orders:
     """Makes the requests of a cell, each a prompt that no earlier one had until they run out."""
 
-    def __init__(self, cell: Cell, prompts: Sequence[Prompt], target: Target, *, seed: int) -> None:
+    def __init__(
+        self, cell: Cell, prompts: Sequence[Prompt], target: Target, *, seed: int, salt: str
+    ) -> None:
         if not prompts:
             raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
         self._cell, self._prompts, self._target, self._seed = cell, prompts, target, seed
         order = generator(seed, cell.id, "prompts").permutation(len(prompts))
         self._order = [int(index) for index in order]
-        self._salt = secrets.token_hex(8)
+        self._salt = salt
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}
         for index in self._order:

@@ -16,6 +16,9 @@ class Progress(Struct, frozen=True):
     users: int
 
 
+NO_PROGRESS = Progress(0, 0, 0, 0, None, 0, 0.0, 0)
+
+
 class Counts:
     """The same while it changes."""
 
