@@ -56,15 +56,19 @@ class Child:
             self.name, state, exit_code=code, log_tail=log, log_file=self.log_file, hint=hint
         )
 
+    def wait(self, timeout_s: float) -> int | None:
+        """Its exit code once it has ended; None when it has not in time."""
+        try:
+            return self._popen.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return None
+
     def stop(self) -> None:
         """End the process and all of its group: SIGTERM, a wait, SIGKILL."""
-        for signum, wait_s in ((signal.SIGTERM, STOP_S), (signal.SIGKILL, STOP_S)):
+        for signum in (signal.SIGTERM, signal.SIGKILL):
             if self._popen.poll() is None:
                 self._signal(signum)
-                try:
-                    self._popen.wait(wait_s)
-                except subprocess.TimeoutExpired:
-                    continue
+                self.wait(STOP_S)
         self._signal(signal.SIGKILL)  # whatever it left in its group
 
     def _signal(self, signum: int) -> None:
@@ -119,16 +123,8 @@ def _announced_port(child: Child, reader: int, timeout_s: float) -> int:
         )
     text = os.read(reader, 64)
     if not text:
-        code = _exit_code(child)
-        raise child.error("the server's process ended before it listened", code)
+        raise child.error("the server's process ended before it listened", child.wait(STOP_S))
     return int(text)
-
-
-def _exit_code(child: Child) -> int | None:
-    deadline = time.monotonic() + STOP_S
-    while child._popen.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return child._popen.poll()
 
 
 def begin_child(argv: list[str]) -> tuple[bytes, int]:

@@ -85,6 +85,16 @@ class Wait(Struct, frozen=True):
                 f"{self.url}: connected, but no answer in time (start_timeout_s)",
                 hint="is the model still loading? raise server.start_timeout_s, or look there",
             )
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return self.watched.error(
+                f"{self.url}: its TLS certificate isn't trusted: {error}",
+                hint="name its authority's certificate in client.ca_file",
+            )
+        if not isinstance(error, httpx.ConnectError):
+            return self.watched.error(
+                f"{self.url}: the connection broke: {str(error) or type(error).__name__}",
+                hint="it crashed, or it doesn't speak HTTP here: look at its log",
+            )
         return self.watched.error(
             f"{self.url}: can't connect: {error}",
             hint="start the server, or correct the URL (--llm-url, server.url)",

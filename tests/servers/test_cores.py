@@ -1,0 +1,40 @@
+import os
+
+from llmbench.servers.cores import CoreSplit, pin, split_cores, usable_cores
+
+
+def test_server_gets_the_first_cores_and_the_client_the_others() -> None:
+    assert split_cores(2, (0, 1, 2, 3)) == CoreSplit((0, 1), (2, 3))
+
+
+def test_without_a_wish_the_client_keeps_one_core() -> None:
+    assert split_cores(None, (4, 5, 6)) == CoreSplit((4, 5), (6,))
+
+
+def test_a_fraction_takes_a_whole_core() -> None:
+    assert split_cores(0.5, (0, 1)) == CoreSplit((0,), (1,))
+
+
+def test_sharing_a_core_is_said() -> None:
+    split = split_cores(2, (0, 1))
+    assert split.server == (0, 1)
+    assert split.client == (1,)
+    assert split.note == (
+        "the server has all 2 usable cores: the load generator shares core 1 with it, "
+        "so client and server slow each other down"
+    )
+
+
+def test_one_core_is_shared() -> None:
+    split = split_cores(None, (0,))
+    assert (split.server, split.client) == ((0,), (0,))
+    assert split.note is not None
+
+
+def test_pin_keeps_to_the_cores() -> None:
+    before = usable_cores()
+    try:
+        pin(before[:1])
+        assert usable_cores() == before[:1]
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,120 @@
+import queue
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from llmbench.clock import Clock
+from llmbench.records import Endpoint, Launch, ResourceSample
+from llmbench.servers import Sampler
+from llmbench.servers.tree import ProcessTree
+
+
+class Steady:
+    """A server whose samples are numbered by their time."""
+
+    endpoint = Endpoint("http://x", "tgi", "m", False, Launch("remote", 0))
+
+    def __init__(self, *, dead: bool = False) -> None:
+        self.taken = 0
+        self._dead = dead
+
+    def died(self) -> str | None:
+        return None
+
+    def sample(self) -> ResourceSample | None:
+        self.taken += 1
+        return None if self._dead else ResourceSample(self.taken, "m", None, None, 10.0, 1)
+
+
+def test_what_was_used_before_a_tag_goes_to_the_tag_before() -> None:
+    seen: list[ResourceSample] = []
+    sampler = Sampler(Steady(), seen.append, period_s=3600)
+    sampler.tag("a", 1)
+    sampler.tag("b", 2)
+    sampler.stop()
+    assert [(it.time_ns, it.cell, it.repeat) for it in seen] == [
+        (1, None, None),
+        (2, "a", 1),
+        (3, "b", 2),
+    ]
+
+
+def test_samples_come_by_themselves() -> None:
+    seen: queue.Queue[ResourceSample] = queue.Queue()
+    with Sampler(Steady(), seen.put, period_s=0.01):
+        assert [seen.get(timeout=10).time_ns for _ in range(3)] == [1, 2, 3]
+
+
+def test_a_second_stop_takes_no_further_sample() -> None:
+    seen: list[ResourceSample] = []
+    sampler = Sampler(Steady(), seen.append, period_s=3600)
+    sampler.stop()
+    sampler.stop()
+    assert len(seen) == 1
+
+
+def test_a_server_that_is_gone_has_no_samples() -> None:
+    seen: list[ResourceSample] = []
+    Sampler(Steady(dead=True), seen.append, period_s=3600).stop()
+    assert seen == []
+
+
+BUSY = """
+import time
+print("up", flush=True)
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    pass
+"""
+PARENT_OF_BUSY = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BUSY!r}])"
+
+
+def started(code: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"up\n"
+    return process
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    for child in psutil.Process(process.pid).children(recursive=True):
+        child.kill()
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.parametrize(("code", "pids"), [(BUSY, 1), (PARENT_OF_BUSY, 2)])
+def test_cpu_and_memory_are_those_of_the_whole_tree(code: str, pids: int) -> None:
+    process = started(code)
+    try:
+        tree = ProcessTree(process.pid, "m", 1.0, Clock())
+        began, cpu_s = time.monotonic(), cpu_and_memory(process.pid)[0]
+        while cpu_and_memory(process.pid)[0] < cpu_s + 0.5:
+            assert time.monotonic() < began + 60
+        sample = tree.sample()
+        used_s, memory_bytes = cpu_and_memory(process.pid)
+        expected = 100 * (used_s - cpu_s) / (time.monotonic() - began)
+        assert sample is not None
+        assert sample.cpu_percent == pytest.approx(expected, rel=0.15)
+        assert sample.memory_bytes == pytest.approx(memory_bytes, rel=0.1)
+        assert (sample.pids, sample.target, sample.cpu_limit_cores) == (pids, "m", 1.0)
+    finally:
+        end(process)
+
+
+def cpu_and_memory(pid: int) -> tuple[float, int]:
+    """CPU seconds and resident bytes of a process and its children."""
+    root = psutil.Process(pid)
+    tree = (root, *root.children(recursive=True))
+    cpu_s = sum(it.cpu_times().user + it.cpu_times().system for it in tree)
+    return cpu_s, sum(it.memory_info().rss for it in tree)
+
+
+def test_a_process_that_ended_has_no_sample() -> None:
+    process = started("print('up')")
+    tree = ProcessTree(process.pid, "m", None, Clock())
+    process.communicate()
+    assert tree.sample() is None
