@@ -29,7 +29,13 @@ class Load:
         self.cell_run: CellRun | None = None
         self._repeat = 0
 
-    def __call__(
+    def __call__(self, where: Endpoint, *what: Shape, **options: Any) -> list[RequestRecord]:
+        """The records of one repeat of a cell, by user and request."""
+        cell_id = self.keep(where, *what, **options).cell_id
+        records = [r for r in self.run.requests(cell_id) if r.repeat == self._repeat]
+        return sorted(records, key=lambda record: (record.user, record.request))
+
+    def keep(
         self,
         where: Endpoint,
         shape: Shape | None = None,
@@ -37,14 +43,15 @@ class Load:
         output_tokens: int = 8,
         prompts: Sequence[Prompt] = PROMPTS,
         **options: Any,
-    ) -> list[RequestRecord]:
-        """The records of one repeat of a cell, by user and request."""
+    ) -> CellRun:
+        """Run one repeat of a cell; its records are on disk."""
         self._repeat += 1
         cell = Cell("sim", 8, output_tokens, shape or Users(1, 1))
-        known: dict[str, Any] = {"warmup_per_user": 0, "seed": 1, "prompts_sha256": "x"} | options
-        self.cell_run = run_cell(cell, where, prompts, run=self.run, repeat=self._repeat, **known)
-        records = [r for r in self.run.requests(cell.id) if r.repeat == self._repeat]
-        return sorted(records, key=lambda record: (record.user, record.request))
+        known: dict[str, Any] = {"warmup_per_user": 0, "seed": 1, "prompts_sha256": "x"}
+        self.cell_run = run_cell(
+            cell, where, prompts, run=self.run, repeat=self._repeat, **(known | options)
+        )
+        return self.cell_run
 
 
 class Scripted:

@@ -122,7 +122,7 @@ def _users(cell: Cell, shape: Users, warmup_per_user: int) -> ClosedPlan:
 def _ramp(cell: Cell, shape: Ramp, warmup_per_user: int) -> ClosedPlan:
     rising = all(a < b for a, b in zip((0, *shape.steps), shape.steps, strict=False))
     if not shape.steps or not rising:
-        raise ConfigError(f"{cell.id}: the steps of a ramp must rise, as in 1,2,4,8")
+        raise ConfigError(f"{cell.model}: the steps of a ramp must rise, as in 1,2,4,8")
     starts: list[Start] = []
     steps: list[Step] = []
     begin_s = 0.0
