@@ -62,7 +62,7 @@ def test_a_prompt_longer_than_csv_s_own_limit(tmp_path: Path) -> None:
 ENTRY = PromptFile(
     file="Dataset_8.csv", tokens=8, tolerance=10, prompts=1, trimmed=0, wanted=1,
     tokens_min=8, tokens_max=8, sha256="0" * 64, source=Source("hub", "owner/data", "abc"),
-    source_stamp=None, seed=0, trim=False, complete=True,
+    commit="def", source_stamp=None, seed=0, trim=False, complete=True,
 )  # fmt: skip
 
 
@@ -70,6 +70,10 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
     manifest = Manifest("name", "1" * 64, {"8": ENTRY})
     files.write_manifest(tmp_path, manifest)
     assert files.read_manifest(tmp_path) == manifest
+
+
+def test_a_hub_source_is_pinned_to_the_commit_that_was_read() -> None:
+    assert str(ENTRY.pinned) == "owner/data@def"
 
 
 def test_no_manifest_is_none(tmp_path: Path) -> None:

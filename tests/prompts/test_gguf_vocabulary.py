@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,21 @@ def test_what_is_no_gguf_file_is_an_error(tmp_path: Path) -> None:
     path.write_bytes(b"no" * 100)
     with pytest.raises(ConfigError, match=r"x\.gguf: not a GGUF file"):
         read_tokenizer(path)
+
+
+def test_a_gguf_file_that_is_cut_off_is_an_error(bpe_file: Path) -> None:
+    content = bpe_file.read_bytes()
+    bpe_file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(ConfigError, match=r"bpe\.gguf: not a GGUF file"):
+        read_tokenizer(bpe_file)
+
+
+def test_without_the_package_gguf_the_error_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(ConfigError, match=r"needs the package gguf \(pip install '.*\[embedded\]'"):
+        read_tokenizer(tmp_path / "x.gguf")
 
 
 def test_sentencepiece_merges_the_best_piece_first(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from llmbench.config import ConfigError
 from llmbench.prompts import Library, Source, build, ensure, parse_source
-from llmbench.prompts.files import file_sha256
+from llmbench.prompts.files import Manifest, file_sha256, write_manifest
 from llmbench.prompts.stock import folder_name
 
 SYNTHETIC = Source("synthetic", "synthetic")
@@ -151,6 +151,30 @@ def test_a_file_that_was_deleted_is_built_again(make: Callable[..., Library]) ->
     first = make([20])
     (first.folder / "Dataset_20.csv").unlink()
     assert make([20]).sha256(20) == first.sha256(20)
+
+
+def test_a_build_that_was_cut_off_is_made_anew(
+    make: Callable[..., Library], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make([20, 50])
+    with monkeypatch.context() as patch:
+        patch.setattr("llmbench.prompts.files.write_manifest", _fail_second())
+        with pytest.raises(OSError, match="no space"):
+            make([20, 50], seed=7)
+    assert make([20, 50], seed=7).take(20)
+
+
+def _fail_second() -> Callable[[Path, Manifest], None]:
+    """Writes one manifest and fails at the next, when the prompt files are new already."""
+    written: list[Path] = []
+
+    def write(folder: Path, manifest: Manifest) -> None:
+        if written:
+            raise OSError("no space")
+        written.append(folder)
+        write_manifest(folder, manifest)
+
+    return write
 
 
 def test_each_tokenizer_has_its_own_folder(

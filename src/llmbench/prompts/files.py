@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from llmbench.config import ConfigError
 from llmbench.prompts.sources import Source
@@ -35,7 +36,8 @@ class PromptFile(Struct, frozen=True):
     `prompts` is how many it has, `trimmed` how many of these were cut from longer ones,
     `wanted` how many were asked for; `tokens_min` and `tokens_max` are its extremes. `complete`
     is False where the source was not read to its end, since the buckets were full;
-    `source_stamp` changes with the content of a source that is a file.
+    `commit` is a hub data set's that was read, `source_stamp` changes with the content of a
+    source that is a file.
     """
 
     file: str
@@ -48,11 +50,17 @@ class PromptFile(Struct, frozen=True):
     tokens_max: int | None
     sha256: str
     source: Source
+    commit: str | None
     source_stamp: str | None
     seed: int
     trim: bool
     complete: bool
     dropped: str | None = None
+
+    @property
+    def pinned(self) -> Source:
+        """The source at the commit that was read."""
+        return replace(self.source, revision=self.commit or self.source.revision)
 
     @property
     def kind(self) -> str:

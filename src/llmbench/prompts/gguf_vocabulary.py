@@ -48,18 +48,33 @@ def read_tokenizer(path: Path) -> Tokenizer:
 
 def _fields(path: Path) -> dict[str, Any]:
     try:
-        from gguf import GGUFReader
+        reader = _reader()(path)
     except ImportError as error:
         raise ConfigError(
             f"{path}: reading a GGUF file's tokenizer needs the package gguf"
             " (pip install 'pytest-llmbench[embedded]')"
         ) from error
-    try:
-        reader = GGUFReader(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, LookupError) as error:
         raise ConfigError(f"{path}: not a GGUF file that can be read: {error}") from error
     wanted = (name for name in reader.fields if name.startswith("tokenizer.ggml."))
     return {name: reader.fields[name].contents() for name in wanted}
+
+
+def _reader() -> Any:
+    """gguf's reader on a plain array: a third of the time that its slices of a memmap take."""
+    import numpy as np
+    from gguf import GGUFReader
+
+    class PlainReader(GGUFReader):  # type: ignore[misc]  # gguf is not typed
+        @property
+        def data(self) -> Any:
+            return self._data
+
+        @data.setter
+        def data(self, mapped: Any) -> None:
+            self._data = mapped.view(np.ndarray)
+
+    return PlainReader
 
 
 def _byte_level(fields: dict[str, Any], path: Path) -> Tokenizer:

@@ -42,7 +42,7 @@ class Library:
         entries = [self._entry(tokens) for tokens in self.lengths]
         return {
             "kind": max((entry.kind for entry in entries), default="real"),
-            "source": ", ".join(sorted({str(entry.source) for entry in entries})),
+            "source": ", ".join(sorted({str(entry.pinned) for entry in entries})),
             "tokenizer": self.manifest.tokenizer,
             "tokenizer_sha256": self.manifest.tokenizer_sha256,
             "seed": ", ".join(sorted({str(entry.seed) for entry in entries})),

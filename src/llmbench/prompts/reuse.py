@@ -53,6 +53,6 @@ def _difference(entry: PromptFile, wanted: Wanted, source: Source | None) -> str
         better = entry.kind == "synthetic" and packaged() is not None
         return "its prompts are synthetic, and real ones are installed now" if better else ""
     newest = replace(entry.source, revision=None)
-    if source not in (entry.source, newest):
-        return f"it comes from {entry.source}, {source} is asked for"
+    if source not in (entry.source, entry.pinned, newest):
+        return f"it comes from {entry.pinned}, {source} is asked for"
     return "its source has changed" if source.stamp() != entry.source_stamp else ""

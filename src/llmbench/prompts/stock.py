@@ -140,31 +140,41 @@ def _make(
     except OSError as error:
         raise ConfigError(f"{place}: prompts can't be written there: {error.strerror}") from error
     tokenizer = load(name, place)
-    source = _pinned(source)
+    commit = _commit(source)
     old = files.read_manifest(place)
     kept = old.files if old and old.tokenizer_sha256 == tokenizer.sha256 else {}
     lengths = lengths if kept else wanted.lengths
     built = build_buckets(
-        source, tokenizer, replace(wanted, lengths=lengths), hurry=hurry, limit=limit, say=say
+        replace(source, revision=commit or source.revision),
+        tokenizer,
+        replace(wanted, lengths=lengths),
+        hurry=hurry,
+        limit=limit,
+        say=say,
     )
-    entries = dict(kept)
+    manifest = Manifest(name, tokenizer.sha256, _without(kept, lengths))
+    files.write_manifest(place, manifest)  # a build cut off from here on is made anew
     for length, made in built.items():
-        entry = _write(place, length, made, wanted, source)
-        entries[str(length)] = entry
+        entry = _write(place, length, made, wanted, source, commit)
+        manifest.files[str(length)] = entry
         say(_line(place, entry))
-    manifest = Manifest(name, tokenizer.sha256, entries)
     files.write_manifest(place, manifest)
     return manifest
 
 
-def _pinned(source: Source) -> Source:
-    """A hub data set at the commit that it has now, where the hub tells."""
-    if source.kind != "hub" or Path(source.name).is_dir():
-        return source
-    return replace(source, revision=hub_revision(source) or source.revision)
+def _without(entries: dict[str, PromptFile], lengths: tuple[int, ...]) -> dict[str, PromptFile]:
+    return {key: entry for key, entry in entries.items() if int(key) not in lengths}
 
 
-def _write(place: Path, length: int, made: Built, wanted: Wanted, source: Source) -> PromptFile:
+def _commit(source: Source) -> str | None:
+    """The commit of a hub data set's revision now; None of other sources, or not known."""
+    hub = source.kind == "hub" and not Path(source.name).is_dir()
+    return hub_revision(source) if hub else None
+
+
+def _write(
+    place: Path, length: int, made: Built, wanted: Wanted, source: Source, commit: str | None
+) -> PromptFile:
     """Write the file of a length; what the manifest is to say of it."""
     content = files.encode(made.prompts)
     name = files.file_name(length)
@@ -181,6 +191,7 @@ def _write(place: Path, length: int, made: Built, wanted: Wanted, source: Source
         tokens_max=max(counts, default=None),
         sha256=hashlib.sha256(content).hexdigest(),
         source=source,
+        commit=commit,
         source_stamp=source.stamp(),
         seed=wanted.seed,
         trim=wanted.trim,
