@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from llmbench.config import load_model as load_model
     from llmbench.config import load_models as load_models
     from llmbench.fixtures import Benchmark as Benchmark
+    from llmbench.fixtures import Gate as Gate
     from llmbench.fixtures import Replay as Replay
     from llmbench.launcher import Servers as Servers
     from llmbench.plugin_options import session_settings as session_settings
@@ -34,7 +35,7 @@ _HOMES = {
     "Bench": "bench", "Measured": "bench", "Arrivals": "cells", "Cell": "cells",
     "Limits": "cells", "Ramp": "cells", "Trace": "cells", "Users": "cells",
     "ConfigError": "config", "ModelConfig": "config", "load_model": "config",
-    "load_models": "config", "Benchmark": "fixtures", "Replay": "fixtures",
+    "load_models": "config", "Benchmark": "fixtures", "Gate": "fixtures", "Replay": "fixtures",
     "Servers": "launcher", "session_settings": "plugin_options",
     "write_report": "report", "Shelf": "shelf", "RunDir": "store",
     "CellResult": "summaries", "CellSummary": "summaries",

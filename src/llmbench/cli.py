@@ -108,12 +108,27 @@ def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     made.add_argument("new", type=Path, metavar="RUN")
     made.add_argument("--tolerance", metavar="METRIC=P%,…")
     made.add_argument("--format", choices=("text", "json", "md", "html"), default="text")
+    made.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE")
     made.add_argument("--anyway", action="store_true", help="although the fingerprints differ")
 
 
 def compare(args: argparse.Namespace) -> int:
     """Compare two runs, or a run with a baseline; exit status 1 on a regression."""
-    raise NotImplementedError
+    from llmbench import verdict
+
+    found = verdict.compare(args.old, args.new, tolerance=args.tolerance, anyway=args.anyway)
+    if args.format == "json":
+        print(verdict.to_json(found).decode(), end="")
+    elif args.format == "md":
+        print(verdict.markdown(found))
+    elif args.format == "html":
+        from llmbench.report import comparison_page
+
+        args.out.write_text(comparison_page(found), encoding="utf-8")
+        print(args.out)
+    else:
+        print("\n".join(verdict.lines(found, all_rows=True)))
+    return 1 if found.failed else 0
 
 
 def _docker_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Replay: TypeAlias = "Callable[[Cell, str], None]"
 """What `llm_replay` is: shows one metric of a cell that was measured."""
 
+Gate: TypeAlias = "Callable[[Cell], None]"
+"""What `llm_gate` is: fails where a measured cell is worse than in the baseline."""
+
 CLOCK = ReplayClock()
 """The timer that pytest-benchmark reads while recorded samples are replayed."""
 
@@ -133,3 +136,23 @@ def llm_replay(benchmark: Any, llm_session: Bench) -> Replay:
         benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
 
     return replay
+
+
+@pytest.fixture
+def llm_gate(pytestconfig: pytest.Config, llm_session: Bench) -> Gate:
+    """Fails where a cell is worse than in the baseline; skips where that can't be told yet."""
+    session = pytestconfig.stash[SESSION]
+
+    def gate(cell: Cell) -> None:
+        if cell.id not in llm_session.results:
+            pytest.skip(f"{cell.id} was not measured in this session")
+        from llmbench.verdict import lines
+
+        mine = session.verdict().of(cell.id)
+        told = "\n".join(lines(mine))
+        if mine.failed:
+            pytest.fail(told, pytrace=False)
+        if mine.state != "PASS":
+            pytest.skip(told)
+
+    return gate

@@ -17,6 +17,7 @@ from llmbench.config import ConfigError, Grid, ModelConfig
 from llmbench.fixtures import (
     CLOCK,
     llm_bench,
+    llm_gate,
     llm_prompts,
     llm_replay,
     llm_run,
@@ -42,8 +43,8 @@ from llmbench.store import RunDir
 from llmbench.summaries import CellResult
 
 __all__ = (
-    "llm_bench", "llm_prompts", "llm_replay", "llm_run", "llm_say", "llm_server", "llm_servers",
-    "llm_session",
+    "llm_bench", "llm_gate", "llm_prompts", "llm_replay", "llm_run", "llm_say", "llm_server",
+    "llm_servers", "llm_session",
 )  # fmt: skip
 
 KINDS = ("grid", "ramp", "rate", "sizing", "cold", "gate")
@@ -165,10 +166,10 @@ def cell_of(item: pytest.Item) -> Cell:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Draw the report; a regression sets the exit status."""
+    """Judge and draw the run; a regression sets the exit status."""
     state = session.config.stash[SESSION]
     state.finish()
-    if state.gate_failed and session.exitstatus == pytest.ExitCode.OK:
+    if state.problems and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

@@ -5,6 +5,7 @@ Whatever is heavy is imported here, at the first cell, and not with the plugin.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from llmbench.cells import Cell
+from llmbench.config import ConfigError
 from llmbench.plugin_options import models, path_of, session_settings, text_of
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ class LlmSession:
         self.bench: Bench | None = None
         self.page: Path | None = None
         self.saved: Path | None = None
+        self.problems: list[str] = []  # of the session's end: each sets the exit status
         self._run_dir: RunDir | None = None
-        self._verdict: Verdict | None = None
+        self.judged: Verdict | None = None
 
     def plan(self, cells: Iterable[Cell]) -> None:
         """The cells whose tests will run."""
@@ -81,25 +84,24 @@ class LlmSession:
 
     def verdict(self) -> Verdict:
         """This run against the baseline of ``--llm-baseline``; worked out once."""
-        if self._verdict is None:
+        if self.judged is None:
             from llmbench.verdict import gate_run
 
             name = text_of(self.config, "baseline")
             assert name is not None
-            self._verdict = gate_run(
+            self.judged = gate_run(
                 path_of(self.config, "baselines-dir"),
                 name,
                 self.run_dir,
                 tolerance=text_of(self.config, "tolerance"),
                 anyway=self.config.getoption("--llm-compare-anyway"),
             )
-        return self._verdict
+        return self.judged
 
     @property
-    def gate_failed(self) -> bool:
-        """Whether a baseline was asked for and this run is worse, or a cell of it is missing."""
-        asked = self.measured and text_of(self.config, "baseline") is not None
-        return asked and self.verdict().failed
+    def gated(self) -> bool:
+        """Whether there is a run to compare with a baseline."""
+        return self.measured and text_of(self.config, "baseline") is not None
 
     @property
     def measured(self) -> bool:
@@ -113,12 +115,32 @@ class LlmSession:
         from llmbench.bench import end_run
 
         end_run(self._run_dir)
+        try:
+            self._compare()
+            self._save_baseline(self._run_dir)
+        except ConfigError as error:
+            self.problems.append(str(error))
+        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=self._run_dir)
+
+    def _compare(self) -> None:
+        """Judge against the baseline, and tell the CI job's summary page where there is one."""
+        if not self.gated:
+            return
+        from llmbench.verdict import markdown
+
+        if self.verdict().failed:
+            self.problems.append("the gate is red")
+        summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        if summary:
+            with Path(summary).open("a", encoding="utf-8") as page:
+                page.write(markdown(self.verdict()) + "\n")
+
+    def _save_baseline(self, run_dir: RunDir) -> None:
         name = text_of(self.config, "save-baseline")
         if name is not None and self.measured:
             from llmbench.verdict import save_baseline
 
-            self.saved = save_baseline(path_of(self.config, "baselines-dir"), name, self._run_dir)
-        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=self._run_dir)
+            self.saved = save_baseline(path_of(self.config, "baselines-dir"), name, run_dir)
 
     def _cell_finished(self, cell_id: str, results: Sequence[CellResult]) -> None:
         self.config.hook.pytest_llmbench_cell_finished(

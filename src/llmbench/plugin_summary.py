@@ -28,6 +28,14 @@ def show(reporter: pytest.TerminalReporter, session: LlmSession) -> None:
         for result in results:
             for problem in (*result.problems, *result.slo_misses):
                 reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
+    if session.judged is not None:
+        from llmbench.verdict import lines
+
+        reporter.section("llmbench: against the baseline")
+        for line in lines(session.judged, all_rows=True):
+            reporter.write_line(line)
+    for told in session.problems:
+        reporter.write_line(f"ERROR: {told}", red=True)
     if session.page is not None:
         reporter.write_line(f"page: {session.page}")
     if session.saved is not None:
