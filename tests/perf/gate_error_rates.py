@@ -1,4 +1,4 @@
-"""Print how often the gate is wrong, on simulated sessions: gate_error_rates.py [SESSIONS [TABLE ...]].
+"""Print how often the gate is wrong: gate_error_rates.py [SESSIONS [TABLE ...]].
 
 A session is 12 cells x 3 metrics (TTFT, time per token, seconds per output token), a baseline and
 a run of equally many repeats. Noise between repeats is normal in logarithms with the standard

@@ -1,0 +1,111 @@
+"""From a run's directory to a baseline and back to a verdict."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from llmbench.config import ConfigError, ModelConfig, SimulatedServer
+from llmbench.records import CellRun, Endpoint, Launch
+from llmbench.store import Journal, RunDir, RunInfo
+from llmbench.verdict import compare, decided, gate_run, lines, measure, save_baseline
+from llmbench.verdict.results import results
+from tests.metrics.making import back_to_back, cell_run
+
+MODEL = ModelConfig("m", "M", "m", "openai-completions", "tok", SimulatedServer())
+
+
+def make_run(path: Path, *, slower: float = 1.0, repeats: int = 5, host: str = "cpu0",
+             **fields: Any) -> RunDir:  # fmt: skip
+    """A run of one cell whose repeats differ by 1 %."""
+    run = RunDir(path)
+    run.write_info(RunInfo(0, (), 7, "0", 1, "abc", False, {"cpu": host}, {}, (MODEL,)))
+    for repeat in range(1, repeats + 1):
+        factor = slower * (1 + 0.01 * (repeat % 3))
+        records = back_to_back(5, ttft_ms=50 * factor, gap_ms=20 * factor, repeat=repeat, **fields)
+        with Journal(run.journal_file(records[0].cell, repeat)) as journal:
+            for record in records:
+                journal.append(record)
+        run.append_cell_run(cell_run(repeat=repeat))
+    return run
+
+
+def test_a_run_against_its_own_baseline_passes(tmp_path: Path) -> None:
+    path = save_baseline(tmp_path / "baselines", "main", make_run(tmp_path / "old"))
+    assert path == tmp_path / "baselines" / "main.json"
+    verdict = gate_run(tmp_path / "baselines", "main", make_run(tmp_path / "new"))
+    assert verdict.state == "PASS", lines(verdict)
+    assert {r.metric: r.repeats for r in verdict.comparisons if r.gating} == {
+        "ttft": (5, 5), "time_per_token": (5, 5), "throughput": (5, 5),
+    }  # fmt: skip
+
+
+def test_a_slower_server_fails(tmp_path: Path) -> None:
+    verdict = compare(make_run(tmp_path / "a").path, make_run(tmp_path / "b", slower=1.2).path)
+    assert [row.metric for row in verdict.regressions] == ["ttft", "time_per_token", "throughput"]
+    assert lines(verdict)[1].startswith(
+        "FAIL m-in128-out5-users1 ttft: 50.5 -> 60.6 ms, +20.0% (+18.8% to +21.2%), limit +5%"
+    )
+
+
+def test_a_run_can_be_compared_with_a_baselines_file(tmp_path: Path) -> None:
+    path = save_baseline(tmp_path, "main", make_run(tmp_path / "a"))
+    assert compare(path, make_run(tmp_path / "b").path).state == "PASS"
+
+
+def test_another_host_is_refused_and_can_be_compared_anyway(tmp_path: Path) -> None:
+    old, new = make_run(tmp_path / "a").path, make_run(tmp_path / "b", host="cpu1").path
+    assert compare(old, new).differences == ("host.cpu: cpu0 -> cpu1",)
+    assert compare(old, new, anyway=True).state == "PASS"
+
+
+def test_a_run_with_an_invalid_cell_is_no_baseline(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", error_kind="cut")
+    with pytest.raises(ConfigError, match=r"not stored, a baseline must be valid\nm-in128-out5-us"):
+        save_baseline(tmp_path, "main", run)
+    assert not (tmp_path / "main.json").exists()
+
+
+def test_an_empty_run_is_no_baseline(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the run has no cells"):
+        save_baseline(tmp_path, "main", make_run(tmp_path / "a", repeats=0))
+
+
+def test_the_fingerprint_names_what_must_be_the_same(tmp_path: Path) -> None:
+    found = measure(make_run(tmp_path / "a")).fingerprint
+    assert found["model.m.tokenizer"] == "tok"
+    assert found["cell.m-in128-out5-users1.prompts"] == "sha"
+    assert {"host.cpu", "seed", "harness.measuring_version", "model.m.server"} <= set(found)
+
+
+def test_prompts_and_image_are_part_of_the_fingerprint(tmp_path: Path) -> None:
+    def changed(run: CellRun) -> CellRun:
+        launch = Launch("docker", 0, image_digest="sha256:1")
+        endpoint = Endpoint("", "", "", simulated=False, launch=launch)
+        return structs.replace(run, prompts_sha256="other", endpoint=endpoint)
+
+    old, new = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    for run in new.cell_runs():
+        new.append_cell_run(changed(run))
+    assert compare(old.path, new.path).differences == (
+        "cell.m-in128-out5-users1.image_digest: none -> sha256:1",
+        "cell.m-in128-out5-users1.prompts: sha -> other",
+    )
+
+
+def test_repeats_stop_once_decided(tmp_path: Path) -> None:
+    save_baseline(tmp_path, "main", make_run(tmp_path / "old"))
+    same = results(make_run(tmp_path / "same", repeats=3))
+    assert decided(tmp_path, "main", same, cells=1)
+    assert not decided(tmp_path, "main", same[:2], cells=1)
+    assert not decided(tmp_path, "main", [], cells=1)
+    worse = results(make_run(tmp_path / "worse", slower=1.03, repeats=3))
+    assert not decided(tmp_path, "main", worse, cells=1)
+
+
+def test_a_cell_that_the_baseline_lacks_needs_no_repeats(tmp_path: Path) -> None:
+    save_baseline(tmp_path, "main", make_run(tmp_path / "old"))
+    first = results(make_run(tmp_path / "new", repeats=1))[0]
+    other = structs.replace(first, summary=structs.replace(first.summary, cell_id="other"))
+    assert decided(tmp_path, "main", [other], cells=1)
