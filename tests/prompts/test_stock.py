@@ -83,6 +83,16 @@ def test_a_length_below_one_is_an_error(make: Callable[..., Library], length: in
         make([20, length])
 
 
+@pytest.mark.parametrize(
+    ("lengths", "changes"), [([20], {"per_length": 0}), ([20], {"tolerance": -1}), ([], {})]
+)
+def test_what_can_t_be_wanted_is_an_error(
+    make: Callable[..., Library], lengths: list[int], changes: dict[str, int]
+) -> None:
+    with pytest.raises(ConfigError, match="at least 1 prompt, 0 tokens and 1 length"):
+        make(lengths, **changes)
+
+
 def test_the_same_seed_makes_the_same_files(tmp_path: Path, make: Callable[..., Library]) -> None:
     first = make([20]).sha256(20)
     (tmp_path / "stock").rename(tmp_path / "old")
@@ -308,6 +318,11 @@ def test_build_with_a_limit_reads_no_further(
     )
     assert max(prompt.tokens for prompt in library.take(32)) == 30
     assert library.manifest.files["32"].complete is False
+
+
+def test_a_limit_below_one_is_an_error(tmp_path: Path, words_folder: Path, said: list[str]) -> None:
+    with pytest.raises(ConfigError, match="a limit of 0 records leaves nothing to read"):
+        build(tmp_path, str(words_folder), limit=0, say=said.append)
 
 
 def test_a_run_uses_what_was_built(

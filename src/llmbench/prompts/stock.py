@@ -49,7 +49,7 @@ def ensure(
     of the source is read where that is enough, and short buckets are filled with the starts of
     longer prompts unless `trim` is off.
     """
-    wanted = Wanted(_checked(lengths), per_length, tolerance, seed, trim)
+    wanted = _wanted(lengths, per_length, tolerance, seed, trim)
     place = folder / folder_name(tokenizer)
     manifest = files.read_manifest(place)
     missing = tuple(
@@ -72,7 +72,7 @@ def build(
     lengths: Sequence[int] = DECK_LENGTHS,
     per_length: int = 1000,
     tolerance: int = 10,
-    seed: int = 0,
+    seed: int = 1,
     trim: bool = False,
     limit: int | None = None,
     say: Say,
@@ -82,7 +82,9 @@ def build(
     Without a `source`: the deck's data set from the hub, else what is installed (see
     `llmbench.prompts.sources.for_building`). `say` gets a line for each file.
     """
-    wanted = Wanted(_checked(lengths), per_length, tolerance, seed, trim)
+    wanted = _wanted(lengths, per_length, tolerance, seed, trim)
+    if limit is not None and limit < 1:
+        raise ConfigError(f"a limit of {limit} records leaves nothing to read; the least is 1")
     place = folder / folder_name(tokenizer)
     chosen = source or for_building()
     manifest = _make(
@@ -101,11 +103,19 @@ def folder_name(tokenizer: str) -> str:
     return f"{safe}-{fingerprint(tokenizer)[:8]}"
 
 
-def _checked(lengths: Sequence[int]) -> tuple[int, ...]:
+def _wanted(
+    lengths: Sequence[int], per_length: int, tolerance: int, seed: int, trim: bool
+) -> Wanted:
+    """What is wanted, if it can be; `ConfigError` names what can't."""
     for length in lengths:
         if length < 1:
             raise ConfigError(f"prompts of {length} tokens can't be made; the least is 1")
-    return tuple(sorted(set(lengths)))
+    if per_length < 1 or tolerance < 0 or not lengths:
+        raise ConfigError(
+            f"can't make {per_length} prompts within ±{tolerance} tokens of {len(lengths)} lengths:"
+            " at least 1 prompt, 0 tokens and 1 length"
+        )
+    return Wanted(tuple(sorted(set(lengths))), per_length, tolerance, seed, trim)
 
 
 def _same_source(manifest: Manifest | None) -> Source | None:
