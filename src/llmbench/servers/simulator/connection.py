@@ -46,6 +46,7 @@ class Connection:
         self._reactor = reactor
         self._handle = handle
         self._parser: Any = httptools.HttpRequestParser(self)
+        self._request: Request | None = None
         self._unsent = b""
         self._pieces: deque[tuple[int, bytes]] = deque()
         self._closing = False
@@ -76,7 +77,7 @@ class Connection:
     def on_message_complete(self) -> None:
         url = httptools.parse_url(self._url)
         self._keep_alive = bool(self._parser.should_keep_alive())
-        request = Request(
+        self._request = Request(
             self._parser.get_method().decode(),
             url.path.decode(),
             (url.query or b"").decode(),
@@ -85,7 +86,6 @@ class Connection:
             self._keep_alive,
             self._stamp_ns,
         )
-        self._handle(self, request)
 
     # what answers call
 
@@ -156,6 +156,10 @@ class Connection:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
             self._drop()
+            return
+        if self._request is not None:  # not in the parser's call: it would hide exceptions
+            request, self._request = self._request, None
+            self._handle(self, request)
 
     def _write(self, data: bytes) -> None:
         """Hand as much as it takes to the kernel; the rest when it takes more."""

@@ -137,8 +137,8 @@ class Beat(Schedule):
                 heapreplace(heap, (beat_ns + self._gaps_ns(stream.step), number, stream))
 
     def _gaps_ns(self, tokens: int) -> int:
-        """Until just after the beat before the one that is meant."""
-        return 0 if tokens == 0 else max(1, round((tokens - 1) * self._gap_ns() * 0.999) + 1)
+        """Until some time between the beat that is meant and the one before it."""
+        return tokens if tokens <= 1 else round((tokens - 0.5) * self._gap_ns())
 
 
 def schedule(config: SimulatedServer, seed: int) -> Schedule:

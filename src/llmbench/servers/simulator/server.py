@@ -1,6 +1,7 @@
 """The simulator's server: accepts, routes, and lets the schedule send."""
 
 import gc
+import os
 import resource
 import socket
 
@@ -104,7 +105,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror}; give another --port, or 0 for any"
+            f"can't listen on {host}:{port}: {os.strerror(error.errno or 0)}; give another --port, or 0 for any"
         ) from error
     listener.setblocking(False)
     return listener
