@@ -1,0 +1,148 @@
+"""What a rising load shows: best latency, top load without deterioration, knee and peak.
+
+A curve is a list of points, a load and the numbers measured at it. The grid's cells, a ramp's
+steps and a sizing's users are all such curves, so all of them are read by this one code.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from llmbench.cells import Arrivals, Users
+from llmbench.summaries import CellSummary
+
+
+class Point(Struct, frozen=True):
+    """A load (users, or requests/s asked) and what was measured at it."""
+
+    load: float
+    summary: CellSummary
+
+    @property
+    def requests_per_s(self) -> float:
+        return self.summary.requests_per_s or 0.0
+
+
+class Deterioration(Struct, frozen=True):
+    """When latency counts as significantly worse: above `factor` times that of the least load.
+
+    The median by default: it needs 7 samples to be a fact, p95 needs 90, and the steps of a ramp
+    hold tens of requests. `errors`: the largest error rate at which a load is sustained.
+    """
+
+    factor: float = 2.0
+    percentile: str = "p50"
+    errors: float = 0.01
+
+
+class Findings(Struct, frozen=True):
+    """What a curve shows. ``None``: no point of it succeeded, or too few points to tell."""
+
+    best_latency: Point | None  # the least load
+    sustained: Point | None  # most requests/s without significant deterioration
+    knee: Point | None  # Kneedle
+    peak: Point | None  # most output tokens/s (requests/s where tokens are not known)
+    latency_limit_ms: float | None  # what `sustained` had to stay within
+    rule: Deterioration
+
+
+RULE = Deterioration()
+
+
+def findings(curve: Sequence[Point], rule: Deterioration = RULE) -> Findings:
+    """All that a curve shows, by the rules of docs/metrics.md."""
+    least = best_latency(curve)
+    base = None if least is None else latency_ms(least, rule.percentile)
+    return Findings(
+        best_latency=least,
+        sustained=sustained(curve, rule),
+        knee=knee(curve),
+        peak=peak(curve),
+        latency_limit_ms=None if base is None else rule.factor * base,
+        rule=rule,
+    )
+
+
+def curve_of(summaries: Sequence[CellSummary]) -> list[Point]:
+    """Cells that differ in users or rate only, by load; the median repeat (by requests/s) of each.
+
+    Shapes that have no one load (ramps, traces) are left out.
+    """
+    loads: dict[float, list[CellSummary]] = {}
+    for summary in summaries:
+        shape = summary.cell.shape
+        if isinstance(shape, Users):
+            loads.setdefault(shape.users, []).append(summary)
+        elif isinstance(shape, Arrivals):
+            loads.setdefault(shape.rate_per_s, []).append(summary)
+    return [Point(load, _median(loads[load])) for load in sorted(loads)]
+
+
+def latency_ms(point: Point, percentile: str = "p50") -> float | None:
+    """Latency of a request at a load; in open loop from the schedule, so that queueing counts."""
+    found = point.summary.scheduled_latency_ms or point.summary.latency_ms
+    return None if found is None else float(getattr(found, percentile))
+
+
+def best_latency(curve: Sequence[Point]) -> Point | None:
+    """The point of least load that has a latency (the blog: one user)."""
+    known = [point for point in curve if latency_ms(point) is not None]
+    return min(known, key=lambda point: point.load, default=None)
+
+
+def peak(curve: Sequence[Point]) -> Point | None:
+    """The point of most output tokens/s, at the least load that reaches it."""
+    known = [point for point in curve if point.requests_per_s > 0]
+    return max(known, key=lambda p: (_throughput(p), -p.load), default=None)
+
+
+def sustained(curve: Sequence[Point], rule: Deterioration = RULE) -> Point | None:
+    """Max RPS without significant deterioration (the blog), as a rule.
+
+    Of the loads from the least up to the first at which latency exceeds `rule.factor` times
+    that of the least load, or errors `rule.errors`: the one of most requests/s.
+    """
+    least = best_latency(curve)
+    base = None if least is None else latency_ms(least, rule.percentile)
+    if base is None:
+        return None
+    fine: list[Point] = []
+    for point in sorted(curve, key=lambda p: p.load):
+        found = latency_ms(point, rule.percentile)
+        if found is None or found > rule.factor * base or point.summary.error_rate > rule.errors:
+            break
+        fine.append(point)
+    return max(fine, key=lambda point: point.requests_per_s, default=None)
+
+
+def knee(curve: Sequence[Point]) -> Point | None:
+    """The load from which more load brings little: Kneedle's point of a rising, concave curve.
+
+    Load and requests/s are scaled to 0..1; the knee is where the curve lies highest above the
+    diagonal. None for fewer than three points, or where throughput never rises above it.
+    Source: Satopää, Albrecht, Irwin, Raghavan (2011), "Finding a 'Kneedle' in a Haystack".
+    """
+    points = sorted((p for p in curve if p.requests_per_s > 0), key=lambda p: p.load)
+    if len(points) < 3:
+        return None
+    low, high = points[0], points[-1]
+    rates = [point.requests_per_s for point in points]
+    span, rise = high.load - low.load, max(rates) - min(rates)
+    if span <= 0 or rise <= 0:
+        return None
+
+    def above(point: Point) -> float:
+        return (point.requests_per_s - min(rates)) / rise - (point.load - low.load) / span
+
+    best = max(points, key=above)
+    return best if above(best) > 0 else None
+
+
+def _throughput(point: Point) -> float:
+    tokens = point.summary.output_tokens_per_s
+    return point.requests_per_s if tokens is None else tokens
+
+
+def _median(repeats: Sequence[CellSummary]) -> CellSummary:
+    ordered = sorted(repeats, key=lambda s: s.requests_per_s or 0.0)
+    return ordered[(len(ordered) - 1) // 2]

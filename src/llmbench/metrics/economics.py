@@ -1,0 +1,78 @@
+"""What requests and tokens cost at a sustained load. Prices come from the model's TOML.
+
+Source of the formulas: the blog (cost of a request and of a million tokens at max RPS); the split
+by weight is how APIs price input and output tokens.
+"""
+
+from msgspec import Struct
+
+from llmbench.cells import Limits
+from llmbench.config import Price
+
+
+class Cost(Struct, frozen=True):
+    """US dollars at a sustained load. ``None``: there were no such tokens.
+
+    Either all of the cost is put on the output (`per_million_output_usd`), or on both with an
+    output token weighing `output_weight` input tokens (the two weighted prices).
+    """
+
+    usd_per_hour: float
+    utilisation: float  # share of the time in which the load is there to be served
+    output_weight: float
+    per_1000_requests_usd: float
+    per_million_tokens_usd: float | None  # input and output alike
+    per_million_output_usd: float | None  # the output bears all
+    per_million_input_weighted_usd: float | None
+    per_million_output_weighted_usd: float | None
+
+
+def usd_per_hour(price: Price, limits: Limits | None = None) -> float | None:
+    """What a server costs in an hour: as a whole, or by its cores and GiB.
+
+    None where the price is for cores or GiB and `limits` doesn't say how many.
+    """
+    cores = limits.cores if limits else None
+    gib = limits.memory_bytes / 2**30 if limits and limits.memory_bytes is not None else None
+    parts = [(price.usd_per_core_hour, cores), (price.usd_per_gib_hour, gib)]
+    priced = [(usd, count) for usd, count in parts if usd is not None]
+    known = [usd * count for usd, count in priced if count is not None]
+    if not priced or len(known) < len(priced):
+        return price.usd_per_hour
+    return sum(known)
+
+
+def cost(
+    price: Price,
+    requests_per_s: float,
+    input_tokens: float,
+    output_tokens: float,
+    limits: Limits | None = None,
+) -> Cost | None:
+    """The cost of a load of `requests_per_s` requests of so many tokens each.
+
+    With P $/h, u the utilisation, l requests/s, I and O tokens and w the weight of an output
+    token: 1000 requests 1000 P / (3600 u l); a million tokens 1e6 P / (3600 u l (I + O)); of
+    output 1e6 P / (3600 u l O); weighted, of input 1e6 P / (3600 u l (I + w O)), of output w
+    times that. None without a price for these limits, or without load.
+    """
+    hourly = usd_per_hour(price, limits)
+    if hourly is None or requests_per_s <= 0:
+        return None
+    request = hourly / (3600 * price.utilisation * requests_per_s)
+    weight = price.output_weight
+    weighted = _per_million(request, input_tokens + weight * output_tokens)
+    return Cost(
+        usd_per_hour=hourly,
+        utilisation=price.utilisation,
+        output_weight=weight,
+        per_1000_requests_usd=1000 * request,
+        per_million_tokens_usd=_per_million(request, input_tokens + output_tokens),
+        per_million_output_usd=_per_million(request, output_tokens),
+        per_million_input_weighted_usd=weighted,
+        per_million_output_weighted_usd=None if weighted is None else weight * weighted,
+    )
+
+
+def _per_million(request_usd: float, tokens: float) -> float | None:
+    return 1e6 * request_usd / tokens if tokens > 0 else None

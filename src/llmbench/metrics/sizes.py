@@ -1,0 +1,125 @@
+"""Which cores and memory a model needs: what fits and meets its SLO, and the cheapest of that."""
+
+import itertools
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from llmbench.cells import Limits
+from llmbench.config import Price
+from llmbench.metrics.economics import usd_per_hour
+from llmbench.summaries import CellResult
+
+RETURNS = 0.5
+"""More cores still pay while throughput grows by at least this share of what cores grow by."""
+
+
+class Size(Struct, frozen=True):
+    """A server under limits: its cells' results, or why it could not be measured."""
+
+    limits: Limits
+    results: tuple[CellResult, ...]
+    failure: str | None = None  # as in "OOM killed while loading"
+
+
+class SizedRow(Struct, frozen=True):
+    """A size as it is shown: what it does, what it costs, and whether it will do."""
+
+    limits: Limits
+    feasible: bool
+    why: str  # why not; empty when feasible
+    output_tokens_per_s: float | None  # of its best cell
+    requests_per_s: float | None
+    ttft_p50_ms: float | None  # of the same cell
+    time_per_token_p50_ms: float | None
+    tokens_per_s_per_core: float | None
+    usd_per_hour: float | None
+
+
+class Sizing(Struct, frozen=True):
+    """All sizes with the ideal one, and the rule that chose it."""
+
+    rows: tuple[SizedRow, ...]
+    ideal: SizedRow | None
+    diminishing: SizedRow | None  # the most cores that still paid
+    rule: str
+
+
+def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:
+    """The ideal configuration: of the feasible sizes (valid, fits, meets the SLO) the cheapest.
+
+    Cheapest by `price` of cores and GiB where it has them, else fewest cores, then least memory.
+    """
+    rows = tuple(sorted((_row(size, price) for size in sizes), key=lambda r: _bulk(r.limits)))
+    feasible = [row for row in rows if row.feasible]
+    priced = bool(feasible) and all(row.usd_per_hour is not None for row in feasible)
+    cheap = "lowest price for its cores and GiB" if priced else "fewest cores, then least memory"
+    ideal = min(feasible, default=None, key=lambda r: (r.usd_per_hour or 0.0, *_bulk(r.limits)))
+    return Sizing(
+        rows, ideal, diminishing(rows), f"valid, fits and meets the SLO; of these: {cheap}"
+    )
+
+
+def diminishing(rows: Sequence[SizedRow]) -> SizedRow | None:
+    """The point of diminishing returns: the most cores up to which more of them still paid.
+
+    For each number of cores the feasible size of most tokens/s; from the fewest cores up, a step
+    pays while throughput grows relatively by at least half of what the cores grow by.
+    """
+    best: dict[float, SizedRow] = {}
+    for row in rows:
+        cores, rate = row.limits.cores, row.output_tokens_per_s
+        if row.feasible and cores is not None and rate is not None:
+            known = best.get(cores)
+            if known is None or rate > (known.output_tokens_per_s or 0.0):
+                best[cores] = row
+    if len(best) < 2:
+        return None
+    steps = [best[cores] for cores in sorted(best)]
+    for before, after in itertools.pairwise(steps):
+        if _gain(before, after) < RETURNS:
+            return before
+    return steps[-1]
+
+
+def _gain(before: SizedRow, after: SizedRow) -> float:
+    """Relative growth of throughput over relative growth of cores."""
+    rates = (before.output_tokens_per_s or 0.0, after.output_tokens_per_s or 0.0)
+    cores = (before.limits.cores or 0.0, after.limits.cores or 0.0)
+    return (rates[1] / rates[0] - 1) / (cores[1] / cores[0] - 1) if rates[0] > 0 else 0.0
+
+
+def _row(size: Size, price: Price | None) -> SizedRow:
+    why = _why(size)
+    good = [r.summary for r in size.results if r.valid and r.summary.output_tokens_per_s]
+    best = max(good, key=lambda s: s.output_tokens_per_s or 0.0, default=None)
+    rate = best.output_tokens_per_s if best else None
+    cores = size.limits.cores
+    return SizedRow(
+        limits=size.limits,
+        feasible=not why,
+        why=why,
+        output_tokens_per_s=rate,
+        requests_per_s=best.requests_per_s if best else None,
+        ttft_p50_ms=best.ttft_ms.p50 if best and best.ttft_ms else None,
+        time_per_token_p50_ms=best.time_per_token_ms.p50
+        if best and best.time_per_token_ms
+        else None,
+        tokens_per_s_per_core=rate / cores if rate is not None and cores else None,
+        usd_per_hour=usd_per_hour(price, size.limits) if price else None,
+    )
+
+
+def _why(size: Size) -> str:
+    if size.failure is not None:
+        return size.failure
+    if not size.results:
+        return "not measured"
+    return "\n".join(dict.fromkeys(result.why for result in size.results if result.why))
+
+
+def _bulk(limits: Limits) -> tuple[float, float]:
+    """Cores and memory for comparing; no limit is more than any."""
+    endless = float("inf")
+    cores = endless if limits.cores is None else limits.cores
+    return cores, endless if limits.memory_bytes is None else limits.memory_bytes

@@ -1,0 +1,123 @@
+from msgspec import structs
+
+from llmbench.cells import Arrivals, Ramp, Users
+from llmbench.metrics import (
+    Deterioration,
+    Point,
+    best_latency,
+    curve_of,
+    distribution,
+    findings,
+    knee,
+    peak,
+    ramp_curve,
+    summarise,
+    sustained,
+    table,
+)
+from llmbench.summaries import CellSummary
+from tests.metrics.making import MS, START_NS, back_to_back, cell_run
+
+
+def point(
+    load: float,
+    rate: float,
+    latency: float | None,
+    tokens: float | None = None,
+    errors: float = 0.0,
+) -> Point:
+    base = summarise(cell_run(), table(back_to_back(3)))
+    return Point(
+        load,
+        structs.replace(
+            base,
+            requests_per_s=rate,
+            output_tokens_per_s=100 * rate if tokens is None else tokens,
+            latency_ms=None if latency is None else distribution([latency] * 9),
+            error_rate=errors,
+        ),
+    )
+
+
+BLOG = [point(1, 0.13, 7400), point(4, 0.5, 8000), point(8, 1.0, 9000), point(16, 1.1, 14000),
+        point(32, 1.12, 28000), point(64, 1.11, 57000)]  # fmt: skip
+
+
+def load(found: Point | None) -> float | None:
+    return None if found is None else found.load
+
+
+def test_best_latency_is_that_of_the_least_load() -> None:
+    assert load(best_latency(BLOG)) == 1
+    assert load(best_latency([point(1, 0.0, None), point(2, 1.0, 10.0)])) == 2
+    assert best_latency([]) is None
+
+
+def test_sustained_is_the_most_requests_within_twice_the_best_latency() -> None:
+    found = findings(BLOG)
+    assert (load(found.sustained), found.latency_limit_ms) == (16, 14800.0)
+    assert load(sustained(BLOG, Deterioration(factor=1.1))) == 4
+    assert load(sustained(BLOG, Deterioration(factor=4.0))) == 32
+
+
+def test_sustained_ends_at_the_first_load_that_deteriorates() -> None:
+    curve = [point(1, 1.0, 10), point(2, 2.0, 30), point(4, 3.0, 10)]
+    assert load(sustained(curve)) == 1
+
+
+def test_failing_loads_are_not_sustained() -> None:
+    curve = [point(1, 1.0, 10), point(2, 2.0, 10), point(4, 3.0, 10, errors=0.02)]
+    assert load(sustained(curve)) == 2
+
+
+def test_peak_is_the_most_output_tokens() -> None:
+    assert load(peak(BLOG)) == 32
+    assert load(peak([point(1, 1.0, 10, tokens=90), point(2, 2.0, 10, tokens=80)])) == 1
+    assert peak([point(1, 0.0, None)]) is None
+
+
+def test_knee_is_where_more_users_bring_little() -> None:
+    assert load(knee(BLOG)) == 8
+
+
+def test_a_straight_line_has_no_knee() -> None:
+    assert knee([point(n, float(n), 10) for n in (1, 2, 3, 4)]) is None
+    assert knee(BLOG[:2]) is None
+
+
+def test_a_grids_cells_become_a_curve_of_median_repeats() -> None:
+    def cell(users: int, rate: float) -> CellSummary:
+        one = point(users, rate, 10).summary
+        return structs.replace(one, cell=structs.replace(one.cell, shape=Users(users)))
+
+    curve = curve_of([cell(4, 3.0), cell(1, 1.0), cell(4, 9.0), cell(4, 4.0)])
+    assert [(p.load, p.requests_per_s) for p in curve] == [(1, 1.0), (4, 4.0)]
+
+
+def test_open_loops_loads_are_rates_and_ramps_have_none() -> None:
+    one = point(1, 1.0, 10).summary
+    rate = structs.replace(one, cell=structs.replace(one.cell, shape=Arrivals(0.5)))
+    ramp = structs.replace(one, cell=structs.replace(one.cell, shape=Ramp((1,), 1.0)))
+    assert [p.load for p in curve_of([rate, ramp])] == [0.5]
+
+
+def test_a_ramp_is_cut_into_its_steps() -> None:
+    slow = {"gap_ms": 40.0}
+    records = back_to_back(4) + [
+        r for u in range(2) for r in back_to_back(4, user=u, start_ms=530.0, **slow)
+    ]
+    ends = ((1, START_NS + 525 * MS), (2, START_NS + 1400 * MS))
+    run = cell_run(Ramp((1, 2), 0.5), step_ends_ns=ends)
+    first, second = ramp_curve(run, table(records))
+    assert (first.load, first.requests_per_s) == (1, 4 / 0.52)
+    assert (second.load, second.summary.in_window) == (2, 8)
+    assert second.summary.time_per_token_ms is not None
+    assert second.summary.time_per_token_ms.p50 == 40.0
+
+
+def test_requests_that_cross_a_steps_end_belong_to_none() -> None:
+    run = cell_run(
+        Ramp((1, 2), 0.5), step_ends_ns=((1, START_NS + 300 * MS), (2, START_NS + 650 * MS))
+    )
+    counts = [p.summary.requests for p in ramp_curve(run, table(back_to_back(5)))]
+    assert counts == [2, 2]

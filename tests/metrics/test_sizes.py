@@ -1,0 +1,72 @@
+from msgspec import structs
+
+from llmbench.cells import Limits
+from llmbench.config import Price
+from llmbench.metrics import Size, sizing, summarise, table
+from llmbench.summaries import CellResult, Problem
+from tests.metrics.making import back_to_back, cell_run
+
+GIB = 2**30
+PRICE = Price("r", "2026-11-01", "s", usd_per_core_hour=0.04, usd_per_gib_hour=0.1)
+
+
+def size(cores: float, gib: float, rate: float, *, miss: bool = False, invalid: bool = False,
+         failure: str | None = None) -> Size:  # fmt: skip
+    summary = structs.replace(
+        summarise(cell_run(), table(back_to_back(3))), output_tokens_per_s=rate
+    )
+    result = CellResult(
+        summary,
+        (Problem("client_lag", "lag"),) if invalid else (),
+        (Problem("slo_p50", "TTFT too long"),) if miss else (),
+    )
+    limits = Limits(cores, round(gib * GIB))
+    return Size(limits, () if failure else (result,), failure)
+
+
+SWEEP = [
+    size(0.5, 1, 20, miss=True), size(1, 0.125, 0, failure="OOM killed while loading"),
+    size(1, 1, 50), size(1, 2, 50), size(2, 1, 90), size(4, 1, 110),
+]  # fmt: skip
+
+
+def test_the_ideal_is_the_fewest_cores_then_the_least_memory_that_will_do() -> None:
+    found = sizing(SWEEP)
+    assert found.ideal is not None
+    assert found.ideal.limits == Limits(1, GIB)
+    assert found.rule == (
+        "valid, fits and meets the SLO; of these: fewest cores, then least memory"
+    )
+
+
+def test_with_a_price_the_ideal_is_the_cheapest() -> None:
+    found = sizing([size(1, 4, 50), size(2, 1, 90)], PRICE)
+    assert found.ideal is not None
+    assert found.ideal.limits == Limits(2, GIB)
+    assert found.ideal.usd_per_hour == 0.18
+    assert found.rule.endswith("lowest price for its cores and GiB")
+
+
+def test_a_size_that_will_not_do_says_why() -> None:
+    whys = {(r.limits.cores, r.limits.memory_bytes): r.why for r in sizing(SWEEP).rows}
+    assert whys[0.5, GIB] == "TTFT too long"
+    assert whys[1, GIB // 8] == "OOM killed while loading"
+    assert whys[1, GIB] == ""
+    assert sizing([size(1, 1, 1, invalid=True)]).rows[0].why == "lag"
+
+
+def test_more_cores_pay_until_they_bring_less_than_half() -> None:
+    found = sizing(SWEEP)
+    assert found.diminishing is not None
+    assert found.diminishing.limits.cores == 2  # 80 % for twice the cores, then 22 %
+    assert sizing(SWEEP[2:4]).diminishing is None
+
+
+def test_efficiency_is_for_each_core() -> None:
+    assert [r.tokens_per_s_per_core for r in sizing(SWEEP).rows if r.limits.cores == 2] == [45.0]
+
+
+def test_nothing_feasible_has_no_ideal() -> None:
+    assert sizing(SWEEP[:2]).ideal is None
+    assert sizing([]).ideal is None
+    assert sizing([Size(Limits(1), ())]).rows[0].why == "not measured"
