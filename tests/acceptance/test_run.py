@@ -36,10 +36,10 @@ def only_run(suite: pytest.Pytester) -> Path:
     return found
 
 
-def test_a_session_leaves_every_file_of_a_run(suite: pytest.Pytester) -> None:
-    result = suite.runpytest_subprocess()
+def test_a_session_leaves_every_file_of_a_run(drawing: pytest.Pytester) -> None:
+    result = drawing.runpytest_subprocess()
     result.assert_outcomes(passed=2 + 2 * 4)
-    run = only_run(suite)
+    run = only_run(drawing)
     cell = "tiny-sim-in16-out8-users2"
     requests = rows(run / "requests" / f"{cell}.csv")
     assert list(requests[0])[: len(DECK)] == DECK
@@ -56,8 +56,8 @@ def test_a_session_leaves_every_file_of_a_run(suite: pytest.Pytester) -> None:
     assert list((run / "charts").glob("*.svg"))
 
 
-def test_the_end_shows_a_table_the_stamp_and_the_page(suite: pytest.Pytester) -> None:
-    result = suite.runpytest_subprocess("-k", "users2")
+def test_the_end_shows_a_table_the_stamp_and_the_page(drawing: pytest.Pytester) -> None:
+    result = drawing.runpytest_subprocess("-k", "users2")
     result.stdout.fnmatch_lines(
         ["tiny-sim *SIMULATED*", "*TTFT*", "*in16-out8-users2 *6*0*", "page: *index.html"]
     )
@@ -154,13 +154,13 @@ def test_collecting_loads_nothing_heavy(suite: pytest.Pytester) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
-    suite: pytest.Pytester, number: signal.Signals
+    drawing: pytest.Pytester, number: signal.Signals
 ) -> None:
     command = [sys.executable, "-m", "pytest", "--llm-users", "1,2", "--llm-requests", "2000"]
     process = subprocess.Popen(
-        command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=drawing.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    journals = suite.path / "reports" / "runs"
+    journals = drawing.path / "reports" / "runs"
     deadline = time.monotonic() + 60
     while not list(journals.glob("*/journal/requests/*/*.jsonl")):
         assert process.poll() is None
@@ -173,4 +173,4 @@ def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
     assert process.returncode == pytest.ExitCode.INTERRUPTED, output
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
-    assert (only_run(suite) / "index.html").is_file()
+    assert (only_run(drawing) / "index.html").is_file()

@@ -39,10 +39,10 @@ def test_the_only_top_level_package_is_llmbench(wheel: Path) -> None:
     assert any(name.startswith("llmbench/report/templates/") for name in names)
 
 
-def test_a_bare_environment_measures_with_it(bare: Path, suite: pytest.Pytester) -> None:
-    result = suite.run(bare / "pytest", "-k", "users1", "--llm-requests", "1")
+def test_a_bare_environment_measures_with_it(bare: Path, drawing: pytest.Pytester) -> None:
+    result = drawing.run(bare / "pytest", "-k", "users1", "--llm-requests", "1")
     result.assert_outcomes(passed=5, deselected=5)
-    assert list(suite.path.glob("reports/runs/*/index.html"))
+    assert list(drawing.path.glob("reports/runs/*/index.html"))
 
 
 def test_a_bare_environment_has_the_command(bare: Path, suite: pytest.Pytester) -> None:

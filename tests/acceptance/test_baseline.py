@@ -1,0 +1,90 @@
+"""A baseline is stored, and the next session is compared with it."""
+
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+GATE = """
+    import pytest
+
+    @pytest.mark.llm("grid")
+    def test_grid(llm_bench, cell):
+        assert llm_bench.run(cell).valid
+
+    @pytest.mark.llm("gate")
+    def test_gate(llm_gate, cell):
+        llm_gate(cell)
+"""
+CELL = "tiny-sim-in16-out8-users1"
+ARGS = ("-k", "users1", "--llm-repeats", "4", "--llm-requests", "2")
+
+
+@pytest.fixture
+def gated(suite: pytest.Pytester) -> pytest.Pytester:
+    """The repository with a gate, and a baseline called ``main`` of one cell."""
+    suite.makepyfile(test_bench=GATE)
+    stored = suite.runpytest_subprocess(*ARGS, "--llm-save-baseline", "main")
+    assert stored.ret == 0
+    stored.stdout.fnmatch_lines(["baseline: *main.json"])
+    return suite
+
+
+def change(suite: pytest.Pytester, old: str, new: str) -> None:
+    path = suite.path / "models" / "tiny-sim.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+
+
+def test_without_a_baseline_there_is_no_gate(suite: pytest.Pytester) -> None:
+    suite.makepyfile(test_bench=GATE)
+    result = suite.runpytest_subprocess("--collect-only", "-q")
+    result.stdout.no_fnmatch_line("*test_gate*")
+
+
+def test_a_server_that_got_slower_turns_the_session_red(gated: pytest.Pytester) -> None:
+    change(gated, "ttft_ms = 50", "ttft_ms = 80")
+    summary = gated.path / "summary.md"
+    gated._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    result = gated.runpytest_subprocess(
+        *ARGS, "--llm-baseline", "main", "--llm-compare-anyway", "--junitxml", "junit.xml"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"FAIL {CELL} ttft: 50.* -> 80.* ms, +*limit +5%"])
+    cases = ET.parse(gated.path / "junit.xml").getroot().iter("testcase")
+    failed = [case.get("name") for case in cases if case.find("failure") is not None]
+    assert failed == [f"test_gate[{CELL}]"]
+    assert f"| **FAIL** | `{CELL}` | ttft |" in summary.read_text(encoding="utf-8")
+
+
+def test_another_configuration_is_refused(gated: pytest.Pytester) -> None:
+    change(gated, "ttft_ms = 50", "ttft_ms = 80")
+    result = gated.runpytest_subprocess(*ARGS, "--llm-baseline", "main")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*REFUSED*", "*model.tiny-sim.server*"])
+
+
+def test_a_cell_that_is_missing_turns_the_session_red(gated: pytest.Pytester) -> None:
+    result = gated.runpytest_subprocess(
+        *("users2" if arg == "users1" else arg for arg in ARGS), "--llm-baseline", "main"
+    )
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines([f"MISSING {CELL}: in baseline main and not in this run*"])
+
+
+def test_a_baseline_that_does_not_exist_is_named(suite: pytest.Pytester) -> None:
+    result = suite.runpytest_subprocess("-k", "users1", "--llm-baseline", "mian")
+    assert result.ret != pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*mian.json: no such baseline; make one with --llm-save-baseline*"]
+    )
+
+
+def test_two_runs_are_compared_from_their_files(gated: pytest.Pytester) -> None:
+    gated.runpytest_subprocess(*ARGS)
+    runs = [p for p in sorted((gated.path / "reports" / "runs").iterdir()) if not p.is_symlink()]
+    result = gated.run("llmbench", "compare", *map(str, runs))
+    assert len(runs) == 2
+    result.stdout.fnmatch_lines([f"*{CELL} ttft: 50.* -> 50.* ms*"])
+    baseline = Path(gated.path / "reports" / "baselines" / "main.json")
+    against = gated.run("llmbench", "compare", str(baseline), str(runs[1]), "--format", "json")
+    against.stdout.fnmatch_lines(['*"baseline": "main"*'])
