@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench import verdict
-from llmbench.cells import Cell, Ramp, Users
+from llmbench.cells import Arrivals, Cell, Ramp, Users
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.host import describe_host, package_versions
 from llmbench.launcher import Servers
 from llmbench.load import run_cell
+from llmbench.metrics import highest_rate
 from llmbench.progress import shown
 from llmbench.prompts import Library
 from llmbench.records import MEASURING_VERSION, CellRun, Endpoint, Launch
@@ -27,6 +27,9 @@ from llmbench.settings import Settings
 from llmbench.shelf import Shelf
 from llmbench.store import RunDir, RunInfo, git_commit
 from llmbench.summaries import CellResult
+
+RATE_PRECISION = 0.1
+"""The search for the highest rate ends when it lies between two tried rates this close."""
 
 
 class Measured(Struct, frozen=True):
@@ -79,6 +82,32 @@ class Bench:
     def plan(self, cells: Iterable[Cell]) -> None:
         """Tell which cells are to come, so that prompts and slots are made for all at once."""
         self._planned = tuple(cells)
+
+    def highest_rate(self, cell: Cell) -> float | None:
+        """The highest rate (requests/s) at which `cell` is valid and meets its SLO, by search.
+
+        It starts from the cell's own rate; every rate tried is a cell of its own. None: none did.
+        """
+        assert isinstance(cell.shape, Arrivals)
+        search = highest_rate(cell.shape.rate_per_s, precision=RATE_PRECISION)
+        try:
+            rate = next(search)
+            while True:
+                measured = self.run(at_rate(cell, rate))
+                rate = search.send(measured.valid and measured.meets_slo)
+        except StopIteration as end:
+            found: float | None = end.value
+            return found
+
+    def alternate(self, a: Cell, b: Cell) -> None:
+        """Measure two cells repeat by repeat, interleaved A B B A."""
+        found: dict[str, list[CellResult]] = {a.id: [], b.id: []}
+        for repeat, is_a in verdict.abba(self.settings.repeats[1]):
+            cell = a if is_a else b
+            found[cell.id].append(self._repeat(cell, repeat))
+        for cell_id, results in found.items():
+            self.results[cell_id] = tuple(results)
+            self._done(cell_id, self.results[cell_id])
 
     def run(self, cell: Cell) -> Measured:
         """Launch what `cell` needs unless it runs already, load it, and judge what came."""
@@ -172,6 +201,12 @@ class Bench:
             raise ConfigError(f"{cell.id}: no configuration is named {cell.model!r}") from None
 
 
+def at_rate(cell: Cell, rate_per_s: float) -> Cell:
+    """The same open-loop cell at another rate, to three digits (it is part of the id)."""
+    rate = float(f"{rate_per_s:.3g}")
+    return structs.replace(cell, shape=structs.replace(cell.shape, rate_per_s=rate))
+
+
 def most_users(cell: Cell) -> int:
     """How many requests of a cell can be in flight by design; 1 where the shape does not say."""
     if isinstance(cell.shape, Users):
@@ -210,10 +245,10 @@ def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
     described = library.describe()
     if info.prompts.get(tokenizer) != described:
         prompts = info.prompts | {tokenizer: described}
-        run_dir.write_info(msgspec.structs.replace(info, prompts=prompts))
+        run_dir.write_info(structs.replace(info, prompts=prompts))
 
 
 def end_run(run_dir: RunDir) -> None:
     """Write into ``run.json`` that the run came to its end by itself."""
-    ended = msgspec.structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
+    ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
     run_dir.write_info(ended)

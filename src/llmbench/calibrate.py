@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.cells import Cell, Limits, Users
-from llmbench.config import ModelConfig, SimulatedServer
+from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.load import run_cell
 from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
 from llmbench.servers import CoreSplit, launch, split_cores
@@ -89,9 +89,10 @@ class Step(Struct, frozen=True):
             "ITL p50": self.itl_p50,
             "ITL p99": self.itl_p99,
         }
-        wrong = [f"{name} {it.error:+.1%}" for name, it in quantiles.items() if not it.right]
-        failed = [f"{self.failed} requests failed"] if self.failed else []
-        return (*failed, *([] if self.delivered else ["not all delivered"]), *wrong)
+        problems = [f"{self.failed} requests failed"] if self.failed else []
+        problems += [] if self.delivered else ["not all delivered"]
+        wrong = (f"{name} {it.error:+.1%}" for name, it in quantiles.items() if not it.right)
+        return (*problems, *wrong)
 
 
 class Calibration(Struct, frozen=True):
@@ -176,15 +177,13 @@ def _cell(users: int) -> Cell:
 
 def _prompts() -> list[Prompt]:
     """Texts of the length that the simulator counts as `INPUT_TOKENS`."""
-    return [
-        Prompt(f"{number:08d}" + " abc" * (INPUT_TOKENS - 2), INPUT_TOKENS) for number in range(64)
-    ]
+    rest = " abc" * (INPUT_TOKENS - 2)
+    return [Prompt(f"{number:08d}{rest}", INPUT_TOKENS) for number in range(64)]
 
 
 def _truth(endpoint: Endpoint) -> dict[str, Any]:
-    answer = httpx.get(f"{endpoint.base_url}/stats", trust_env=False, timeout=60)
-    page: dict[str, Any] = answer.json()
-    return page
+    page = httpx.get(f"{endpoint.base_url}/stats", trust_env=False, timeout=60).content
+    return msgspec.json.decode(page, type=dict[str, Any])
 
 
 def step_of(
@@ -192,6 +191,12 @@ def step_of(
 ) -> Step:
     """What the records of one load say, beside the truth."""
     good = [record for record in records if record.ok]
+    if not good:
+        first = records[0]
+        raise ConfigError(
+            f"calibrate: all of {len(records)} requests of {users} users failed; the first: "
+            f"{first.error_kind}: {first.error}"
+        )
     ttft, ttft_earliest = zip(*map(_ttft_ns, good), strict=True)
     gaps = [gap for record in good for gap in _gaps_ns(record)]
     itl = [latest for latest, _earliest in gaps]

@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+from msgspec.structs import replace
 
 from llmbench.config import ConfigError
-from llmbench.plugin_options import session_settings
+from llmbench.plugin_options import ab_pair, session_settings, text_of
 from llmbench.plugin_session import SESSION
 from llmbench.replay import ReplayClock
 
@@ -55,6 +56,11 @@ class Benchmark:
         """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
         self.require(cell)
         return self._bench.fits(cell)
+
+    def highest_rate(self, cell: Cell) -> float | None:
+        """The highest rate that meets the SLO, searched from the cell's own."""
+        self.require(cell)
+        return self._bench.highest_rate(cell)
 
     def require(self, cell: Cell) -> None:
         """Skip the test unless this host can run the cell's model under the cell's limits."""
@@ -149,10 +155,37 @@ def llm_gate(pytestconfig: pytest.Config, llm_session: Bench) -> Gate:
         from llmbench.verdict import lines
 
         mine = session.verdict().of(cell.id)
-        told = "\n".join(lines(mine))
-        if mine.failed:
-            pytest.fail(told, pytrace=False)
-        if mine.state != "PASS":
-            pytest.skip(told)
+        settle(mine.failed, mine.state == "PASS", "\n".join(lines(mine)))
 
     return gate
+
+
+@pytest.fixture
+def llm_versus(pytestconfig: pytest.Config, llm_session: Bench, llm_bench: Benchmark) -> Gate:
+    """Measures a cell and its twin of the second model of ``--llm-ab``, interleaved A B B A.
+
+    Fails where the second is worse; skips where more repeats would be needed to tell.
+    """
+    from llmbench.verdict import lines, versus
+
+    def against(cell: Cell) -> None:
+        a, b = ab_pair(pytestconfig)
+        twin = replace(cell, model=b)
+        llm_bench.require(cell)
+        llm_bench.require(twin)
+        llm_session.alternate(cell, twin)
+        point = cell.id.removeprefix(f"{a}-")
+        tolerance = text_of(pytestconfig, "tolerance")
+        found = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)
+        pytestconfig.stash[SESSION].compared.append(found)
+        settle(found.failed, found.state == "PASS", "\n".join(lines(found)))
+
+    return against
+
+
+def settle(failed: bool, passed: bool, told: str) -> None:
+    """End the test as a verdict says: what is open is skipped, neither green nor red."""
+    if failed:
+        pytest.fail(told, pytrace=False)
+    if not passed:
+        pytest.skip(told)

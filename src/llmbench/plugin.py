@@ -25,8 +25,10 @@ from llmbench.fixtures import (
     llm_server,
     llm_servers,
     llm_session,
+    llm_versus,
 )
 from llmbench.plugin_options import (
+    ab_pair,
     add_options,
     check_options,
     choose,
@@ -44,10 +46,10 @@ from llmbench.summaries import CellResult
 
 __all__ = (
     "llm_bench", "llm_gate", "llm_prompts", "llm_replay", "llm_run", "llm_say", "llm_server",
-    "llm_servers", "llm_session",
+    "llm_servers", "llm_session", "llm_versus",
 )  # fmt: skip
 
-KINDS = ("grid", "ramp", "rate", "sizing", "cold", "gate")
+KINDS = ("grid", "ramp", "rate", "search", "sizing", "cold", "ab", "gate")
 XDIST = (
     "llmbench: load tests can't share a host, so they refuse to run under pytest-xdist; "
     "run them without -n, or with -p no:xdist"
@@ -104,6 +106,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell, ...]:
     """The cells of one model for one kind of benchmark."""
+    if kind == "ab" and (ab_pair(config)[0] or model.name) != model.name:
+        return ()
     merged = merged_grid(config, model)
     sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
     if kind == "cold":
@@ -117,6 +121,8 @@ def shapes_of(config: pytest.Config, merged: Grid, kind: str) -> tuple[Shape, ..
         return grid.cold_start(merged)
     if kind == "ramp":
         return grid.ramp(merged)
+    if kind == "search":
+        return grid.open_loop(merged)[:1]
     if kind == "rate":
         trace = text_of(config, "trace")
         return grid.trace(trace) if trace else grid.open_loop(merged)
@@ -202,6 +208,8 @@ def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
         return True
     if kind_of(item) == "gate":
         return text_of(config, "baseline") is not None
+    if kind_of(item) == "ab":
+        return text_of(config, "ab") is not None
     marker = item.get_closest_marker("llm")
     assert marker is not None
     named = {(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args}

@@ -55,6 +55,7 @@ OPTIONS = (
     Option("rates", "R,R", "arrival rates in requests/s (open loop)", "rates"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
+    Option("ab", "A,B", "models that test_ab.py compares, interleaved A B B A"),
     Option("trace", "FILE", "replay this trace (test_rate.py)"),
     Option("workers", "N", "load generating processes (default 1)"),
     Option("cluster", "ADDRESS", "Dask scheduler whose workers generate the load"),
@@ -116,6 +117,20 @@ def grids(config: pytest.Config) -> tuple[Grid, Grid]:
     said = _grid(settings, lambda option: config.getoption(option.flag), lambda o: o.flag)
     ini = _grid(settings, lambda option: config.getini(option.ini), lambda o: f"ini {o.ini}")
     return said, ini
+
+
+def ab_pair(config: pytest.Config) -> tuple[str, str]:
+    """The two models of ``--llm-ab``; two empty names where it isn't given."""
+    text = text_of(config, "ab")
+    if text is None:
+        return "", ""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or names[0] == names[1]:
+        raise ConfigError(f"--llm-ab: {text!r} is not the names of two models, as in a,b")
+    known = [model.name for model in models(config)]
+    for name in names:
+        choose(name, known, "--llm-ab")
+    return names[0], names[1]
 
 
 def merged_grid(config: pytest.Config, model: ModelConfig) -> Grid:

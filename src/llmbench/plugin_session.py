@@ -14,7 +14,7 @@ import pytest
 
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
-from llmbench.plugin_options import models, path_of, session_settings, text_of
+from llmbench.plugin_options import ab_pair, models, path_of, session_settings, text_of
 
 if TYPE_CHECKING:
     from llmbench.bench import Bench
@@ -35,6 +35,7 @@ class LlmSession:
         self.bench: Bench | None = None
         self.page: Path | None = None
         self.saved: Path | None = None
+        self.compared: list[Verdict] = []  # A against B
         self.problems: list[str] = []  # of the session's end: each sets the exit status
         self._run_dir: RunDir | None = None
         self.judged: Verdict | None = None
@@ -49,7 +50,7 @@ class LlmSession:
         if self._run_dir is None:
             from llmbench.bench import new_run
 
-            wanted = {cell.model for cell in self.cells}
+            wanted = {cell.model for cell in self.cells} | set(ab_pair(self.config))
             chosen = [model for model in models(self.config) if model.name in wanted]
             self._run_dir = new_run(session_settings(self.config), chosen)
         return self._run_dir

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from llmbench.plugin_session import LlmSession
 
 
@@ -22,17 +24,21 @@ def show(reporter: pytest.TerminalReporter, session: LlmSession) -> None:
             reporter.write_line(f"{name}: {reason}")
     if session.bench is None or not session.measured:
         return
+    from llmbench.report import highlights, terminal_table
+
     reporter.section("llmbench")
-    reporter.write_line(table(reporter, session))
-    for results in session.bench.results.values():
-        for result in results:
-            for problem in (*result.problems, *result.slo_misses):
-                reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
-    if session.judged is not None:
+    results = [result for repeats in session.bench.results.values() for result in repeats]
+    for part in (terminal_table(results), *highlights(session.run_dir)):
+        reporter.write_line(rendered(reporter, part))
+    for result in results:
+        for problem in (*result.problems, *result.slo_misses):
+            reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
+    against = [session.judged] if session.judged is not None else []
+    for verdict in (*against, *session.compared):
         from llmbench.verdict import lines
 
-        reporter.section("llmbench: against the baseline")
-        for line in lines(session.judged, all_rows=True):
+        reporter.section(f"llmbench: against {verdict.baseline}")
+        for line in lines(verdict, all_rows=True):
             reporter.write_line(line)
     for told in session.problems:
         reporter.write_line(f"ERROR: {told}", red=True)
@@ -42,16 +48,12 @@ def show(reporter: pytest.TerminalReporter, session: LlmSession) -> None:
         reporter.write_line(f"baseline: {session.saved}")
 
 
-def table(reporter: pytest.TerminalReporter, session: LlmSession) -> str:
-    """The table of cells as text, as wide as the terminal."""
+def rendered(reporter: pytest.TerminalReporter, part: RenderableType) -> str:
+    """A table or a line as text, as wide as the terminal."""
     from rich.console import Console
 
-    from llmbench.report import terminal_table
-
-    assert session.bench is not None
-    results = [result for repeats in session.bench.results.values() for result in repeats]
     width = max(reporter._tw.fullwidth, NARROWEST)
     console = Console(width=width, color_system="auto" if reporter.hasmarkup else None)
     with console.capture() as capture:
-        console.print(terminal_table(results))
+        console.print(part, highlight=False)
     return capture.get().rstrip()

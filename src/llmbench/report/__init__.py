@@ -5,8 +5,9 @@ The heavy libraries are loaded when something is first drawn.
 """
 
 from llmbench.report.files import write_cell
+from llmbench.report.highlights import highlights
 from llmbench.report.markdown import markdown
 from llmbench.report.terminal import terminal_table
 from llmbench.report.write import overlay, write_report
 
-__all__ = ["markdown", "overlay", "terminal_table", "write_cell", "write_report"]
+__all__ = ["highlights", "markdown", "overlay", "terminal_table", "write_cell", "write_report"]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llmbench.verdict.gates import decided as decided
     from llmbench.verdict.gates import gate as gate
     from llmbench.verdict.gates import gate_run as gate_run
+    from llmbench.verdict.pairs import abba as abba
+    from llmbench.verdict.pairs import versus as versus
     from llmbench.verdict.results import JudgedCell as JudgedCell
     from llmbench.verdict.results import judged_cells as judged_cells
     from llmbench.verdict.rules import Rules as Rules
@@ -38,6 +40,7 @@ _HOMES = {
     "Rules": "rules",
     "TOLERANCES": "tolerances",
     "Verdict": "verdicts",
+    "abba": "pairs",
     "compare": "gates",
     "decided": "gates",
     "gate": "gates",
@@ -52,6 +55,7 @@ _HOMES = {
     "read_baseline": "baselines",
     "save_baseline": "baselines",
     "to_json": "wording",
+    "versus": "pairs",
 }
 
 
