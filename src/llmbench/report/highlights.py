@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmbench.cells import Arrivals, Limits, Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.metrics import Findings, Point, Size, Sizing, findings, ramp_curve, sizing
-from llmbench.report.words import number
+from llmbench.report.words import number, plural
 from llmbench.store import RunDir
 from llmbench.summaries import CellResult
 from llmbench.verdict import JudgedCell, judged_cells
@@ -39,7 +39,7 @@ def ramp_found(cell: JudgedCell) -> "Iterator[Table | str]":
         summary = point.summary
         latency, ttft = summary.latency_ms, summary.ttft_ms
         table.add_row(
-            number(point.load),
+            f"{point.load:g}",
             number(summary.requests_per_s),
             number(latency.p50 if latency else None),
             number(ttft.p50 if ttft else None),
@@ -92,7 +92,7 @@ def sizing_table(name: str, found: Sizing) -> "Table":
     for row in found.rows:
         memory = row.limits.memory_bytes
         table.add_row(
-            number(row.limits.cores),
+            "-" if row.limits.cores is None else f"{row.limits.cores:g}",
             "-" if memory is None else format_bytes(memory),
             number(row.output_tokens_per_s),
             number(row.tokens_per_s_per_core),
@@ -119,13 +119,13 @@ def _latency(point: Point | None) -> str:
     latency = point.summary.latency_ms if point else None
     if point is None or latency is None:
         return "not known"
-    return f"{number(latency.p50)} ms (p50) with {point.load:g} users"
+    return f"{number(latency.p50)} ms (p50) with {plural(round(point.load), 'user')}"
 
 
 def _rate(point: Point | None) -> str:
     if point is None:
         return "not found"
-    return f"{number(point.requests_per_s)} requests/s with {point.load:g} users"
+    return f"{number(point.requests_per_s)} requests/s with {plural(round(point.load), 'user')}"
 
 
 def _size(limits: Limits) -> str:
