@@ -81,7 +81,8 @@ class ClosedLoop:
     def _spawn(self, lane: Lane, begin_ns: int, start: Start) -> None:
         del self._spawns[lane.user]
         self._engine.counts.users += 1
-        self._next(lane, begin_ns + round(start.at_s * 1e9))
+        scheduled_ns = begin_ns + round(start.at_s * 1e9)
+        self._engine.soon(monotonic_ns(), self._next, lane, scheduled_ns)
 
     def _next(self, lane: Lane, scheduled_ns: int) -> None:
         """Send the lane's next request, or retire it."""
@@ -93,7 +94,7 @@ class ClosedLoop:
         if self._deadline_ns is None and order.phase == "measured":
             self._set_deadline()
         self._engine.go(lane, order, scheduled_ns)
-        self._loop.call_soon(self._make_ahead, lane)
+        self._engine.later(self._make_ahead, lane)
 
     def _finished(self, lane: Lane, order: Order, exchange: Exchange) -> None:
         if lane.failures_to_connect:

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from time import monotonic_ns
+from typing import Any
 
 from llmbench.load.exchange import Exchange
 from llmbench.load.lane import Finished, Lane
@@ -17,15 +18,19 @@ from llmbench.load.timeouts import Timeouts
 from llmbench.records import RequestRecord
 
 OPENING_AT_ONCE = 64
-DECODE_SLICE_NS = 1_000_000
+SEND_SLICE_NS = 2_000_000
+LATER_SLICE_NS = 500_000
+BACKLOG_SLICE_NS = 5_000_000
+"""When many answers end at once (continuous batching does that), sending and decoding take turns
+with reading, so that no two tokens of a stream pile up in a socket meanwhile."""
 COLLECT_EVERY_S = 30.0
 
 
 class Engine:
-    """What closed and open loops share: lanes, decoding in the gaps, time-outs, the end.
+    """What closed and open loops share: lanes, turns, time-outs, the end.
 
-    Decoding gives way to reading: between two rounds of the event loop it takes about a
-    millisecond, more only when the backlog grows.
+    Reading comes first; what follows an answer at once (`soon`: sending the next request) gets
+    slices of a round of the event loop, and the rest (`later`: decoding) smaller ones.
     """
 
     def __init__(
@@ -43,8 +48,10 @@ class Engine:
         self._reader, self._sink = reader, sink
         self._loop = asyncio.get_running_loop()
         self._timeouts = Timeouts(target.endpoint.client, reader)
-        self._undecoded: deque[tuple[Order, Exchange]] = deque()
-        self._decoding = False
+        self._soon: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._turn_began_ns = 0
+        self._in_turn = self._working = False
         self._idle = asyncio.Event()
         self._watchers: list[Callable[[RequestRecord], None]] = []
 
@@ -57,8 +64,8 @@ class Engine:
 
         def over(lane: Lane, order: Order, exchange: Exchange) -> None:
             self.counts.in_flight -= 1
-            finished(lane, order, exchange)
-            self._settle(order, exchange)
+            self.soon(exchange.done_ns, finished, lane, order, exchange)
+            self.later(self._decode, order, exchange)
 
         lane = Lane(self.target, over, user)
         self.lanes.append(lane)
@@ -78,7 +85,7 @@ class Engine:
         exchange.finish(("dropped", why))
         self.counts.sent += 1
         self.counts.dropped += 1
-        self._settle(order, exchange)
+        self.later(self._decode, order, exchange)
 
     async def open_lanes(self, lanes: Sequence[Lane]) -> None:
         """Open the connections of `lanes` before the clock starts."""
@@ -92,7 +99,7 @@ class Engine:
 
     async def drained(self) -> None:
         """Wait until nothing is under way, and all is decoded."""
-        while self.counts.in_flight or self._undecoded:
+        while self.counts.in_flight or self._later or self._soon:
             self._idle.clear()
             await self._idle.wait()
 
@@ -123,27 +130,57 @@ class Engine:
         """Close every connection and decode what had ended."""
         for lane in self.lanes:
             lane.close()
-        while self._undecoded:
-            self._decode_one()
+        while self._later:
+            self._work_off(self._later)
 
-    def _settle(self, order: Order, exchange: Exchange) -> None:
-        self._undecoded.append((order, exchange))
-        if not self._decoding:
-            self._decoding = True
-            self._loop.call_soon(self._decode_some)
+    def soon(self, now_ns: int, what: Callable[..., None], *args: Any) -> None:
+        """Do `what` at once, or, when this round has gone on for long, in the next ones."""
+        if not self._in_turn:
+            self._in_turn, self._turn_began_ns = True, now_ns
+            self._loop.call_soon(self._next_turn)
+        if self._soon or now_ns - self._turn_began_ns > SEND_SLICE_NS:
+            self._soon.append((what, args))
+        else:
+            what(*args)
 
-    def _decode_some(self) -> None:
-        until = monotonic_ns() + DECODE_SLICE_NS * (1 + len(self._undecoded) // 64)
-        while self._undecoded and monotonic_ns() < until:
-            self._decode_one()
-        self._decoding = bool(self._undecoded)
-        if self._decoding:
-            self._loop.call_soon(self._decode_some)
-        elif not self.counts.in_flight:
+    def later(self, what: Callable[..., None], *args: Any) -> None:
+        """Do `what` when there is time."""
+        self._later.append((what, args))
+        if not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _next_turn(self) -> None:
+        until = monotonic_ns() + SEND_SLICE_NS
+        while self._soon and monotonic_ns() < until:
+            self._work_off(self._soon)
+        self._in_turn = bool(self._soon)
+        if self._in_turn:
+            self._loop.call_soon(self._next_turn)
+        else:
+            self._see_if_idle()
+
+    def _work(self) -> None:
+        backlog = len(self._later) > 4 * len(self.lanes) + 64
+        until = monotonic_ns() + (BACKLOG_SLICE_NS if backlog else LATER_SLICE_NS)
+        while self._later and monotonic_ns() < until:
+            self._work_off(self._later)
+        self._working = bool(self._later)
+        if self._working:
+            self._loop.call_soon(self._work)
+        else:
+            self._see_if_idle()
+
+    def _see_if_idle(self) -> None:
+        if not (self.counts.in_flight or self._later or self._soon):
             self._idle.set()
 
-    def _decode_one(self) -> None:
-        order, exchange = self._undecoded.popleft()
+    @staticmethod
+    def _work_off(queue: deque[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        what, args = queue.popleft()
+        what(*args)
+
+    def _decode(self, order: Order, exchange: Exchange) -> None:
         record = self._reader.record(order, exchange)
         self._sink(record)
         self.counts.settled += 1

@@ -91,7 +91,7 @@ class OpenLoop:
             self._engine.drop(order, scheduled_ns, f"{limit} requests were in flight")
         else:
             self._engine.go(self._take_lane(), order, scheduled_ns)
-        self._loop.call_soon(self._make_ahead)
+        self._engine.later(self._make_ahead)
 
     def _take_lane(self) -> Lane:
         """An idle lane; the pool is refilled in the background."""

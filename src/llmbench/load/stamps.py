@@ -12,6 +12,7 @@ from llmbench.load.exchange import Exchange
 
 SLEW_PPM = 1000
 STEP_NS = 1_000_000
+DRIFT_NS = 500
 
 _unpack = struct.Struct("qq").unpack
 
@@ -36,15 +37,14 @@ def arrivals(exchange: Exchange) -> Arrivals:
     if not reads or not all(stamp for stamp, _, _ in reads):
         return Arrivals([now for _, now, _ in reads], None, "reader", 0)
     offset = exchange.offset_sent_ns
-    times: list[int] = []
-    lag = 0
-    for stamp, now, _ in reads:
-        seconds, nanoseconds = _unpack(stamp)
-        at = seconds * 1_000_000_000 + nanoseconds - offset - drift * (now - sent) // span
-        late = now - at
-        lag = max(lag, late)
-        times.append(at if late >= 0 else now)
-    return Arrivals(times, lag, "kernel", 0)
+    raw = struct.unpack(f"{2 * len(reads)}q", b"".join([stamp for stamp, _, _ in reads]))
+    times = [s * 1_000_000_000 + ns - offset for s, ns in zip(raw[::2], raw[1::2], strict=True)]
+    if abs(drift) > DRIFT_NS:
+        times = [at - drift * (at - sent) // span for at in times]
+    lags = [now - at for (_, now, _), at in zip(reads, times, strict=True)]
+    if min(lags) < 0:  # the clocks' offset is good to a fraction of a microsecond
+        times = [min(now, at) for (_, now, _), at in zip(reads, times, strict=True)]
+    return Arrivals(times, max(0, *lags), "kernel", 0)
 
 
 def ended_ns(exchange: Exchange) -> int:
