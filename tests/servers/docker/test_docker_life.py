@@ -85,15 +85,21 @@ def test_it_answers_and_says_what_it_got(
 def test_a_fraction_of_a_core_is_a_quota_that_throttles(
     launch: Launch, smollm2: ModelConfig
 ) -> None:
-    with launch(smollm2, 0.5, 512 << 20) as server:
+    with launch(smollm2, 0.25, 512 << 20) as server:
         got = server.endpoint.launch
-        assert (got.cores, got.cpu_quota_cores) == ((0,), 0.5)
+        assert (got.cores, got.cpu_quota_cores) == ((0,), 0.25)
         assert got.command[got.command.index("-t") + 1] == "1"
-        sample = server.sample()
-        assert sample is not None
-        assert sample.throttled_periods is not None
-        assert sample.throttled_periods > 0  # loading the model took more than its share
-        assert sample.cpu_limit_cores == 0.5
+        throttled = 0
+        for _ in range(20):  # a core that others keep busy may leave it less than its share
+            httpx.post(f"{server.endpoint.base_url}/completion", json=SOME, timeout=60)
+            sample = server.sample()
+            assert sample is not None
+            assert sample.throttled_periods is not None
+            assert sample.cpu_limit_cores == 0.25
+            throttled = sample.throttled_periods
+            if throttled:
+                break
+        assert throttled > 0
 
 
 def test_too_little_memory_is_told_at_once(launch: Launch, smollm2: ModelConfig) -> None:
@@ -155,6 +161,8 @@ def test_an_oom_in_the_middle_is_a_reason(launch: Launch, python_server: Server)
         )
         assert server.sample() is None
 
+
+SOME = {"prompt": "Once upon a time", "n_predict": 32}
 
 EATS = """
 from http.server import BaseHTTPRequestHandler, HTTPServer
