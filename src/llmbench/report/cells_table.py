@@ -24,8 +24,8 @@ def distributions() -> tuple[str, ...]:
 def load_of(cell: Cell) -> tuple[str, int | None, float | None]:
     """Kind of load, users at its top, and rate: what a cell's shape says in three columns."""
     match cell.shape:
-        case Users(users=users):
-            return "users", users, None
+        case Users(users=users, cold=cold):
+            return "cold" if cold else "users", users, None
         case Ramp(steps=steps):
             return "ramp", steps[-1], None
         case Arrivals(rate_per_s=rate):

@@ -1,16 +1,20 @@
 """What a reader wants first of each model: best latency, top load, peak, size, cost."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from llmbench.cells import Limits, Users
 from llmbench.config import ModelConfig
+from llmbench.report.curves import Curve, config_of, cost_at, curves_of, sizing_of
 from llmbench.report.gather import RunData
-from llmbench.report.words import known, milliseconds, number, percent, plural, size
+from llmbench.report.words import milliseconds, money, number, percent, plural, size
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from llmbench.metrics import Sizing
 
 
 class Tile(Struct, frozen=True):
@@ -55,14 +59,18 @@ def headline(data: RunData, name: str) -> Headline:
 
     rows = data.merged[data.merged["model"] == name]
     model = next((m for m in data.info.models if m.name == name), None)
-    groups = lines_of(rows)
-    lines = tuple(Line(text, tuple(tiles(data, group))) for text, group in groups)
-    main = main_line([group for _, group in groups])
+    curves = [curve for curve in curves_of(data) if curve.model == name]
+    sizes = sizing_of(data, name)
+    several = len({curve.config for curve in curves}) > 1
+    lines = tuple(
+        Line(line_name(curve, several), tuple(tiles(data, curve, sizes))) for curve in curves
+    )
+    main = main_curve(curves, sizes)
     state, verdict = verdict_of(rows)
     stamp = "SIMULATED" if rows["simulated"].any() else ""
     return Headline(
         name, model.title if model else name, _subtitle(model), stamp, state, verdict,
-        lines[main].name if len(lines) > 1 else "", lines[main].tiles, lines,
+        lines[main].name if len(lines) > 1 else "", lines[main].tiles if lines else (), lines,
         advice(data, rows),
     )  # fmt: skip
 
@@ -74,7 +82,37 @@ def _subtitle(model: ModelConfig | None) -> str:
     return f"{model.model} · {kind} server · {model.api}"
 
 
-_KEYS = ["config", "requested_input_tokens", "requested_output_tokens"]
+def line_name(curve: Curve, several: bool) -> str:
+    """Limits (where they differ), lengths, and the kind of load where it is not the usual one."""
+    cell = curve.cell
+    limits = f"{limits_text(cell.limits)} · " if several else ""
+    kind = ", ramp" if curve.ramp else "" if isinstance(cell.shape, Users) else ", open loop"
+    return f"{limits}in {cell.input_tokens} · out {cell.output_tokens}{kind}"
+
+
+def limits_text(limits: Limits) -> str:
+    """``2 cores, 4 GiB``; ``no limits`` where there are none."""
+    words = []
+    if limits.cores is not None:
+        words.append(f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}")
+    if limits.memory_bytes is not None:
+        words.append(size(limits.memory_bytes))
+    return ", ".join(words) or "no limits"
+
+
+def main_curve(curves: Sequence[Curve], sizes: "Sizing | None") -> int:
+    """The curve whose tiles are shown: of the ideal size if there is one, with the most loads.
+
+    Of equal ones the one with the most output tokens/s.
+    """
+    ideal = sizes.ideal.limits if sizes and sizes.ideal else None
+
+    def weight(k: int) -> tuple[bool, int, float]:
+        top = curves[k].findings.peak
+        rate = top.summary.output_tokens_per_s if top else None
+        return curves[k].cell.limits == ideal, len(curves[k].points), rate or 0.0
+
+    return max(range(len(curves)), key=weight, default=0)
 
 
 def failures_text(failed: int, requests: int) -> str:
@@ -84,36 +122,6 @@ def failures_text(failed: int, requests: int) -> str:
     if not failed:
         return f"none of {plural(requests, 'request')} failed"
     return f"{failed:,} of {plural(requests, 'request')} failed ({percent(failed / requests)})"
-
-
-def lines_of(rows: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
-    """The rows of each configuration at each input × output, with a name for it."""
-    several = rows["config"].nunique() > 1
-    found = []
-    for _, group in rows.groupby(_KEYS, sort=True):
-        first = group.iloc[0]
-        inputs, outputs = int(first[_KEYS[1]]), int(first[_KEYS[2]])
-        limits = f"{limits_text(first)} · " if several else ""
-        found.append((f"{limits}in {inputs} · out {outputs}", group))
-    return found
-
-
-def limits_text(row: Any) -> str:
-    """``2 cores, 4 GiB``; ``no limits`` where there are none."""
-    words = []
-    if known(row["cores"]):
-        words.append(f"{row['cores']:g} core{'' if row['cores'] == 1 else 's'}")
-    if known(row["memory_limit_bytes"]):
-        words.append(size(row["memory_limit_bytes"]))
-    return ", ".join(words) or "no limits"
-
-
-def main_line(groups: "list[pd.DataFrame]") -> int:
-    """The line with the most cells; of equal ones the one with the most output tokens/s."""
-    return max(
-        range(len(groups)),
-        key=lambda k: (len(groups[k]), groups[k]["output_tokens_per_s"].fillna(0).max(), k),
-    )
 
 
 def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
@@ -133,34 +141,93 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
     return word, f"{count[0].upper()}{count[1:]}; {tail}"
 
 
-def tiles(data: RunData, group: "pd.DataFrame") -> Iterator[Tile]:
-    """The figures of one line; each says in its note what it is of."""
-    valid = group[group["valid"]] if group["valid"].any() else group
-    yield _best(valid)
-    yield _peak(valid)
+def tiles(data: RunData, curve: Curve, sizes: "Sizing | None") -> Iterator[Tile]:
+    """The figures of one curve; each says in its note what it is of."""
+    yield _best(curve)
+    yield _sustained(curve)
+    yield _peak(curve)
+    yield _size(sizes)
+    yield from _cost(data, curve)
 
 
-def _best(group: "pd.DataFrame") -> Tile:
-    closed = group[(group["load"] == "users") & group["latency_ms_p50"].notna()]
-    if closed.empty:
-        return Tile("Best latency", None, "", "no closed-loop cell succeeded")
-    row = closed.sort_values("users").iloc[0]
-    value, _, unit = milliseconds(row["latency_ms_p50"]).partition(" ")
-    parts = [f"p50 with {plural(int(row['users']), 'user')}"]
-    if known(row["ttft_ms_p50"]):
-        parts.append(f"TTFT {milliseconds(row['ttft_ms_p50'])}")
-    if known(row["time_per_token_ms_p50"]):
-        parts.append(f"{number(row['time_per_token_ms_p50'])} ms/token")
+def load_text(curve: Curve, load: float) -> str:
+    """``with 4 users``, or the rate that was asked for."""
+    if curve.ramp or isinstance(curve.cell.shape, Users):
+        return f"with {plural(int(load), 'user')}"
+    return f"at {load:g} requests/s asked"
+
+
+def _best(curve: Curve) -> Tile:
+    from llmbench.metrics.curves import latency_ms
+
+    point = curve.findings.best_latency
+    if point is None:
+        return Tile("Best latency", None, "", "no valid cell has a latency")
+    value, _, unit = milliseconds(latency_ms(point)).partition(" ")
+    parts = [f"p50 {load_text(curve, point.load)}"]
+    ttft, gap = point.summary.ttft_ms, point.summary.time_per_token_ms
+    if ttft:
+        parts.append(f"TTFT {milliseconds(ttft.p50)}")
+    if gap:
+        parts.append(f"{number(gap.p50)} ms/token")
     return Tile("Best latency", value, unit, ", ".join(parts))
 
 
-def _peak(group: "pd.DataFrame") -> Tile:
-    measured = group[group["output_tokens_per_s"].notna()]
-    if measured.empty:
-        return Tile("Peak throughput", None, "", "no cell succeeded")
-    row = measured.sort_values("output_tokens_per_s").iloc[-1]
-    load = f"{number(row['rate_per_s'])} requests/s asked"
-    if known(row["users"]):
-        load = f"with {plural(int(row['users']), 'user')}"
-    note = f"{load}; {number(row['input_tokens_per_s'])} input tokens/s beside it"
-    return Tile("Peak throughput", number(row["output_tokens_per_s"]), "out tokens/s", note)
+def _sustained(curve: Curve) -> Tile:
+    from llmbench.metrics.curves import latency_ms
+
+    found, name = curve.findings, "Max load, latency sound"
+    point, rule = found.sustained, found.rule
+    if point is None:
+        return Tile(name, None, "", "no load that it served well")
+    if len(curve.points) < 2:
+        return Tile(name, None, "", "only one load was measured")
+    latency = milliseconds(latency_ms(point, rule.percentile))
+    limit = milliseconds(found.latency_limit_ms)
+    note = (
+        f"{load_text(curve, point.load)}, {rule.percentile} latency {latency}"
+        f" (limit {rule.factor:g}× the best: {limit})"
+    )
+    return Tile(name, number(point.requests_per_s), "requests/s", note)
+
+
+def _peak(curve: Curve) -> Tile:
+    point = curve.findings.peak
+    if point is None:
+        return Tile("Peak throughput", None, "", "no request succeeded")
+    summary = point.summary
+    note = f"{load_text(curve, point.load)}; {number(summary.input_tokens_per_s)} in tokens/s"
+    if curve.findings.knee is not None:
+        note += f"; knee {load_text(curve, curve.findings.knee.load)}"
+    return Tile("Peak throughput", number(summary.output_tokens_per_s), "out tokens/s", note)
+
+
+def _size(sizes: "Sizing | None") -> Tile:
+    if sizes is None:
+        return Tile("Ideal size", None, "", "not swept: run benchmarks/test_sizing.py")
+    if sizes.ideal is None:
+        return Tile("Ideal size", None, "", f"none of {plural(len(sizes.rows), 'size')} will do")
+    value, _, unit = limits_text(sizes.ideal.limits).partition(" ")
+    note = f"of {plural(len(sizes.rows), 'size')}; {sizes.rule}"
+    return Tile("Ideal size", value, unit, note)
+
+
+def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
+    names = "1,000 requests", "1M tokens in / out"
+    model = config_of(data, curve.model)
+    found = cost_at(data, curve)
+    if model is None or model.price is None or found is None:
+        priced = model is not None and model.price is not None
+        why = "the price needs limits of cores and memory" if priced else "no price in the TOML"
+        yield Tile(f"Cost of {names[0]}", None, "", why)
+        return
+    price = model.price
+    share = f" at {percent(found.utilisation)} use" if found.utilisation < 1 else ""
+    note = f"{money(found.usd_per_hour)}/h{share}, {price.region}, {price.date}, {price.source}"
+    yield Tile(f"Cost of {names[0]}", money(found.per_1000_requests_usd), "", note)
+    weighted = (found.per_million_input_weighted_usd, found.per_million_output_weighted_usd)
+    note = (
+        f"out:in = {found.output_weight:g}:1; with all on the output"
+        f" {money(found.per_million_output_usd)}/M out"
+    )
+    yield Tile(f"Cost of {names[1]}", f"{money(weighted[0])} / {money(weighted[1])}", "", note)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from llmbench.cells import Cell, Ramp
 from llmbench.records import CellRun
 from llmbench.report import files
 from llmbench.store import RunDir, RunInfo
@@ -42,6 +43,7 @@ class RunData(Struct, frozen=True):
     resources: Any  # DataFrame: as resources.csv, with time_s since the run began
     failures: dict[str, tuple[Failure, ...]]
     unfinished: dict[str, int]
+    ramps: tuple[tuple[Cell, Any], ...] = ()  # of each repeat of a ramp: its steps as Points
 
     @property
     def killed(self) -> bool:
@@ -56,13 +58,14 @@ def write_and_read(run: RunDir) -> RunData:
     """
     import pandas as pd
 
+    from llmbench.metrics import ramp_curve
     from llmbench.report.cells_table import by_cell
     from llmbench.verdict.results import judged_cells
 
     info = run.info()
     results: list[CellResult] = []
     quantiles, timelines = [_no_quantiles()], [_no_timeline()]
-    failures, unfinished = {}, {}
+    failures, unfinished, ramps = {}, {}, []
     for cell in judged_cells(run):
         files.write_requests(run, cell.cell_id, cell.requests)
         results += cell.results
@@ -70,6 +73,8 @@ def write_and_read(run: RunDir) -> RunData:
         if any(p.rule == "did_not_end" for result in cell.results for p in result.problems):
             unfinished[cell.cell_id] = len(cell.requests)
         quantiles += [p for p in quantiles_of(cell.requests, list(cell.results)) if len(p)]
+        for ramp in (r for r in cell.runs if isinstance(r.cell.shape, Ramp)):
+            ramps.append((ramp.cell, tuple(ramp_curve(ramp, cell.requests))))
         timelines += list(_timelines(cell.requests, list(cell.results), info.started_ns))
     cells = files.write_cells(run, results)
     resources = files.write_resources(run)
@@ -77,7 +82,7 @@ def write_and_read(run: RunDir) -> RunData:
     return RunData(
         run, info, tuple(results), tuple(run.cell_runs()), cells, by_cell(cells),
         pd.concat(quantiles, ignore_index=True), pd.concat(timelines, ignore_index=True),
-        resources, failures, unfinished,
+        resources, failures, unfinished, tuple(ramps),
     )  # fmt: skip
 
 
@@ -161,7 +166,6 @@ def failures_of(table: "pd.DataFrame") -> tuple[Failure, ...]:
 def _timelines(
     table: "pd.DataFrame", results: list[CellResult], started_ns: int
 ) -> "Iterator[pd.DataFrame]":
-    from llmbench.cells import Ramp
     from llmbench.report.cells_table import config_name
 
     for result in results:

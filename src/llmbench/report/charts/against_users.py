@@ -140,10 +140,8 @@ def _panel(axis: "Axes", table: "pd.DataFrame", wanted_in: int, wanted_out: int)
 
 
 def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> None:
-    import seaborn as sns
-
     middle = points.groupby("users", as_index=False)[["middle", "high"]].median()
-    sns.lineplot(middle, x="users", y="middle", ax=axis, color=colour, legend=False)
+    axis.plot(middle["users"], middle["middle"], color=colour)
     if (middle["high"] > middle["middle"]).any():
         axis.fill_between(
             middle["users"], middle["middle"], middle["high"], color=colour, alpha=0.18, lw=0
@@ -154,7 +152,6 @@ def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> N
             some["users"], some["middle"], marker, color=colour, markerfacecolor=face,
             markeredgewidth=1.4, markersize=6.5, clip_on=False,
         )  # fmt: skip
-    axis.set(xlabel="", ylabel="")
 
 
 def _handles(table: "pd.DataFrame", quantity: str) -> list[Any]:
