@@ -1,8 +1,7 @@
 """``llmbench calibrate``: what this host's client reports of a server whose truth is known.
 
-The simulated server runs on a core of its own, the client on the others. The same requests are
-in both columns: what the server did (`/stats`), and what the client says of it. How far the
-client can be trusted is a rule, `RULE`, and not an opinion.
+The simulated server runs on a core of its own, the client on the others. Both columns are of
+the same requests. How far the client can be trusted is a rule, `RULE`, and not an opinion.
 """
 
 import math
@@ -177,8 +176,7 @@ def _cell(users: int) -> Cell:
 
 def _prompts() -> list[Prompt]:
     """Texts of the length that the simulator counts as `INPUT_TOKENS`."""
-    rest = " abc" * (INPUT_TOKENS - 2)
-    return [Prompt(f"{number:08d}{rest}", INPUT_TOKENS) for number in range(64)]
+    return [Prompt(f"{n:08d}" + " abc" * (INPUT_TOKENS - 2), INPUT_TOKENS) for n in range(64)]
 
 
 def _truth(endpoint: Endpoint) -> dict[str, Any]:

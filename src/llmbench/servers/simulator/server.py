@@ -104,8 +104,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
+        what = os.strerror(error.errno or 0)
         raise ConfigError(
-            f"can't listen on {host}:{port}: {os.strerror(error.errno or 0)}; give another --port, or 0 for any"
+            f"can't listen on {host}:{port}: {what}; give another --port, or 0 for any"
         ) from error
     listener.setblocking(False)
     return listener
