@@ -12,12 +12,12 @@ from typing import TextIO
 from msgspec import Struct, structs
 
 from llmbench import verdict
-from llmbench.cells import Arrivals, Cell, Ramp, Users
+from llmbench.cells import Arrivals, Cell, Ramp, Trace, Users
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.host import describe_host, package_versions
 from llmbench.launcher import Servers
-from llmbench.load import run_cell
+from llmbench.load import read_trace, run_cell
 from llmbench.metrics import highest_rate
 from llmbench.progress import shown
 from llmbench.prompts import Library
@@ -142,12 +142,13 @@ class Bench:
         """The prompts of the cell's model, all planned lengths built at once."""
         tokenizer = self._model(cell).tokenizer
         mates = [c for c in self._planned if self._model(c).tokenizer == tokenizer]
-        library = self._shelf.library(tokenizer, sorted({c.input_tokens for c in (cell, *mates)}))
+        wanted = {tokens for c in (cell, *mates) for tokens in input_lengths(c)}
+        library = self._shelf.library(tokenizer, sorted(wanted))
         note_prompts(self.run_dir, tokenizer, library)
         return library
 
     def _repeat(self, cell: Cell, repeat: int) -> CellResult:
-        prompts = self.prompts(cell)
+        prompts, lengths = self.prompts(cell), input_lengths(cell)
         cold = isinstance(cell.shape, Users) and cell.shape.cold
         if cold:
             self._servers.close()
@@ -161,11 +162,11 @@ class Bench:
             run = run_cell(
                 cell,
                 server.endpoint,
-                prompts.take(cell.input_tokens),
+                [prompt for tokens in lengths for prompt in prompts.take(tokens)],
                 run=self.run_dir,
                 repeat=repeat,
                 seed=self.settings.seed,
-                prompts_sha256=prompts.sha256(cell.input_tokens),
+                prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
                 cores=self._servers.split.client,
                 workers=self.settings.workers,
                 cluster=self.settings.cluster,
@@ -205,6 +206,14 @@ def at_rate(cell: Cell, rate_per_s: float) -> Cell:
     """The same open-loop cell at another rate, to three digits (it is part of the id)."""
     rate = float(f"{rate_per_s:.3g}")
     return structs.replace(cell, shape=structs.replace(cell.shape, rate_per_s=rate))
+
+
+def input_lengths(cell: Cell) -> tuple[int, ...]:
+    """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
+    if not isinstance(cell.shape, Trace):
+        return (cell.input_tokens,)
+    asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))
+    return tuple(sorted({asked[(len(asked) - 1) * tenth // 10] for tenth in range(11)}))
 
 
 def most_users(cell: Cell) -> int:

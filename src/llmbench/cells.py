@@ -102,8 +102,10 @@ class Cell(Struct, frozen=True):
     @property
     def id(self) -> str:
         """As in ``llama-2-70b-tgi-in1500-out100-users8``; also its files' name."""
-        lengths = f"in{self.input_tokens}-out{self.output_tokens}"
-        return f"{self.model}{self.limits.suffix}-{lengths}-{self.shape.suffix}"
+        lengths = f"-in{self.input_tokens}-out{self.output_tokens}"
+        if isinstance(self.shape, Trace):
+            lengths = ""  # each request has its own
+        return f"{self.model}{self.limits.suffix}{lengths}-{self.shape.suffix}"
 
 
 def format_bytes(count: int) -> str:

@@ -100,7 +100,7 @@ def llm_prompts(pytestconfig: pytest.Config, llm_say: Callable[[str], None]) -> 
     from llmbench.shelf import Shelf
 
     said = session_settings(pytestconfig)
-    return Shelf(said.prompts_dir, said.prompt_source, said.seed, llm_say)
+    return Shelf(said.prompts_dir, said.prompt_source, llm_say)
 
 
 @pytest.fixture(scope="session")

@@ -110,7 +110,7 @@ def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell
         return ()
     merged = merged_grid(config, model)
     sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
-    if kind == "cold":
+    if kind == "cold" or (kind == "rate" and text_of(config, "trace")):
         merged = grid.first_lengths(merged)
     return grid.cells(model, merged, shapes_of(config, merged, kind), sweep)
 

@@ -2,5 +2,6 @@
 
 from llmbench.load.cell import run_cell
 from llmbench.load.progress import Progress
+from llmbench.load.traces import read_trace
 
-__all__ = ["Progress", "run_cell"]
+__all__ = ["Progress", "read_trace", "run_cell"]

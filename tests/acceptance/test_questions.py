@@ -1,0 +1,129 @@
+"""The other questions a suite can ask: ramp, rate, top rate, cold start, A against B.
+
+On two simulated slots of 50 ms + 7 x 20 ms the truth is known: 5.3 requests/s with one user, and
+never more than 10.5.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llmbench.store import RunDir
+
+SLOTS_AND_SLO = ("ms_per_token = 20", "ms_per_token = 20\nslots = 2\n\n[slo]\nttft_ms = {p50 = 90}")
+
+
+def ask(suite: pytest.Pytester, kind: str, body: str, fixture: str = "llm_bench") -> None:
+    """Make the suite's only benchmark one of `kind`."""
+    suite.makepyfile(
+        test_bench=f"""
+        import pytest
+
+        @pytest.mark.llm("{kind}")
+        def test_it({fixture}, cell):
+            {body}
+        """
+    )
+    path = suite.path / "models" / "tiny-sim.toml"
+    path.write_text(path.read_text(encoding="utf-8").replace(*SLOTS_AND_SLO), encoding="utf-8")
+
+
+def only_run(suite: pytest.Pytester) -> RunDir:
+    (found,) = (p for p in (suite.path / "reports" / "runs").iterdir() if not p.is_symlink())
+    return RunDir.open(found)
+
+
+def test_a_ramp_finds_where_requests_stop_rising(suite: pytest.Pytester) -> None:
+    ask(suite, "ramp", "assert llm_bench.run(cell).valid")
+    result = suite.runpytest_subprocess("--llm-users", "1,2,8", "--llm-duration", "2")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*tiny-sim-in16-out8-ramp8*",
+            "best latency: 1?? ms (p50) with 1 user",
+            "max RPS without significant deterioration: 10* requests/s with 2 users*",
+        ]
+    )
+
+
+def test_each_rate_is_a_cell_of_the_asked_arrivals(suite: pytest.Pytester) -> None:
+    ask(suite, "rate", "llm_bench.run(cell)")
+    suite.runpytest_subprocess("--llm-rates", "2,4", "--llm-duration", "2")
+    rates = {run.cell_id.rpartition("rate")[2] for run in only_run(suite).cell_runs()}
+    assert rates == {"2", "4"}
+
+
+def test_a_trace_is_replayed(suite: pytest.Pytester) -> None:
+    ask(suite, "rate", "llm_bench.run(cell)")
+    (suite.path / "load.csv").write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n"
+        "2024-05-10 00:00:00.00,16,4\n2024-05-10 00:00:00.30,16,6\n",
+        encoding="utf-8",
+    )
+    suite.runpytest_subprocess("--llm-trace", "load.csv")
+    records = [r for r in only_run(suite).requests() if r.phase == "measured"]
+    assert {r.cell for r in records} == {"tiny-sim-trace-load"}
+    assert [record.requested_output_tokens for record in records] == [4, 6]
+    gap_s = (records[1].scheduled_ns - records[0].scheduled_ns) / 1e9
+    assert gap_s == pytest.approx(0.3, abs=1e-3)
+
+
+def test_the_highest_rate_is_searched_and_told(suite: pytest.Pytester) -> None:
+    ask(suite, "search", "assert 0.5 < llm_bench.highest_rate(cell) < 11")
+    result = suite.runpytest_subprocess("--llm-rates", "4", "--llm-duration", "2")
+    result.assert_outcomes(passed=1)
+    told = re.search(r"highest rate that meets the SLO: ([\d.]+) requests/s", result.stdout.str())
+    assert told is not None
+    met = {run.cell_id.rpartition("rate")[2] for run in only_run(suite).cell_runs()}
+    assert told[1] in met
+    assert len(met) > 1
+
+
+def test_a_cold_start_launches_a_server_for_each_repeat(suite: pytest.Pytester) -> None:
+    ask(suite, "cold", "assert llm_bench.run(cell).valid")
+    suite.runpytest_subprocess("--llm-repeats", "2").assert_outcomes(passed=1)
+    launches = [run.endpoint.launch for run in only_run(suite).cell_runs()]
+    assert len({launch.pid for launch in launches}) == 2
+    for launch in launches:
+        assert launch.first_token_s is not None
+        assert launch.healthy_s is not None
+        assert launch.first_token_s > launch.healthy_s > 0
+
+
+@pytest.fixture
+def twin(add_model: Callable[[str, str], Path], suite: pytest.Pytester) -> pytest.Pytester:
+    """The suite with a second model that takes 80 ms to the first token instead of 50."""
+    text = (suite.path / "models" / "tiny-sim.toml").read_text(encoding="utf-8")
+    add_model("slow-sim", text.replace("ttft_ms = 50", "ttft_ms = 80"))
+    return suite
+
+
+AB = ("--llm-ab", "tiny-sim,slow-sim", "--llm-users", "1", "--llm-repeats", "4")
+
+
+def test_a_slower_configuration_loses_against_the_other(twin: pytest.Pytester) -> None:
+    ask(twin, "ab", "llm_versus(cell)", fixture="llm_versus")
+    result = twin.runpytest_subprocess(*AB)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["FAIL in16-out8-users1 ttft: 50.* -> 80.* ms*"])
+    order = [(run.cell.model, run.repeat) for run in only_run(twin).cell_runs()]
+    assert order == [
+        ("tiny-sim", 1), ("slow-sim", 1), ("slow-sim", 2), ("tiny-sim", 2),
+        ("tiny-sim", 3), ("slow-sim", 3), ("slow-sim", 4), ("tiny-sim", 4),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("tiny-sim", "--llm-ab: 'tiny-sim' is not the names of two models, as in a,b"),
+        ("tiny-sim,slow-sin", "--llm-ab: unknown 'slow-sin'; did you mean 'slow-sim'?"),
+    ],
+)
+def test_names_of_an_unknown_pair_are_told(twin: pytest.Pytester, names: str, message: str) -> None:
+    ask(twin, "ab", "llm_versus(cell)", fixture="llm_versus")
+    result = twin.runpytest_subprocess("--llm-ab", names)
+    assert result.ret != pytest.ExitCode.OK
+    assert message in result.stdout.str() + result.stderr.str()
