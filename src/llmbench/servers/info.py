@@ -13,6 +13,9 @@ PATHS = ("/info", "/props", "/version", "/v1/models")
 LONGEST = 200
 """Characters of a value that are kept: chat templates are long and of no use here."""
 
+VOLATILE = frozenset({"created", "media_marker", "is_sleeping"})
+"""Keys whose values differ from start to start of the same server."""
+
 
 def server_info(http: httpx.Client) -> dict[str, Scalar]:
     """The scalars of every page that answers, as ``info.model_id``, ``models.id``, …"""
@@ -37,5 +40,9 @@ def _facts(name: str, page: Any) -> Iterator[tuple[str, Scalar]]:
     if not isinstance(page, dict):
         return
     for key, value in page.items():
-        if isinstance(value, str | int | float | bool) and len(str(value)) <= LONGEST:
+        if (
+            key not in VOLATILE
+            and isinstance(value, str | int | float | bool)
+            and len(str(value)) <= LONGEST
+        ):
             yield f"{name}.{key}", value

@@ -24,7 +24,7 @@ HINTS = (
         r"No module named '?xllamacpp",
         "the embedded engine is missing; pip install 'pytest-llmbench[embedded]'",
     ),
-    (r"Invalid argument.*sched_setaffinity|sched_setaffinity", "not enough cores on this host"),
+    (r"sched_setaffinity", "not enough cores on this host"),
 )
 """Patterns of log lines, and what to do about them; the first that matches is shown."""
 
