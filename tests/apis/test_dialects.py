@@ -1,5 +1,7 @@
 """What each dialect asks and what it reads out of an answer, held to recorded wire samples."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +23,9 @@ def test_an_unknown_name_names_the_nearest() -> None:
     [
         ("openai-completions", "/v1/completions"),
         ("openai-completions-plain", "/v1/completions"),
+        ("trtllm-completions", "/v1/completions"),
         ("openai-chat", "/v1/chat/completions"),
+        ("trtllm-chat", "/v1/chat/completions"),
         ("openai-chat-plain", "/v1/chat/completions"),
         ("llama.cpp", "/completion"),
         ("tgi", "/generate_stream"),
@@ -32,6 +36,12 @@ def test_an_unknown_name_names_the_nearest() -> None:
 )
 def test_path(name: str, path: str) -> None:
     assert dialect(name).path(ASK) == path
+
+
+def test_the_page_names_every_dialect_in_its_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dialects.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([^`]+)` \| `POST", page, flags=re.MULTILINE)
+    assert tuple(named) == NAMES
 
 
 def test_every_dialect_is_tested_here() -> None:
@@ -48,6 +58,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "openai-completions-plain": {
         "model": "some-model", "prompt": "Hi", "max_tokens": 16, "temperature": 0.0, "seed": 0,
         "stream": True, "stream_options": {"include_usage": True},
+    },
+    "trtllm-completions": {
+        "model": "some-model", "prompt": "Hi", "max_tokens": 16, "temperature": 0.0, "seed": 0,
+        "stream": True, "stream_options": {"include_usage": True},
+        "ignore_eos": True, "min_tokens": 16,
+    },
+    "trtllm-chat": {
+        "model": "some-model", "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True,
+        "stream_options": {"include_usage": True}, "ignore_eos": True, "min_tokens": 16,
     },
     "openai-chat": {
         "model": "some-model", "messages": [{"role": "user", "content": "Hi"}],

@@ -17,9 +17,11 @@ _DIALECTS: dict[str, Dialect] = {
     made.name: made
     for made in (
         OpenAICompletions("openai-completions"),
-        OpenAICompletions("openai-completions-plain", plain=True),
+        OpenAICompletions("openai-completions-plain", "none"),
+        OpenAICompletions("trtllm-completions", "length"),
         OpenAIChat("openai-chat"),
-        OpenAIChat("openai-chat-plain", plain=True),
+        OpenAIChat("openai-chat-plain", "none"),
+        OpenAIChat("trtllm-chat", "length"),
         LlamaCpp(),
         Tgi(),
         SGLang(),

@@ -17,7 +17,7 @@ from llmbench.apis.facts import (
     error_words,
     words,
 )
-from llmbench.apis.openai_completions import Metrics, Timings, Usage, common, counted
+from llmbench.apis.openai_completions import Extras, Metrics, Timings, Usage, common, counted
 
 
 class _Message(Struct, gc=False):
@@ -48,24 +48,24 @@ _NO_MESSAGE = _Message()
 
 
 class OpenAIChat:
-    """`plain` sends only what OpenAI's own reference knows, with ``max_completion_tokens``."""
+    """`extras` as for completions; without any, the limit is ``max_completion_tokens``."""
 
     framing: Literal["sse"] = "sse"
     ends_itself = True
 
-    def __init__(self, name: str, *, plain: bool = False) -> None:
+    def __init__(self, name: str, extras: Extras = "all") -> None:
         self.name = name
-        self._plain = plain
+        self._extras = extras
         self._decode = msgspec.json.Decoder(_Chunk).decode
 
     def path(self, ask: Ask) -> str:
         return "/v1/chat/completions"
 
     def body(self, ask: Ask) -> dict[str, Any]:
-        limit = "max_completion_tokens" if self._plain else "max_tokens"
+        limit = "max_completion_tokens" if self._extras == "none" else "max_tokens"
         messages = [{"role": "user", "content": ask.prompt}]
         body = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
-        return body | common(ask, plain=self._plain)
+        return body | common(ask, self._extras)
 
     def event(self, data: bytes) -> Event:
         if data == b"[DONE]":

@@ -7,6 +7,10 @@ from msgspec import Struct
 
 from llmbench.apis.facts import END, NOTHING, TEXT, Ask, Event, Trouble, error_words, words
 
+Extras = Literal["all", "length", "none"]
+"""What is sent beyond OpenAI's own reference: all that engines know (they ignore the rest), only
+the exact output length (TensorRT-LLM), or nothing (OpenAI, Triton's OpenAI frontend)."""
+
 
 class _CachedTokens(Struct, gc=False):
     cached_tokens: int | None = None
@@ -52,15 +56,15 @@ class _Chunk(Struct, gc=False):
 
 
 class OpenAICompletions:
-    """`plain` sends only what OpenAI's own reference knows, for servers that refuse the rest
-    (OpenAI, transformers serve): then the output may be shorter and prompts may be cached."""
+    """What is sent beyond OpenAI's own reference depends on `extras`, since some servers refuse
+    what they don't know. Without it outputs may be shorter, and prompts may be cached."""
 
     framing: Literal["sse"] = "sse"
     ends_itself = True
 
-    def __init__(self, name: str, *, plain: bool = False) -> None:
+    def __init__(self, name: str, extras: Extras = "all") -> None:
         self.name = name
-        self._plain = plain
+        self._extras = extras
         self._decode = msgspec.json.Decoder(_Chunk).decode
 
     def path(self, ask: Ask) -> str:
@@ -68,7 +72,7 @@ class OpenAICompletions:
 
     def body(self, ask: Ask) -> dict[str, Any]:
         body = {"model": ask.model, "prompt": ask.prompt, "max_tokens": ask.output_tokens}
-        return body | common(ask, plain=self._plain)
+        return body | common(ask, self._extras)
 
     def event(self, data: bytes) -> Event:
         if data == b"[DONE]":
@@ -90,7 +94,7 @@ class OpenAICompletions:
         return error_words(data)
 
 
-def common(ask: Ask, *, plain: bool) -> dict[str, Any]:
+def common(ask: Ask, extras: Extras) -> dict[str, Any]:
     """What completions and chat ask for alike: streaming, usage, exact length, no cache."""
     body: dict[str, Any] = {
         "temperature": ask.temperature,
@@ -99,13 +103,11 @@ def common(ask: Ask, *, plain: bool) -> dict[str, Any]:
     }
     if ask.stream:
         body["stream_options"] = {"include_usage": True}
-    if plain:
-        return body
-    if ask.stream:
+    if extras == "all" and ask.stream:
         body["stream_options"]["continuous_usage_stats"] = True
-    if ask.exact:
+    if extras != "none" and ask.exact:
         body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
-    if ask.unique is not None:
+    if extras == "all" and ask.unique is not None:
         body |= {"cache_prompt": False, "cache_salt": ask.unique}
     return body
 
