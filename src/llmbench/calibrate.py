@@ -20,6 +20,7 @@ from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.load import run_cell
 from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
 from llmbench.servers import CoreSplit, launch, split_cores
+from llmbench.servers.descriptors import allow_many_connections
 from llmbench.store import RunDir
 
 TTFT_MS = 50.0
@@ -121,6 +122,7 @@ def calibrate(
     say: Callable[[str], None] = print,
 ) -> Calibration:
     """Climb through `steps` users and show truth and report side by side; also as JSON."""
+    allow_many_connections()
     cores = split_cores(1)
     if cores.note:
         say(f"note: {cores.note}")
@@ -226,8 +228,7 @@ def step_of(
 
 
 def _ttft_ns(record: RequestRecord) -> tuple[int, int]:
-    assert record.first_token_ns is not None
-    assert record.sent_ns is not None
+    assert record.first_token_ns is not None and record.sent_ns is not None
     earliest = record.first_token_earliest_ns or record.first_token_ns
     return record.first_token_ns - record.sent_ns, earliest - record.sent_ns
 
@@ -288,13 +289,12 @@ def _pair(quantile: Reported) -> str:
 def verdict(calibration: Calibration) -> str:
     """How far this host's client can be trusted, in a sentence."""
     users = calibration.trusted_users
+    first, last = calibration.steps[0], calibration.steps[-1]
     if users is None:
-        first = calibration.steps[0]
         return (
             f"This host's client can't be trusted, not even with {first.users} users: "
             f"{', '.join(first.problems)}. Free a core for it, or run it on another machine."
         )
-    greatest = calibration.steps[-1].users
-    if users == greatest:
+    if users == last.users:
         return f"This host's client can be trusted up to {users} users, the most that was tried."
     return f"This host's client can be trusted up to {users} users; beyond that use --llm-workers."

@@ -2,11 +2,11 @@
 
 import gc
 import os
-import resource
 import socket
 
 from llmbench.config import ConfigError
 from llmbench.servers.cores import pin
+from llmbench.servers.descriptors import allow_many_connections
 from llmbench.servers.simulator import wire
 from llmbench.servers.simulator.answer import MESSAGE, Job, Streamed, Whole, outcome_of
 from llmbench.servers.simulator.asked import Asked, NotAsked, is_completion, read_ask
@@ -119,6 +119,5 @@ def settle(cores: tuple[int, ...]) -> None:
     here leaves cycles behind (a connection lets go of its parser when it closes).
     """
     pin(cores)
-    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    allow_many_connections()
     gc.disable()
