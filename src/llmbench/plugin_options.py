@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 import pytest
 
+from llmbench.access import check_secrets, check_url
 from llmbench.apis import dialect
 from llmbench.config import (
     ConfigError,
@@ -143,7 +144,7 @@ def models(config: pytest.Config) -> tuple[ModelConfig, ...]:
     """The configurations to measure: the hook's, or the one that --llm-url describes."""
     chosen = [remote_model(config)] if text_of(config, "url") else _from_hook(config)
     for model in chosen:
-        _check_api(model)
+        _check_access(model)
     if text_of(config, "timeout") is None:
         return tuple(chosen)
     seconds = _timeout_s(config)
@@ -154,8 +155,7 @@ def models(config: pytest.Config) -> tuple[ModelConfig, ...]:
 def remote_model(config: pytest.Config) -> ModelConfig:
     """The configuration that --llm-url, --llm-model, --llm-api and --llm-tokenizer describe."""
     url = text_of(config, "url") or ""
-    if not re.match(r"https?://[^/]", url):
-        raise ConfigError(f"--llm-url: {url!r} is no URL; write it like http://127.0.0.1:8000")
+    check_url(url, "--llm-url")
     missing = [BY_NAME[n].flag for n in ("model", "tokenizer") if not text_of(config, n)]
     if missing:
         raise ConfigError(f"--llm-url needs {' and '.join(missing)} as well")
@@ -204,7 +204,7 @@ def check_options(config: pytest.Config) -> None:
     """Read every option once, so that a mistake is told before anything is collected."""
     session_settings(config)
     if text_of(config, "url"):
-        _check_api(remote_model(config))
+        _check_access(remote_model(config))
     if text_of(config, "timeout"):
         _timeout_s(config)
 
@@ -230,11 +230,15 @@ def _grid(
     return grid_of(said)
 
 
-def _check_api(model: ModelConfig) -> None:
+def _check_access(model: ModelConfig) -> None:
+    """Refuse an unknown dialect, a secret in a file, and an URL that is none."""
     try:
         dialect(model.api)
     except ConfigError as error:
         raise ConfigError(f"{model.name}: {error}") from None
+    check_secrets(model.client, model.name)
+    if isinstance(model.server, RemoteServer):
+        check_url(model.server.url, f"{model.name}: server.url")
 
 
 def _from_hook(config: pytest.Config) -> list[ModelConfig]:

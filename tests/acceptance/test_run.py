@@ -174,3 +174,19 @@ def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
     _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
     assert (only_run(drawing) / "index.html").is_file()
+
+
+def test_an_api_key_reaches_no_file_and_no_output(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMBENCH_API_KEY", "sesame-open")
+    monkeypatch.setenv("TEAM_TOKEN", "sesame-close")
+    path = suite.path / "models" / "tiny-sim.toml"
+    headers = '\n[client.headers]\n"X-Token" = "$TEAM_TOKEN"\n'
+    path.write_text(path.read_text(encoding="utf-8") + headers, encoding="utf-8")
+    result = suite.runpytest_subprocess("-k", "users1")
+    result.assert_outcomes(passed=5, deselected=5)
+    assert "sesame" not in result.stdout.str() + result.stderr.str()
+    files = [file for file in only_run(suite).rglob("*") if file.is_file()]
+    assert len(files) > 5
+    assert [file for file in files if b"sesame" in file.read_bytes()] == []

@@ -1,17 +1,16 @@
 """Where requests go and how each begins: what httpx works out once, before the clock starts."""
 
-import os
 import socket
-import ssl
 from functools import cached_property
 from typing import Any
 
 import httpx
 import msgspec
 
+from llmbench.access import request_headers, tls_context
 from llmbench.apis import Ask, Dialect
 from llmbench.config import ConfigError
-from llmbench.records import ClientSettings, Endpoint
+from llmbench.records import Endpoint
 
 Address = tuple[int, Any]  # family, and what a socket of it connects to
 
@@ -51,13 +50,8 @@ class Target:
 
     def _head(self, path: str) -> bytes:
         """Request line and headers, all but the length of the body."""
-        url = self._base.copy_with(
-            path=self._base.path.rstrip("/") + path, username=None, password=None
-        )
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         request = httpx.Request("POST", url, headers=self._headers())
-        if self._base.username:
-            auth = httpx.BasicAuth(self._base.username, self._base.password)
-            request = next(auth.auth_flow(request))
         request.headers.pop("content-length", None)
         lines = [b"POST %b HTTP/1.1" % url.raw_path]
         lines += [b"%b: %b" % pair for pair in request.headers.raw]
@@ -69,32 +63,7 @@ class Target:
             "accept": "application/x-ndjson" if self.dialect.framing == "ndjson" else "*/*",
             "accept-encoding": "identity",
             "content-type": "application/json",
-            "user-agent": "pytest-llmbench",
         }
-        key = os.environ.get(client.api_key_env, "")
-        if key:
-            headers["authorization"] = f"Bearer {key}"
         if client.fresh_connections:
             headers["connection"] = "close"
-        return headers | {name.lower(): value for name, value in client.headers.items()}
-
-
-def tls_context(client: ClientSettings) -> ssl.SSLContext:
-    """Verification, own CA and client certificate as `client` says; `ConfigError` names a bad
-    file."""
-    try:
-        if client.ca_file is None:
-            context = httpx.create_ssl_context(verify=client.verify_tls, trust_env=False)
-        else:
-            context = ssl.create_default_context(cafile=client.ca_file)
-            if not client.verify_tls:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-        if client.client_cert_file is not None:
-            context.load_cert_chain(client.client_cert_file, client.client_key_file)
-    except (OSError, ssl.SSLError) as error:
-        files = [client.ca_file, client.client_cert_file, client.client_key_file]
-        named = ", ".join(name for name in files if name is not None)
-        raise ConfigError(f"TLS files {named}: can't be loaded: {error}") from error
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+        return headers | request_headers(client)

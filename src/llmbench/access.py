@@ -1,0 +1,84 @@
+"""How a server is reached: TLS, and the headers that carry secrets.
+
+Secrets live in environment variables and are read when a connection is made; no record, file,
+log or page has one.
+"""
+
+import os
+import re
+import ssl
+from urllib.parse import urlsplit
+
+from llmbench.config import ConfigError
+from llmbench.records import ClientSettings
+
+USER_AGENT = "pytest-llmbench"
+SECRET = re.compile(r"auth|key|token|cookie|secret|password", re.IGNORECASE)
+
+
+def request_headers(client: ClientSettings) -> dict[str, str]:
+    """User agent, the bearer of the API key where there is one, and the configured headers.
+
+    A header's value ``$NAME`` is taken from that environment variable. `ConfigError` where it
+    isn't set, and for a secret written out in a file.
+    """
+    key = os.environ.get(client.api_key_env)
+    bearer = {"authorization": f"Bearer {key}"} if key else {}
+    said = {name.lower(): _value(name, text) for name, text in client.headers.items()}
+    return {"user-agent": USER_AGENT} | bearer | said
+
+
+def check_secrets(client: ClientSettings, where: str) -> None:
+    """`ConfigError` where a header that looks secret has its value in the file `where`."""
+    for name, text in client.headers.items():
+        if SECRET.search(name) and not text.startswith("$"):
+            raise ConfigError(
+                f"{where}: client.headers.{name}: a secret doesn't belong in a file; put it into "
+                f'an environment variable and write {name} = "$ITS_NAME"'
+            )
+
+
+def check_url(url: str, where: str) -> None:
+    """`ConfigError` where `url` is no http(s) URL, or carries a password."""
+    parsed = urlsplit(url)
+    if parsed.scheme not in {"http", "https"} or not parsed.hostname:
+        raise ConfigError(f"{where}: {url!r} is no URL; write it like http://127.0.0.1:8000")
+    if "@" in parsed.netloc:
+        raise ConfigError(
+            f"{where}: a password doesn't belong in a URL, which is recorded; put the key into "
+            "LLMBENCH_API_KEY"
+        )
+
+
+def tls_context(client: ClientSettings) -> ssl.SSLContext:
+    """Verification, own CA and client certificate as `client` says; HTTP/1.1 only.
+
+    `ConfigError` names a file that can't be loaded.
+    """
+    import httpx
+
+    try:
+        if client.ca_file is None:
+            context = httpx.create_ssl_context(verify=client.verify_tls, trust_env=False)
+        else:
+            context = ssl.create_default_context(cafile=client.ca_file)
+            if not client.verify_tls:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+        if client.client_cert_file is not None:
+            context.load_cert_chain(client.client_cert_file, client.client_key_file)
+    except (OSError, ssl.SSLError) as error:
+        files = [client.ca_file, client.client_cert_file, client.client_key_file]
+        named = ", ".join(name for name in files if name is not None)
+        raise ConfigError(f"TLS files {named}: can't be loaded: {error}") from error
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _value(name: str, text: str) -> str:
+    if not text.startswith("$"):
+        return text
+    value = os.environ.get(text[1:])
+    if value is None:
+        raise ConfigError(f"client.headers.{name}: the environment variable {text[1:]} is not set")
+    return value
