@@ -134,12 +134,13 @@ _FLAGS = ("valid", "meets_slo", "simulated")
 
 def _numbers(table: "pd.DataFrame") -> "pd.DataFrame":
     """Columns that hold numbers as floats, so that "not known" is NaN in all of them."""
+    kinds: dict[str, Any] = {}
     for name in table.columns:
         if name in _FLAGS:
-            table[name] = table[name].astype(bool)
+            kinds[name] = bool
         elif name not in _TEXT and table[name].dtype.kind not in "iu":
-            table[name] = table[name].astype(float)
-    return table
+            kinds[name] = float
+    return table.astype(kinds).copy()
 
 
 def _flat(name: str, value: Distribution | None) -> dict[str, Value]:

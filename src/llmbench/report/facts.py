@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from llmbench.report.gather import RunData
 from llmbench.report.words import number, plural, size
+from llmbench.verdict.verdicts import Verdict
 
 
 class Chip(Struct, frozen=True):
@@ -58,6 +59,22 @@ def banners(data: RunData) -> list[Banner]:
         )
         found.append(Banner("bad", "Every request failed.", text))
     return found
+
+
+def verdict_banner(verdict: Verdict | None) -> list[Banner]:
+    """How the run compares with its baseline, in a sentence."""
+    if verdict is None:
+        return []
+    title = f"{verdict.state} against the baseline {verdict.baseline}."
+    lines = [f"{c.cell} {c.metric}: {c.change:+.1%} (limit {c.limit:+.0%})" for c in
+             verdict.regressions]  # fmt: skip
+    lines += [fault.message for fault in verdict.faults]
+    lines += verdict.differences if verdict.refused else ()
+    if not lines:
+        gating = [c for c in verdict.comparisons if c.gating]
+        lines = [f"{plural(len(gating), 'comparison')}, no regression"]
+    rest = f"; and {len(lines) - 6} more" if len(lines) > 6 else ""
+    return [Banner("bad" if verdict.failed else "", title, "; ".join(lines[:6]) + rest + ".")]
 
 
 def _partial(data: RunData) -> str:

@@ -9,7 +9,7 @@ from llmbench.cells import Limits, Users
 from llmbench.config import ModelConfig
 from llmbench.report.curves import Curve, config_of, cost_at, curves_of, sizing_of
 from llmbench.report.gather import RunData
-from llmbench.report.words import milliseconds, money, number, percent, plural, size
+from llmbench.report.words import milliseconds, money, number, percent, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +96,7 @@ def limits_text(limits: Limits) -> str:
     if limits.cores is not None:
         words.append(f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}")
     if limits.memory_bytes is not None:
-        words.append(size(limits.memory_bytes))
+        words.append(f"{limits.memory_bytes / 2**30:.3g} GiB")
     return ", ".join(words) or "no limits"
 
 
@@ -176,7 +176,7 @@ def _best(curve: Curve) -> Tile:
 def _sustained(curve: Curve) -> Tile:
     from llmbench.metrics.curves import latency_ms
 
-    found, name = curve.findings, "Max load, latency sound"
+    found, name = curve.findings, "Max RPS without slowdown"
     point, rule = found.sustained, found.rule
     if point is None:
         return Tile(name, None, "", "no load that it served well")
@@ -208,7 +208,7 @@ def _size(sizes: "Sizing | None") -> Tile:
     if sizes.ideal is None:
         return Tile("Ideal size", None, "", f"none of {plural(len(sizes.rows), 'size')} will do")
     value, _, unit = limits_text(sizes.ideal.limits).partition(" ")
-    note = f"of {plural(len(sizes.rows), 'size')}; {sizes.rule}"
+    note = f"of {plural(len(sizes.rows), 'size')} tried: {sizes.rule}"
     return Tile("Ideal size", value, unit, note)
 
 
@@ -230,4 +230,4 @@ def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
         f"out:in = {found.output_weight:g}:1; with all on the output"
         f" {money(found.per_million_output_usd)}/M out"
     )
-    yield Tile(f"Cost of {names[1]}", f"{money(weighted[0])} / {money(weighted[1])}", "", note)
+    yield Tile(f"Cost of {names[1]}", money(weighted[0]), f"in, {money(weighted[1])} out", note)

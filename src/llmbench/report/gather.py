@@ -76,6 +76,7 @@ def write_and_read(run: RunDir) -> RunData:
         for ramp in (r for r in cell.runs if isinstance(r.cell.shape, Ramp)):
             ramps.append((ramp.cell, tuple(ramp_curve(ramp, cell.requests))))
         timelines += list(_timelines(cell.requests, list(cell.results), info.started_ns))
+        del cell  # its requests, before those of the next are read
     cells = files.write_cells(run, results)
     resources = files.write_resources(run)
     resources["time_s"] = (resources["time_ns"] - info.started_ns) / 1e9

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmbench.report.gather import RunData
 from llmbench.report.words import UNKNOWN, certifiable, known, number, size
 
 if TYPE_CHECKING:
@@ -47,16 +46,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def listing(data: RunData) -> list[Row]:
-    """All cells, in the order in which they ran."""
-    models = set(data.merged["model"])
+def rows_of(merged: "pd.DataFrame") -> list[Row]:
+    """All cells of `cells_table.by_cell`, in the order in which they ran."""
+    models = set(merged["model"])
     shared = f"{models.pop()}-" if len(models) == 1 else ""
-    return [_row(k, row, shared) for k, (_, row) in enumerate(data.merged.iterrows(), 1)]
+    return [_row(k, row, shared) for k, (_, row) in enumerate(merged.iterrows(), 1)]
 
 
-def verdicts(data: RunData) -> list[str]:
+def verdicts_of(merged: "pd.DataFrame") -> list[str]:
     """The verdicts that occur, for the choice above the table."""
-    return sorted({verdict_of(row)[0] for _, row in data.merged.iterrows()})
+    return sorted({verdict_of(row)[0] for _, row in merged.iterrows()})
 
 
 def anchor(number_of_cell: int) -> str:

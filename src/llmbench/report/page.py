@@ -11,11 +11,12 @@ from msgspec import Struct
 
 from llmbench.report.charts.gallery import GROUPS
 from llmbench.report.details import Detail, Log, details, logs_of
-from llmbench.report.facts import banners, chips, facts, meta
+from llmbench.report.facts import banners, chips, facts, meta, verdict_banner
 from llmbench.report.findings import headlines
 from llmbench.report.gather import RunData
-from llmbench.report.listing import COLUMNS, listing, verdicts
+from llmbench.report.listing import COLUMNS, rows_of, verdicts_of
 from llmbench.report.pictures import Picture
+from llmbench.verdict.verdicts import Verdict
 
 
 class Group(Struct, frozen=True):
@@ -25,42 +26,58 @@ class Group(Struct, frozen=True):
     charts: tuple[Picture, ...]
 
 
-def render(data: RunData, pictures: Sequence[Picture]) -> str:
+def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None = None) -> str:
     """The page's HTML; every text of the run is escaped by Jinja2."""
     logs: tuple[Log, ...] = logs_of(data)
     cells: tuple[Detail, ...] = details(data, logs)
-    script = _template("page.js")
-    page: str = _environment().get_template("page.html.j2").render(
+    page: str = environment().get_template("page.html.j2").render(
         title=data.run.path.resolve().name,
-        css=_safe(_template("style.css")),
-        script=_safe(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         chips=chips(data),
         facts=facts(data),
-        banners=banners(data),
+        banners=[*banners(data), *verdict_banner(verdict)],
         headlines=headlines(data),
         columns=COLUMNS,
-        rows=listing(data),
-        verdicts=verdicts(data),
+        rows=rows_of(data.merged),
+        verdicts=verdicts_of(data.merged),
         groups=_groups(pictures),
         meta=meta(data),
         logs=logs,
         details=cells,
+        **script_and_style(),
         made_by=f"Made by pytest-llmbench {data.info.harness}",
     )  # fmt: skip
     return page
 
 
 def _groups(pictures: Sequence[Picture]) -> list[Group]:
-    from markupsafe import Markup
-
     return [
-        Group(GROUPS[name], tuple(Picture(p.name, p.group, Markup(p.body)) for p in some))
+        Group(GROUPS[name], tuple(marked(list(some))))
         for name, some in groupby(pictures, key=lambda picture: picture.group)
     ]
 
 
-def _environment() -> Any:
+def marked(pictures: Sequence[Picture]) -> list[Picture]:
+    """Pictures whose markup Jinja2 leaves as it is."""
+    from markupsafe import Markup
+
+    return [Picture(p.name, p.group, Markup(p.body)) for p in pictures]
+
+
+def script_and_style() -> dict[str, Any]:
+    """What every page holds of its own, with the hash by which its policy lets the script run."""
+    from markupsafe import Markup
+
+    script = _template("page.js")
+    digest = hashlib.sha256(script.encode()).digest()
+    return {
+        "css": Markup(_template("style.css")),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(digest).decode(),
+    }
+
+
+def environment() -> Any:
+    """Jinja2 with autoescape on, and undefined names as errors."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(
@@ -74,9 +91,3 @@ def _environment() -> Any:
 
 def _template(name: str) -> str:
     return (package_files("llmbench.report") / "templates" / name).read_text(encoding="utf-8")
-
-
-def _safe(text: str) -> Any:
-    from markupsafe import Markup
-
-    return Markup(text)

@@ -1,16 +1,20 @@
-"""A whole report from a run's directory, and several runs on the same axes."""
+"""A whole report from a run's directory."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmbench.store import RunDir, replace_file
 
+if TYPE_CHECKING:
+    from llmbench.verdict.verdicts import Verdict
 
-def write_report(run: RunDir) -> Path:
+
+def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
     """Make every file of the report anew from the run's journal; gives the page's path.
 
     Writes ``requests/*.csv``, ``cells.csv``, ``resources.csv``, ``requests.parquet``,
-    ``charts/`` and ``index.html``. `ConfigError` when ``run.json`` is damaged.
+    ``charts/`` and ``index.html``; with a `verdict` on it against a baseline ``verdict.json``
+    too, from which a later call draws it again. `ConfigError` when ``run.json`` is damaged.
     """
     from llmbench.report.charts.gallery import gallery
     from llmbench.report.files import write_parquet
@@ -19,12 +23,21 @@ def write_report(run: RunDir) -> Path:
     from llmbench.report.pictures import save
 
     data = write_and_read(run)
+    verdict = kept_verdict(run, verdict)
     write_parquet(run)
-    pictures = [save(chart, run.charts) for chart in gallery(data)]
-    replace_file(run.page_file, render(data, pictures).encode())
+    pictures = [save(chart, run.charts) for chart in gallery(data, verdict)]
+    replace_file(run.page_file, render(data, pictures, verdict).encode())
     return run.page_file
 
 
-def overlay(runs: Sequence[RunDir], folder: Path) -> Path:
-    """Draw several runs on the same axes into `folder`; gives the path of their page."""
-    raise NotImplementedError
+def kept_verdict(run: RunDir, verdict: "Verdict | None") -> "Verdict | None":
+    """`verdict`, kept in ``verdict.json``; without one, what that file holds."""
+    import msgspec
+
+    from llmbench.verdict.verdicts import Verdict
+
+    file = run.path / "verdict.json"
+    if verdict is not None:
+        replace_file(file, msgspec.json.format(msgspec.json.encode(verdict)))
+        return verdict
+    return msgspec.json.decode(file.read_bytes(), type=Verdict) if file.is_file() else None

@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 
 from llmbench.config import Slo
-from llmbench.report.charts import against_users, distributions, over_time, tradeoff
-from llmbench.report.charts.theme import Chart
+from llmbench.report.charts import (
+    against_baseline,
+    against_users,
+    capacity,
+    distributions,
+    over_time,
+    tradeoff,
+)
+from llmbench.report.charts.theme import Chart, stamp_of
+from llmbench.report.curves import config_of, curves_of, sizing_of
 from llmbench.report.gather import RunData
+from llmbench.verdict.verdicts import Verdict
 
 GROUPS = {
+    "baseline": "Against the baseline",
     "users": "Against users",
+    "capacity": "Capacity, size and cost",
     "tradeoff": "Latency against throughput",
     "distribution": "Distributions and the grid",
     "time": "Over time",
@@ -16,11 +27,31 @@ GROUPS = {
 """The groups of charts and their headings on the page."""
 
 
-def gallery(data: RunData) -> Iterator[Chart]:
-    """Every chart that this run has data for."""
-    for chart in _candidates(data):
+def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Chart]:
+    """Every chart that this run has data for; with a `verdict`, the comparison first."""
+    compared = () if verdict is None else (against_baseline.chart(verdict),)
+    for chart in (*compared, *_candidates(data)):
         if chart is not None:
             yield chart
+
+
+def _capacity(data: RunData) -> Iterator[Chart | None]:
+    """Ramps, then for each model its sizes and what its loads cost."""
+    curves = curves_of(data)
+    for curve in curves:
+        if curve.ramp:
+            yield capacity.ramp_chart(curve, _stamp(data, curve.model))
+    for name in (str(model) for model in dict.fromkeys(data.merged["model"])):
+        sizes, model = sizing_of(data, name), config_of(data, name)
+        if sizes is not None:
+            yield capacity.size_chart(sizes, name, _stamp(data, name))
+        if model is not None and model.price is not None:
+            mine = [c for c in curves if c.model == name and not c.ramp]
+            yield capacity.cost_chart(mine, model.price, name, _stamp(data, name))
+
+
+def _stamp(data: RunData, model: str) -> str:
+    return stamp_of(data.merged[data.merged["model"] == model]["stamp"])
 
 
 MOST_CONFIGS = 6
@@ -51,6 +82,7 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
     configs = most_telling(data)
     for quantity in against_users.NAMES:
         yield against_users.chart(data.cells, quantity)
+    yield from _capacity(data)
     for config in configs:
         yield tradeoff.chart(data.merged, config, slo_of(data, config))
     for config in configs:

@@ -42,10 +42,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
         top.set_ylim(bottom=0)
         low.set_ylim(bottom=0)
         _mark(axes[0][0], [line[0] for line in axes], bands)
-        note = (
-            f"{plural(len(bands), 'cell')} one after the other, warm-up included;"
-            " a request counts where it ended."
-        )
+        note = f"{plural(len(bands), 'cell')}, warm-up included; a request counts where it ended."
         stamp = theme.stamp_of(mine["stamp"])
         theme.finish(
             figure, title, note, stamp, _load_handles(rows),

@@ -22,6 +22,7 @@ FONTS = ("Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
 DASHES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (3, 1), (1, 3))
 WIDTH_IN = 10.0
+_LEFT_IN, _RIGHT_IN = 0.92, 0.22
 _TITLE_PT, _NOTE_PT = 15.0, 10.0
 
 
@@ -101,6 +102,7 @@ def finish(
     *,
     between_in: tuple[float, float] = (0.62, 0.42),
     above_in: float = 0.28,
+    left_in: float = _LEFT_IN,
 ) -> "Figure":
     """Put the finding, the small print and the stamp above the axes, one legend below them.
 
@@ -119,9 +121,9 @@ def finish(
     rows, across = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()  # type: ignore[union-attr]
     height = axes_in + top + bottom + between_in[1] * (rows - 1)
     figure.set_size_inches(width, height)
-    one_wide = (width - _LEFT_IN - _RIGHT_IN - between_in[0] * (across - 1)) / across
+    one_wide = (width - left_in - _RIGHT_IN - between_in[0] * (across - 1)) / across
     figure.subplots_adjust(
-        left=_LEFT_IN / width, right=1 - _RIGHT_IN / width, top=1 - top / height,
+        left=left_in / width, right=1 - _RIGHT_IN / width, top=1 - top / height,
         bottom=bottom / height, wspace=between_in[0] / one_wide,
         hspace=between_in[1] / (axes_in / rows),
     )  # fmt: skip
@@ -132,9 +134,6 @@ def finish(
         place: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02 / height)}
         figure.legend(handles=list(handles), ncols=columns, borderaxespad=0.2, **place)
     return figure
-
-
-_LEFT_IN, _RIGHT_IN = 0.92, 0.22
 
 
 def legend_columns(handles: Sequence[Any]) -> int:

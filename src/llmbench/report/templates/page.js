@@ -44,6 +44,9 @@
   text.addEventListener("input", filter);
   verdict.addEventListener("change", filter);
 
+  filter();
+  if (!$("dialog")) return;
+
   const dialog = $("dialog"), place = $("place"), where = $("where");
   const visible = () => Array.from(body.rows).filter((row) => !row.hidden);
   let current = null;
@@ -89,5 +92,4 @@
   });
   const linked = rows.find((row) => "#" + row.dataset.cell === location.hash);
   if (linked) show(linked);
-  filter();
 })();

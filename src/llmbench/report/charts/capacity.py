@@ -1,0 +1,266 @@
+"""What a server can take and what it costs: the ramp with its knee, sizes, cost against load."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from llmbench.cells import format_bytes
+from llmbench.config import Price
+from llmbench.report.charts import theme
+from llmbench.report.charts.theme import Chart
+from llmbench.report.curves import Curve, tokens_of
+from llmbench.report.words import money, number, plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+    from llmbench.metrics import Sizing
+
+GROUP = "capacity"
+
+
+def ramp_data(curve: Curve) -> "pd.DataFrame":
+    """Of each step of a ramp: users, requests/s, p50 and p95 of latency, successes, failures."""
+    import pandas as pd
+
+    rows = []
+    for point in curve.points:
+        latency = point.summary.latency_ms
+        rows.append(
+            {
+                "users": point.load,
+                "requests_per_s": point.summary.requests_per_s,
+                "p50_ms": latency.p50 if latency else None,
+                "p95_ms": latency.p95 if latency else None,
+                "n": point.summary.in_window,
+                "failed": point.summary.failed,
+            }
+        )
+    return pd.DataFrame(rows).astype(float)
+
+
+def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
+    """Requests/s and latency of each step of a ramp, with knee, sustained load and peak marked."""
+    table = ramp_data(curve)
+    if len(table) < 2 or not (table["requests_per_s"] > 0).any():
+        return None
+    found = curve.findings
+    title = f"{curve.config}: {ramp_finding(curve)}"
+    marks = [
+        ("knee", found.knee, "D"), ("latency sound up to", found.sustained, "s"),
+        ("peak", found.peak, "^"),
+    ]  # fmt: skip
+    with theme.style():
+        figure, axes = theme.panels(2, 1, each_in=1.9, sharex=True)
+        top, low = axes[0][0], axes[1][0]
+        blue, orange = list(theme.palette(["a", "b"]).values())
+        top.plot(table["users"], table["requests_per_s"], color=blue, marker="o", ms=4)
+        low.plot(table["users"], table["p50_ms"], color=orange, marker="o", ms=4)
+        low.fill_between(table["users"], table["p50_ms"], table["p95_ms"], color=orange, alpha=0.2)
+        handles = [_mark(top, *mark) for mark in marks if mark[1] is not None]
+        if found.latency_limit_ms is not None:
+            low.axhline(found.latency_limit_ms, color=theme.BAD, lw=1.2, dashes=(4, 3))
+        top.set_ylabel("requests/s")
+        low.set_ylabel("latency, ms")
+        low.set_xlabel("users")
+        theme.users_axis(low, list(table["users"]))
+        top.set_ylim(bottom=0)
+        theme.log_if_wide(low, table[["p50_ms", "p95_ms"]].stack())
+        cell = curve.cell
+        note = (
+            f"Ramp, in {cell.input_tokens}, out {cell.output_tokens}; n = {int(table['n'].min())}"
+            f" to {int(table['n'].max())} requests a step; latency: p50, shaded to p95; dashed:"
+            f" {found.rule.factor:g}× the least load's {found.rule.percentile}."
+        )
+        theme.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
+    return Chart(f"ramp-{curve.cell.id}", GROUP, title, f"{title}. {note}", figure)
+
+
+def ramp_finding(curve: Curve) -> str:
+    """Where the ramp bends and how far it goes."""
+    found = curve.findings
+    words = []
+    if found.sustained is not None:
+        rate = number(found.sustained.requests_per_s)
+        words.append(f"{rate} requests/s without losing latency ({_users(found.sustained.load)})")
+    if found.knee is not None:
+        words.append(f"knee at {_users(found.knee.load)}")
+    if found.peak is not None and not words:
+        words.append(f"peak at {_users(found.peak.load)}")
+    return ", ".join(words) or "no step answered a request"
+
+
+def _users(load: float) -> str:
+    return plural(int(load), "user")
+
+
+def _mark(axis: "Axes", label: str, point: Any, marker: str) -> Any:
+    axis.plot(
+        [point.load], [point.requests_per_s], marker, ms=12, mfc="none", mec=theme.INK, mew=1.6
+    )
+    from matplotlib.lines import Line2D
+
+    text = f"{label}: {number(point.requests_per_s)} requests/s, {_users(point.load)}"
+    return Line2D([], [], ls="", marker=marker, ms=9, mfc="none", mec=theme.INK, label=text)
+
+
+def size_data(sizes: "Sizing") -> "pd.DataFrame":
+    """Of each size: cores, memory, output tokens/s, ms a token, whether it will do and why not."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "cores": [row.limits.cores for row in sizes.rows],
+            "memory": [_memory(row.limits.memory_bytes) for row in sizes.rows],
+            "memory_bytes": [row.limits.memory_bytes for row in sizes.rows],
+            "tokens_per_s": [row.output_tokens_per_s for row in sizes.rows],
+            "usd_per_hour": [row.usd_per_hour for row in sizes.rows],
+            "feasible": [row.feasible for row in sizes.rows],
+            "why": [_short(row.why) for row in sizes.rows],
+            "ideal": [row == sizes.ideal for row in sizes.rows],
+        }
+    )
+
+
+def _memory(count: int | None) -> str:
+    return "no limit" if count is None else format_bytes(count)
+
+
+def _short(why: str) -> str:
+    """Why a size will not do, in a word or two that fit its square."""
+    text = why.lower()
+    if "oom" in text or "out of memory" in text or "memory" in text:
+        return "OOM"
+    if not text:
+        return ""
+    return "misses SLO" if "limit" in text and "died" not in text else "INVALID"
+
+
+def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
+    """Output tokens/s over cores × memory, the ideal size framed, those that won't do crossed."""
+    import seaborn as sns
+
+    table = size_data(sizes)
+    if table["cores"].nunique(dropna=False) * table["memory"].nunique() < 2:
+        return None
+    title = f"{model}: {size_finding(sizes)}"
+    order = list(dict.fromkeys(table.sort_values("memory_bytes", ascending=False)["memory"]))
+    values = table.pivot(index="memory", columns="cores", values="tokens_per_s").loc[order]
+    values.columns = [f"{cores:g}" for cores in values.columns]
+    texts = table.assign(text=[_square(row) for _, row in table.iterrows()])
+    texts = texts.pivot(index="memory", columns="cores", values="text").loc[order].fillna("")
+    blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
+    with theme.style():
+        figure, axes = theme.panels(1, 1, each_in=max(1.6, 0.72 * len(order)))
+        axis = axes[0][0]
+        axis.set_facecolor(theme.GRID)
+        sns.heatmap(
+            values.astype(float), ax=axis, cmap=blues, annot=texts.to_numpy(), fmt="", vmin=0,
+            linewidths=1.5, linecolor=theme.PAPER, annot_kws={"fontsize": 10},
+            cbar_kws={"label": "output tokens/s"},
+        )  # fmt: skip
+        _crosses(axis, table, order, list(values.columns))
+        axis.set(xlabel="cores", ylabel="memory limit")
+        axis.tick_params(axis="y", rotation=0)
+        axis.grid(False)
+        note = (
+            f"Of {plural(len(table), 'size')}, its best cell's output tokens/s; framed: the ideal"
+        )
+        note += f" ({sizes.rule}); grey or crossed: will not do."
+        theme.finish(figure, title, note, stamp, above_in=0.1)
+    return Chart(f"sizing-{model}", GROUP, title, f"{title}. {note}", figure)
+
+
+def _square(row: Any) -> str:
+    rate = number(row["tokens_per_s"])
+    return f"{rate}\n{row['why']}".strip() if row["why"] else rate
+
+
+def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], cores: list[str]) -> None:
+    from matplotlib.patches import Rectangle
+
+    for _, row in table.iterrows():
+        x, y = cores.index(f"{row['cores']:g}"), order.index(row["memory"])
+        if row["ideal"]:
+            axis.add_patch(
+                Rectangle((x + 0.03, y + 0.04), 0.94, 0.92, fill=False, ec=theme.INK, lw=3)
+            )
+        elif not row["feasible"]:
+            axis.plot([x, x + 1], [y + 1, y], color=theme.BAD, lw=1.0, alpha=0.7)
+            if row["tokens_per_s"] != row["tokens_per_s"]:
+                axis.text(x + 0.5, y + 0.5, row["why"], ha="center", va="center", color=theme.BAD)
+
+
+def size_finding(sizes: "Sizing") -> str:
+    """The ideal size, and from where on more cores stop paying."""
+    from llmbench.report.findings import limits_text
+
+    if sizes.ideal is None:
+        return f"none of {plural(len(sizes.rows), 'size')} will do"
+    text = f"ideal is {limits_text(sizes.ideal.limits)}"
+    returns = sizes.diminishing
+    if returns is not None and returns.limits.cores is not None:
+        text += f"; more than {returns.limits.cores:g} cores stop paying"
+    return text
+
+
+def cost_data(curve: Curve, price: Price) -> "pd.DataFrame":
+    """Of each load: requests/s, US dollars for 1,000 requests, latency p50, whether sound."""
+    import pandas as pd
+
+    from llmbench.metrics import cost
+
+    rows = []
+    for point in curve.points:
+        found = cost(price, point.requests_per_s, *tokens_of(point.summary), curve.cell.limits)
+        if found is not None:
+            top = curve.findings.sustained
+            sound = top is not None and point.load <= top.load
+            rows.append((point.load, point.requests_per_s, found.per_1000_requests_usd, sound))
+    return pd.DataFrame(rows, columns=["load", "requests_per_s", "usd", "sound"])
+
+
+def cost_chart(curves: Sequence[Curve], price: Price, model: str, stamp: str) -> Chart | None:
+    """Cost of 1,000 requests against load, a line for each length; None without two loads."""
+    tables = [(curve, cost_data(curve, price)) for curve in curves[:8]]
+    tables = [(curve, table) for curve, table in tables if len(table) > 1]
+    if not tables:
+        return None
+    least = min((table["usd"].min(), k) for k, (_, table) in enumerate(tables))
+    best = tables[least[1]][1].sort_values("usd").iloc[0]
+    title = (
+        f"{model}: 1,000 requests cost at least {money(best['usd'])},"
+        f" at {number(best['requests_per_s'])} requests/s"
+    )
+    with theme.style():
+        figure, axes = theme.panels(1, 1)
+        handles = [_cost_line(axes[0][0], k, *pair) for k, pair in enumerate(tables)]
+        axes[0][0].set(xlabel="requests/s", ylabel="US dollars for 1,000 requests")
+        axes[0][0].set_xlim(left=0)
+        axes[0][0].set_ylim(bottom=0)
+        use = f" at {100 * price.utilisation:g} % use" if price.utilisation < 1 else ""
+        note = (
+            f"Price of {price.date}, {price.region}, {price.source}{use}. Numbers at points: load."
+            " Hollow: beyond the load that keeps latency sound."
+        )
+        theme.finish(figure, title, note, stamp, handles, above_in=0.1)
+    return Chart(f"cost-{model}", GROUP, title, f"{title}. {note}", figure)
+
+
+def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any:
+    import seaborn as sns
+    from matplotlib.lines import Line2D
+
+    colour, marker = sns.color_palette("colorblind")[k], theme.MARKERS[k]
+    axis.plot(table["requests_per_s"], table["usd"], color=colour, lw=1.8)
+    for _, row in table.iterrows():
+        face = colour if row["sound"] else theme.PAPER
+        axis.plot(row["requests_per_s"], row["usd"], marker, color=colour, mfc=face, ms=6.5)
+        axis.annotate(
+            f"{row['load']:g}", (row["requests_per_s"], row["usd"]), (5, 5),
+            textcoords="offset points", fontsize=8.5, color=theme.MUTED,
+        )  # fmt: skip
+    cell = curve.cell
+    limits = cell.limits.suffix.strip("-").replace("-", " ")
+    label = f"{limits} in {cell.input_tokens} · out {cell.output_tokens}".strip()
+    return Line2D([], [], color=colour, marker=marker, label=label)

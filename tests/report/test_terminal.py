@@ -1,0 +1,88 @@
+"""The table at the end of a session, and the same as Markdown."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from llmbench.report import markdown, terminal_table
+from llmbench.report.markdown import safe
+from llmbench.report.terminal import rows_of
+from llmbench.summaries import CellResult, Problem
+from llmbench.verdict.results import results
+from tests.report.synthetic import grid, write_run
+
+
+@pytest.fixture
+def judged(run_path: Path) -> list[CellResult]:
+    return results(write_run(run_path, grid(users=(1, 4)), requests_per_user=25))
+
+
+def printed(found: list[CellResult], width: int = 120) -> str:
+    console = Console(width=width, no_color=True)
+    with console.capture() as capture:
+        console.print(terminal_table(found))
+    return capture.get()
+
+
+def test_a_cell_is_a_row(judged: list[CellResult]) -> None:
+    rows = rows_of(judged)
+    assert [row[:3] for row in rows] == [
+        ["tiny-in128-out32-users1", "25", "0"],
+        ["tiny-in128-out32-users4", "100", "0"],
+    ]
+    assert all(row[-1] == "valid" for row in rows)
+
+
+def test_percentiles_of_too_few_requests_are_marked(judged: list[CellResult]) -> None:
+    one, four = rows_of(judged)
+    assert one[4].startswith("~")
+    assert not four[4].startswith("~")
+
+
+def test_a_simulated_run_says_so_above_the_table(judged: list[CellResult]) -> None:
+    assert "SIMULATED: these numbers are no real server's" in printed(judged)
+
+
+def test_where_some_are_simulated_their_verdict_says_so(judged: list[CellResult]) -> None:
+    real = msgspec.structs.replace(
+        judged[0], summary=msgspec.structs.replace(judged[0].summary, simulated=False)
+    )
+    assert [row[-1] for row in rows_of([real, judged[1]])] == ["valid", "valid, SIMULATED"]
+
+
+def test_an_invalid_cell_names_its_rules(judged: list[CellResult]) -> None:
+    broken = msgspec.structs.replace(judged[0], problems=(Problem("client_lag", "late"),))
+    assert rows_of([broken])[0][-1].startswith("INVALID client_lag")
+
+
+def test_repeats_are_one_row(run_path: Path) -> None:
+    found = results(write_run(run_path, grid(users=(1,)), repeats=3))
+    (row,) = rows_of(found)
+    assert row[:2] == ["tiny-in128-out32-users1 ×3", "15"]
+
+
+def test_it_fits_eighty_columns(judged: list[CellResult]) -> None:
+    assert max(map(len, printed(judged, 80).splitlines())) <= 80
+    assert "req/s" in printed(judged, 80)
+
+
+def test_no_cell_is_said(judged: list[CellResult]) -> None:
+    assert "No cell ended." in printed([])
+
+
+def test_markdown_has_the_table_and_the_reasons(run_path: Path) -> None:
+    text = markdown(write_run(run_path, grid(users=(1,)), failure=1.0))
+    assert "### llmbench: run" in text
+    assert "**SIMULATED**" in text
+    assert "| cell | requests | failed |" in text
+    assert "- `tiny-in128-out32-users1`: " in text
+
+
+def test_markdown_of_a_killed_run_says_so(run_path: Path) -> None:
+    assert "did not end by itself" in markdown(write_run(run_path, grid(), killed=True))
+
+
+def test_markup_means_nothing_in_markdown() -> None:
+    assert safe("a|b <i>*x*</i>\nc") == "a\\|b &lt;i>\\*x\\*&lt;/i> c"
