@@ -127,6 +127,31 @@ def test_a_cluster_asks_the_same_as_one_worker(cluster: str, simulator: str, loa
     assert seen[-1].done == 12
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_a_lost_worker_of_a_cluster_keeps_what_it_had_sent(
+    cluster: str, simulator: str, load: Load
+) -> None:
+    import distributed
+
+    killed = threading.Event()
+    with distributed.Client(cluster, set_as_default=False) as client:
+        pids = client.run(os.getpid)
+
+        def kill_one(progress: Progress) -> None:
+            if progress.done >= 20 and not killed.is_set():
+                killed.set()
+                os.kill(next(iter(pids.values())), signal.SIGKILL)
+
+        shape = Users(2, 2000)
+        records = load(endpoint(simulator), shape, workers=2, cluster=cluster, progress=kill_one)
+    assert load.cell_run is not None
+    (lost,) = load.cell_run.workers_lost
+    assert lost.endswith("left the cluster")
+    kinds = [record.error_kind for record in records]
+    assert kinds.count("worker_died") == 1
+    assert kinds.count(None) >= 10
+
+
 def test_no_scheduler_is_a_clear_error(simulator: str, load: Load) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(ConfigError, match="no Dask scheduler answers there"):

@@ -89,7 +89,7 @@ class ClusterTeam:
         future: Future[Outcome] = Future()
         self._futures[job.worker] = future
         working = executor.submit(_work, packed, self._name)
-        working.add_done_callback(lambda done: _pass_on(done, future))
+        working.add_done_callback(lambda done: _pass_on(done, future, address))
         return future
 
     def tell(self, control: Control) -> None:
@@ -123,12 +123,12 @@ class ClusterTeam:
         return list(self._client.scheduler_info(n_workers=-1)["workers"])
 
 
-def _pass_on(done: "Future[bytes]", future: Future[Outcome]) -> None:
+def _pass_on(done: "Future[bytes]", future: Future[Outcome], address: str) -> None:
     """Dask's future as ours, unless its worker was given up meanwhile."""
     if future.done():
         return
     if done.cancelled():
-        future.set_exception(WorkerLostError("the cluster cancelled its work"))
+        future.set_exception(WorkerLostError(f"{address} left the cluster"))
         return
     failure = done.exception()
     if failure is not None:
