@@ -56,7 +56,8 @@ def drill(log_dir: Path, session: str) -> "subprocess.Popen[str]":
         text=True,
     )
     assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
+    if process.stdout.readline() != "ready\n":
+        pytest.fail(f"the drill did not start: {process.communicate('')[1]}")
     return process
 
 

@@ -1,8 +1,9 @@
 """The ``docker`` kind: an engine in a container limited to cores and memory.
 
 `spec` says what a configuration amounts to, `engine` whether this host can run it, `images`
-pulls or builds, `life` starts and stops, `watch` tells how a container ended, `profile` what it
-uses, `reaper` removes what dead sessions left. The Docker SDK is imported only when needed.
+pulls or builds, `creating` and `life` start and stop, `watch` tells how a container ended,
+`profile` what it uses, `reaper` removes what dead sessions left. The Docker SDK is imported only
+when needed.
 """
 
 from llmbench.servers.docker.engine import docker_unavailable

@@ -1,15 +1,13 @@
 """A container from its creation to its removal, whatever ends it."""
 
 import os
-import re
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from msgspec import Struct
 
@@ -18,23 +16,22 @@ from llmbench.clock import Clock
 from llmbench.config import DockerServer, ModelConfig
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.cores import CoreSplit
+from llmbench.servers.docker.creating import created, refused
 from llmbench.servers.docker.engine import EngineFacts, connect, engine_facts
 from llmbench.servers.docker.images import Say, ensure_image
 from llmbench.servers.docker.profile import Profile
-from llmbench.servers.docker.reaper import labels, reap, remove
+from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import (
     ContainerSpec,
     container_spec,
     docker_server,
-    format_cpuset,
     parse_cpuset,
 )
-from llmbench.servers.docker.watch import Watch, container_hint
-from llmbench.servers.life import LaunchError, RunningServer
+from llmbench.servers.docker.watch import Watch
+from llmbench.servers.life import RunningServer
 from llmbench.servers.ready import Ready, wait_until_ready
 
 if TYPE_CHECKING:
-    from docker import DockerClient
     from docker.models.containers import Container
     from docker.models.images import Image
 
@@ -93,7 +90,7 @@ def launch_docker(
         facts = engine_facts(client)
         spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
         image = ensure_image(client, config.name, server, say)
-        with _created(client, config, spec, facts, session) as (container, warnings):
+        with created(client, config, spec, facts, session) as (container, warnings):
             notes = (*(() if cores.note is None else (cores.note,)), *warnings)
             clock = Clock()
             start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes)
@@ -120,87 +117,6 @@ def _running(
     return DockerRunning(endpoint, watch, profile)
 
 
-@contextmanager
-def _created(
-    client: "DockerClient",
-    config: ModelConfig,
-    spec: ContainerSpec,
-    facts: EngineFacts,
-    session: str,
-) -> Iterator[tuple["Container", tuple[str, ...]]]:
-    """A container that exists while the context is open, and the engine's warnings.
-
-    Its name is chosen here, so that it can be removed even when the answer to its creation
-    never arrived.
-    """
-    import requests
-    from docker.errors import APIError
-
-    name = f"llmbench-{re.sub(r'[^a-zA-Z0-9_.-]', '-', config.name)}-{uuid4().hex[:8]}"
-    made: dict[str, Any] | None = None
-    try:
-        try:
-            api: Any = client.api  # the level at which the engine's warnings are returned
-            made = api.create_container_from_config(
-                _create_request(client, spec, facts, labels(session)), name=name
-            )
-        except APIError as error:
-            made = {}  # nothing is under way
-            raise _refused(config.name, "created", error) from None
-        yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
-    finally:
-        # an engine that is gone can remove nothing; the next session's reaper will
-        with suppress(requests.ConnectionError):
-            _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
-
-
-def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
-    """Remove the container `name`; wait so long for one whose creation may be under way."""
-    from docker.errors import NotFound
-
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            return remove(client.containers.get(name))
-        except NotFound:
-            if time.monotonic() >= deadline:
-                return None
-            time.sleep(0.05)
-
-
-def _create_request(
-    client: "DockerClient", spec: ContainerSpec, facts: EngineFacts, owner: dict[str, str]
-) -> dict[str, Any]:
-    """The body of the request that creates `spec`'s container."""
-    from docker.types import DeviceRequest, LogConfig
-
-    gpus = [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None
-    quota = None if spec.quota_cores is None else round(spec.quota_cores * 1e9)
-    host = client.api.create_host_config(
-        binds=[f"{source}:{target}" for source, target in spec.mounts],
-        port_bindings={spec.port: (facts.publish_on,)},
-        cpuset_cpus=format_cpuset(spec.cpuset) or None,
-        nano_cpus=quota,
-        mem_limit=spec.memory_bytes,
-        memswap_limit=spec.memory_bytes,
-        shm_size=spec.shm_bytes,
-        cap_add=list(spec.cap_add) or None,
-        device_requests=gpus,
-        log_config=LogConfig(type="json-file", config={"max-size": "50m"}),
-    )
-    variables = {name: os.environ[name] if v is None else v for name, v in spec.environment}
-    request = client.api.create_container_config(
-        spec.image,
-        list(spec.command),
-        entrypoint=spec.entrypoint,
-        environment=variables,
-        ports=[spec.port],
-        labels=owner,
-        host_config=host,
-    )
-    return dict(request)
-
-
 def _started(start: _Start, container: "Container", log_file: Path) -> Watch:
     """Start the container, and watch it."""
     from docker.errors import APIError
@@ -208,16 +124,9 @@ def _started(start: _Start, container: "Container", log_file: Path) -> Watch:
     try:
         container.start()
     except APIError as error:
-        raise _refused(start.config.name, "started", error) from None
+        raise refused(start.config.name, "started", error) from None
     container.reload()
     return Watch(container, start.config.name, log_file, start.spec.memory_bytes)
-
-
-def _refused(name: str, what: str, error: Any) -> LaunchError:
-    reason = str(error.explanation or error)
-    return LaunchError(
-        name, f"the container can't be {what}: {reason}", hint=container_hint(reason)
-    )
 
 
 def _host_port(container: "Container", port: int, watch: Watch) -> int:

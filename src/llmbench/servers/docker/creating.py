@@ -1,0 +1,109 @@
+"""A container is created, and removed whatever happens."""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from llmbench.config import ModelConfig
+from llmbench.servers.docker.engine import EngineFacts
+from llmbench.servers.docker.reaper import labels, remove
+from llmbench.servers.docker.spec import ContainerSpec, format_cpuset
+from llmbench.servers.docker.watch import container_hint
+from llmbench.servers.life import LaunchError
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+
+@contextmanager
+def created(
+    client: "DockerClient",
+    config: ModelConfig,
+    spec: ContainerSpec,
+    facts: EngineFacts,
+    session: str,
+) -> Iterator[tuple["Container", tuple[str, ...]]]:
+    """A container that exists while the context is open, and the engine's warnings.
+
+    Its name is chosen here, so that it can be removed even when the answer to its creation
+    never arrived.
+    """
+    import requests
+    from docker.errors import APIError
+
+    name = f"llmbench-{re.sub(r'[^a-zA-Z0-9_.-]', '-', config.name)}-{uuid4().hex[:8]}"
+    made: dict[str, Any] | None = None
+    try:
+        try:
+            api: Any = client.api  # the level at which the engine's warnings are returned
+            made = api.create_container_from_config(
+                _create_request(client, spec, facts, labels(session)), name=name
+            )
+        except APIError as error:
+            made = {}  # nothing is under way
+            raise refused(config.name, "created", error) from None
+        yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
+    finally:
+        # an engine that is gone can remove nothing; the next session's reaper will
+        with suppress(requests.ConnectionError):
+            _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
+
+
+def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
+    """Remove the container `name`; wait so long for one whose creation may be under way."""
+    from docker.errors import NotFound
+
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return remove(client.containers.get(name))
+        except NotFound:
+            if time.monotonic() >= deadline:
+                return None
+            time.sleep(0.05)
+
+
+def _create_request(
+    client: "DockerClient", spec: ContainerSpec, facts: EngineFacts, owner: dict[str, str]
+) -> dict[str, Any]:
+    """The body of the request that creates `spec`'s container."""
+    from docker.types import DeviceRequest, LogConfig
+
+    gpus = [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None
+    quota = None if spec.quota_cores is None else round(spec.quota_cores * 1e9)
+    host = client.api.create_host_config(
+        binds=[f"{source}:{target}" for source, target in spec.mounts],
+        port_bindings={spec.port: (facts.publish_on,)},
+        cpuset_cpus=format_cpuset(spec.cpuset) or None,
+        nano_cpus=quota,
+        mem_limit=spec.memory_bytes,
+        memswap_limit=spec.memory_bytes,
+        shm_size=spec.shm_bytes,
+        cap_add=list(spec.cap_add) or None,
+        device_requests=gpus,
+        log_config=LogConfig(type="json-file", config={"max-size": "50m"}),
+    )
+    variables = {name: os.environ[name] if v is None else v for name, v in spec.environment}
+    request = client.api.create_container_config(
+        spec.image,
+        list(spec.command),
+        entrypoint=spec.entrypoint,
+        environment=variables,
+        ports=[spec.port],
+        labels=owner,
+        host_config=host,
+    )
+    return dict(request)
+
+
+def refused(name: str, what: str, error: Any) -> LaunchError:
+    """The engine's refusal to have `name`'s container `what`, with a hint."""
+    reason = str(error.explanation or error)
+    return LaunchError(
+        name, f"the container can't be {what}: {reason}", hint=container_hint(reason)
+    )
