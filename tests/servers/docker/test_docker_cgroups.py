@@ -75,6 +75,37 @@ def test_a_cgroup_that_is_gone_reads_as_none(v2: Cgroup, tmp_path: Path) -> None
     assert v2.read() is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "files", "version"),
+    [
+        pytest.param("0::/docker/ID\n", V2, 2, id="v2"),
+        pytest.param("0::/system.slice/docker-ID.scope\n", V2, 2, id="v2 under systemd"),
+        pytest.param(
+            "4:memory:/docker/ID\n3:cpu,cpuacct:/docker/ID\n2:pids:/docker/ID\n0::/docker/ID\n",
+            V1,
+            1,
+            id="v1, and v2 beside it without controllers",
+        ),
+    ],
+)
+def test_the_version_in_use_is_found(
+    lines: str, files: dict[str, str], version: int, tmp_path: Path
+) -> None:
+    process = tmp_path / "proc" / "7"
+    process.mkdir(parents=True)
+    (process / "cgroup").write_text(lines.replace("ID", "c0ffee"), encoding="ascii")
+    inside = lines.splitlines()[0].rpartition(":")[2].replace("ID", "c0ffee").lstrip("/")
+    for name, text in files.items():
+        folder, _, file = name.rpartition("/")
+        write(tmp_path / "cgroup" / folder / inside, {file: text})
+    found = find_cgroup(7, "c0ffee", tmp_path / "cgroup", tmp_path / "proc")
+    assert found is not None
+    assert found.version == version
+    reading = found.read()
+    assert reading is not None
+    assert (reading.cpu_ns, reading.memory_bytes) == (5_250_000_000, 900)
+
+
 def test_a_process_of_no_container_has_none() -> None:
     assert find_cgroup(os.getpid(), "0" * 64) is None
 

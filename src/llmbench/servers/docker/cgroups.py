@@ -80,11 +80,16 @@ class Cgroup(Struct, frozen=True):
         )
 
 
-def find_cgroup(pid: int, container_id: str, root: Path = Path("/sys/fs/cgroup")) -> Cgroup | None:
+def find_cgroup(
+    pid: int,
+    container_id: str,
+    root: Path = Path("/sys/fs/cgroup"),
+    proc: Path = Path("/proc"),
+) -> Cgroup | None:
     """The cgroup of the container whose first process is `pid`; None when it can't be seen from
     here: an engine in a virtual machine, on another host, or in another pid namespace."""
     try:
-        lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines()
+        lines = (proc / str(pid) / "cgroup").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
     paths = {
