@@ -53,7 +53,7 @@ def test_noise_makes_it_inconclusive_and_says_how_many_repeats_would_tell() -> N
     loud = tuple(10 * v for v in SPREAD)
     outcome = one(0.10, old=loud, new=loud)
     assert outcome.status == "INCONCLUSIVE"
-    assert outcome.more_repeats == 3
+    assert outcome.more_repeats == 4
 
 
 def test_equal_repeats_of_a_simulated_server_are_told_apart() -> None:

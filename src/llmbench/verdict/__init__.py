@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from llmbench.verdict.gates import decided as decided
     from llmbench.verdict.gates import gate as gate
     from llmbench.verdict.gates import gate_run as gate_run
+    from llmbench.verdict.history import append_history as append_history
+    from llmbench.verdict.history import otava_config as otava_config
     from llmbench.verdict.pairs import abba as abba
     from llmbench.verdict.pairs import versus as versus
     from llmbench.verdict.results import JudgedCell as JudgedCell
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from llmbench.verdict.wording import to_json as to_json
 
 _HOMES = {
+    "append_history": "history",
+    "otava_config": "history",
     "Comparison": "verdicts",
     "Fault": "verdicts",
     "JudgedCell": "results",

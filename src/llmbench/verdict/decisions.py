@@ -24,7 +24,7 @@ class Policy(Struct, frozen=True):
     """How sure the gate has to be. Shares are of ratios: 0.02 is 2 %."""
 
     confidence: float = 0.8  # of the exact interval whose ends are held against the tolerance
-    family_error: float = 0.01  # chance of any FAIL in a session in which nothing changed
+    family_error: float = 0.0075  # chance of any FAIL in a session in which nothing changed
     shared_drift: float = 0.02  # most of a shift common to the other cells that is the host's
     drift_cells: int = 4  # from so many cells on can a common shift be told
     least_repeats: int = 3  # on each side, for the exact interval

@@ -10,7 +10,7 @@ from llmbench.store import RunDir, RunInfo
 
 _ID = re.compile(
     r"(?P<model>.+?)(?:-cores(?P<cores>[\d.e+]+))?(?:-mem(?P<memory>\d+[gmk]?))?"
-    r"-in(?P<input>\d+)-out(?P<output>\d+)"
+    r"(?:-in(?P<input>\d+)-out(?P<output>\d+))?"
     r"-(?:users(?P<users>\d+)|ramp(?P<ramp>\d+)|rate(?P<rate>[\d.e+-]+)|trace-(?P<trace>.+))"
 )
 
@@ -42,7 +42,11 @@ def cell_from_id(cell_id: str) -> Cell | None:
         return None
     memory = parse_bytes(found["memory"], cell_id) if found["memory"] else None
     limits = Limits(float(found["cores"]) if found["cores"] else None, memory)
-    return Cell(found["model"], int(found["input"]), int(found["output"]), _shape(found), limits)
+    lengths = (
+        int(found["input"] or 0),
+        int(found["output"] or 0),
+    )  # a trace's requests have own ones
+    return Cell(found["model"], *lengths, _shape(found), limits)
 
 
 def _shape(found: re.Match[str]) -> Shape:

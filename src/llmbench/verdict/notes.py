@@ -16,10 +16,10 @@ def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterato
     yield from _errors(summary, rules)
     yield from _lengths(summary, rules)
     yield from _stamps(summary, rules)
-    if summary.throttled_share and run.cell.limits.cores is not None:
+    throttled = summary.throttled_share or 0.0
+    if throttled >= rules.throttled_note and run.cell.limits.cores is not None:
         yield (
-            f"the server's CPU quota held it back {summary.throttled_share:.0%} of the time, "
-            "as its limit asks"
+            f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
     yield from uncertified(summary, slo)
 
@@ -46,6 +46,11 @@ def _stamps(summary: CellSummary, rules: Rules) -> Iterator[str]:
         yield (
             f"{share:.0%} of the token events shared a read with a later one: "
             "inter-token percentiles are bounds"
+        )
+    if summary.ttft_bounded_share and summary.ttft_uncertainty_ms:
+        yield (
+            f"in {summary.ttft_bounded_share:.0%} of the requests the first token was read with "
+            f"later data: it may have come up to {summary.ttft_uncertainty_ms:.1f} ms earlier"
         )
     if summary.reader_clock_share:
         yield (

@@ -32,7 +32,7 @@ def judge(
     return CellResult(
         summary=summary,
         problems=tuple(problems),
-        slo_misses=tuple(slo_misses(summary, limits)),
+        slo_misses=tuple(slo_misses(summary, limits)) if summary.succeeded else (),
         notes=(*run.notes, *notes(summary, run, limits, rules)),
     )
 
@@ -67,6 +67,8 @@ def _no_success(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
     if summary.succeeded:
         return None
     if not summary.requests:
+        if run.server_died:
+            return None
         return Problem("no_requests", "no request was measured: ask for at least one")
     return Problem(
         "no_success",
@@ -92,8 +94,8 @@ def _output_length(summary: CellSummary, run: CellRun, rules: Rules) -> Problem 
         return None
     return Problem(
         "output_length",
-        f"only {rate:.0%} of the outputs are within 10 % of the {summary.cell.output_tokens} "
-        f"tokens asked for, limit {rules.output_length_hit_rate:.0%}: use an API that can ignore "
+        f"only {rate:.0%} of the outputs are within 10 % of the length "
+        f"asked for, limit {rules.output_length_hit_rate:.0%}: use an API that can ignore "
         "the end of text, or ask for shorter outputs",
     )
 
@@ -165,7 +167,7 @@ def _little(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
 
 def _ttft_bounded(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     share = summary.ttft_bounded_share
-    if share is None or share <= rules.ttft_bounded_share:
+    if share is None or share <= rules.ttft_bounded_share or share * summary.in_window < 1.5:
         return None
     return Problem(
         "ttft_bounded",
