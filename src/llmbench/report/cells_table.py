@@ -128,7 +128,7 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
     return merged | {"repeats": len(group), "invalid_repeats": int((~group["valid"]).sum())}
 
 
-_TEXT = ("cell", "model", "config", "load", "stamp", "why", "notes", "errors", "window_rule")
+_TEXT = ("cell", "model", "config", "load", "stamp", "why", "notes", "errors", "window_rule", "run")
 _FLAGS = ("valid", "meets_slo", "simulated")
 
 
