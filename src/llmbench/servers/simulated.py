@@ -8,6 +8,7 @@ from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.life import RunningServer
 from llmbench.servers.local import running_local
+from llmbench.servers.simulator.faults import FaultPlan
 from llmbench.servers.simulator.settings import SimulatorSettings
 
 
@@ -20,7 +21,11 @@ def launch_simulated(
     cores: CoreSplit,
     seed: int = 0,
 ) -> Iterator[RunningServer]:
-    """The simulator with the configuration's truth, on the server's cores."""
+    """The simulator with the configuration's truth, on the server's cores.
+
+    `ConfigError` for a fault that is none, before anything is started.
+    """
+    FaultPlan.parse(server.fault, seed)
     settings = SimulatorSettings(server, seed=seed, model=config.model, cores=cores.server)
     with running_local(
         config,

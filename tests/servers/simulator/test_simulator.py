@@ -145,6 +145,15 @@ def test_a_configurations_fault_is_for_requests_but_not_for_the_launch(tmp_path:
         assert httpx.post(url, json=ASK, headers={HEADER: "none"}).status_code == 200
 
 
+def test_an_unknown_fault_is_an_error_before_anything_starts(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match="unknown fault 'stal'; did you mean 'stall'"),
+        launch(model(fault="stal"), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_client_that_goes_away_frees_its_slot(running: RunningServer, http: httpx.Client) -> None:
     ask = ASK | {"max_tokens": 100_000}
     with http.stream("POST", "/v1/completions", json=ask) as answer:
