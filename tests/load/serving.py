@@ -124,3 +124,19 @@ def response(body: bytes, head: bytes = b"", status: bytes = b"200 OK") -> bytes
 def chunk(data: bytes) -> bytes:
     """`data` in HTTP's chunked framing; the empty one is the last."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+ANSWER = response(event("a") + event("b") + DONE)
+
+
+def answering(*answers: bytes) -> Script:
+    """Writes the given answers one after another, for ever, on each connection."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            for answer in answers:
+                await read_request(reader)
+                writer.write(answer)
+                await writer.drain()
+
+    return script

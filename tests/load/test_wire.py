@@ -1,22 +1,21 @@
-"""The wire: connections, TLS and hostile HTTP, against servers that write bytes as told."""
+"""The wire: connections and hostile HTTP, against servers that write bytes as told."""
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-import trustme
 
 from llmbench.cells import Users
 from llmbench.config import ConfigError
 from llmbench.records import Prompt, RequestRecord
 from tests.load.serving import (
+    ANSWER,
     DONE,
     Load,
     Script,
     Scripted,
+    answering,
     chunk,
     endpoint,
     event,
@@ -25,20 +24,6 @@ from tests.load.serving import (
 )
 
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
-ANSWER = response(event("a") + event("b") + DONE)
-
-
-def answering(*answers: bytes) -> Script:
-    """Writes the given answers one after another, for ever, on each connection."""
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            for answer in answers:
-                await read_request(reader)
-                writer.write(answer)
-                await writer.drain()
-
-    return script
 
 
 def closing_after(raw: bytes) -> Script:
@@ -230,11 +215,10 @@ def test_the_api_key_is_sent_and_in_no_file(
     )
 
 
-def test_a_path_and_a_password_in_the_url_are_used(load: Load) -> None:
+def test_a_path_in_the_url_is_kept(load: Load) -> None:
     heads: list[bytes] = []
-    _with_head(heads, load, {}, suffix="/proxy/", user="me:pw@")
+    _with_head(heads, load, {}, suffix="/proxy/")
     assert heads[0].startswith(b"POST /proxy/v1/completions HTTP/1.1\r\n")
-    assert b"authorization: basic bwu6chc=\r\n" in heads[0].lower()
 
 
 def _with_head(
@@ -243,7 +227,6 @@ def _with_head(
     headers: dict[str, str],
     *,
     suffix: str = "",
-    user: str = "",
     **client: str,
 ) -> list[RequestRecord]:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -252,134 +235,10 @@ def _with_head(
         await writer.drain()
 
     with Scripted(script) as server:
-        url = server.url.replace("//", f"//{user}") + suffix
-        return load(endpoint(url, headers=headers, **client))
+        return load(endpoint(server.url + suffix, headers=headers, **client))
 
 
-Certified = Callable[[bool], tuple[ssl.SSLContext, Path]]
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> tuple[trustme.CA, ssl.SSLContext, str]:
-    """A CA, a server's context that it signed, and the CA's file."""
-    ca = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert("127.0.0.1").configure_cert(context)
-    path = tmp_path / "ca.pem"
-    ca.cert_pem.write_to_path(str(path))
-    return ca, context, str(path)
-
-
-def test_tls_with_an_own_ca(authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load) -> None:
-    _, context, ca_file = authority
-    with Scripted(answering(ANSWER), context) as server:
-        records = load(endpoint(server.url, ca_file=ca_file), Users(2, 3))
-    assert [(record.error, len(record.event_ns)) for record in records] == [(None, 2)] * 6
-    assert server.connections == 2
-    assert {record.clock for record in records} == {"kernel"}
-
-
-def test_a_certificate_from_nobody_known_is_a_tls_failure(
-    authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load
-) -> None:
-    _, context, _ = authority
-    with Scripted(answering(ANSWER), context) as server:
-        (record,) = load(endpoint(server.url))
-    assert record.error_kind == "tls"
-    assert record.error is not None and "CERTIFICATE_VERIFY_FAILED" in record.error
-
-
-def test_verification_can_be_switched_off(
-    authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load
-) -> None:
-    _, context, _ = authority
-    with Scripted(answering(ANSWER), context) as server:
-        (record,) = load(endpoint(server.url, verify_tls=False))
-    assert record.error is None
-
-
-def test_a_client_certificate_is_shown(
-    authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load, tmp_path: Path
-) -> None:
-    ca, context, ca_file = authority
-    context.verify_mode = ssl.CERT_REQUIRED
-    ca.configure_trust(context)
-    client, own = tmp_path / "client.pem", ca.issue_cert("client@example.org")
-    own.private_key_and_cert_chain_pem.write_to_path(str(client))
-    with Scripted(answering(ANSWER), context) as server:
-        (with_it,) = load(endpoint(server.url, ca_file=ca_file, client_cert_file=str(client)))
-        (without,) = load(endpoint(server.url, ca_file=ca_file))
-    assert with_it.error is None
-    assert without.error_kind in ("tls", "reset", "cut")
-
-
-def test_a_ca_file_that_is_none_is_named(load: Load, tmp_path: Path) -> None:
-    missing = str(tmp_path / "no.pem")
-    with pytest.raises(ConfigError, match=r"no\.pem: can't be loaded"):
-        load(endpoint("https://127.0.0.1:1", ca_file=missing))
-
-
-def test_a_url_without_a_scheme_is_refused_at_once(load: Load) -> None:
-    with pytest.raises(ConfigError, match="'localhost:8000' is not an http"):
-        load(endpoint("localhost:8000"))
-
-
-@pytest.mark.parametrize(
-    ("limits", "kind", "message"),
-    [
-        ({"first_token_timeout_s": 0.2}, "first_token_timeout", "no token within 0.2 s"),
-        ({"request_timeout_s": 0.2}, "timeout", "not over within 0.2 s"),
-    ],
-)
-def test_waiting_in_vain_for_the_first_token(
-    limits: dict[str, float], kind: str, message: str, load: Load
-) -> None:
-    role = b'data: {"choices":[{"text":""}]}\n\n: ping\n\n'
-    head = b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"
-    with Scripted(_then_silence(head + role)) as server:
-        (record,) = load(endpoint(server.url, **limits))
-    assert (record.error_kind, record.error) == (kind, message)
-    assert record.first_token_ns is None
-
-
-def test_comments_do_not_hide_a_stall(load: Load) -> None:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n" + event("a"))
-        for _ in range(100):
-            await asyncio.sleep(0.05)
-            writer.write(b": still here\n\n")
-            await writer.drain()
-
-    with Scripted(script) as server:
-        (record,) = load(endpoint(server.url, between_tokens_timeout_s=0.2))
-    assert record.error_kind == "stalled"
-    assert record.error == "no token for 0.2 s in the middle of the answer"
-    assert len(record.event_ns) == 1
-
-
-def test_a_user_goes_on_after_a_timeout(load: Load) -> None:
-    answers = iter([None, ANSWER])
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        answer = next(answers)
-        if answer is None:
-            await reader.read()
-            return
-        writer.write(answer)
-        await writer.drain()
-
-    with Scripted(script) as server:
-        first, second = load(endpoint(server.url, first_token_timeout_s=0.2), Users(1, 2))
-    assert (first.error_kind, second.error_kind) == ("first_token_timeout", None)
-
-
-def _then_silence(raw: bytes) -> Callable[..., Awaitable[None]]:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(raw)
-        await writer.drain()
-        await reader.read()
-
-    return script
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://me:pw@host"])
+def test_what_is_no_plain_url_is_refused_at_once(url: str, load: Load) -> None:
+    with pytest.raises(ConfigError, match=r"endpoint: .*URL"):
+        load(endpoint(url))

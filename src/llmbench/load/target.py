@@ -7,9 +7,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from llmbench.access import request_headers, tls_context
+from llmbench.access import check_url, request_headers, tls_context
 from llmbench.apis import Ask, Dialect
-from llmbench.config import ConfigError
 from llmbench.records import Endpoint
 
 Address = tuple[int, Any]  # family, and what a socket of it connects to
@@ -24,9 +23,8 @@ class Target:
     def __init__(self, endpoint: Endpoint, dialect: Dialect) -> None:
         self.endpoint = endpoint
         self.dialect = dialect
+        check_url(endpoint.base_url, "endpoint")
         self._base = httpx.URL(endpoint.base_url)
-        if self._base.scheme not in ("http", "https") or not self._base.host:
-            raise ConfigError(f"{endpoint.base_url!r} is not an http:// or https:// URL")
         self.host = self._base.host
         self.port = self._base.port or (443 if self._base.scheme == "https" else 80)
         self.tls = tls_context(endpoint.client) if self._base.scheme == "https" else None
