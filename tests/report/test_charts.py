@@ -1,0 +1,244 @@
+"""What the charts show: their tidy tables and the sentences they make of them."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pandas as pd
+import pytest
+
+from llmbench.cells import Cell, Limits, Ramp, Users
+from llmbench.config import Price, Slo
+from llmbench.metrics import Size, findings, sizing
+from llmbench.metrics.curves import Point
+from llmbench.report import gather
+from llmbench.report.cells_table import by_cell, frame
+from llmbench.report.charts import (
+    against_baseline,
+    against_users,
+    capacity,
+    distributions,
+    over_time,
+    theme,
+    tradeoff,
+)
+from llmbench.report.curves import Curve, curves_of
+from llmbench.report.gather import write_and_read
+from llmbench.summaries import CellResult, CellSummary, Distribution, Problem
+from llmbench.verdict.verdicts import Comparison, Verdict
+from tests.report.synthetic import grid, write_run
+
+
+def flat(value: float, n: int = 100, tail: float | None = None) -> Distribution:
+    high = value if tail is None else tail
+    return Distribution(n, value, 0.0, value, value, high, high, high, high)
+
+
+def result(
+    users: int, ttft: float, gap: float, rps: float, *, config: str = "m", repeat: int = 1,
+    inputs: int = 128, outputs: int = 64, valid: bool = True, limits: Limits | None = None,
+    latency: float | None = None,
+) -> CellResult:  # fmt: skip
+    """A closed-loop cell whose distributions are points; p95 is half above the median."""
+    cell = Cell(config, inputs, outputs, Users(users), limits or Limits())
+    empty: dict[str, Any] = dict.fromkeys(CellSummary.__struct_fields__)
+    known = empty | {
+        "cell": cell, "cell_id": cell.id, "repeat": repeat, "simulated": False, "requests": 100,
+        "succeeded": 100, "failed": 0, "dropped": 0, "warmup": 1, "errors": {}, "error_rate": 0.0,
+        "window_s": 10.0, "window_rule": "steady", "in_window": 100,
+        "ttft_ms": flat(ttft, tail=1.5 * ttft), "time_per_token_ms": flat(gap),
+        "latency_ms": flat(latency or ttft + (outputs - 1) * gap),
+        "input_tokens": flat(inputs), "output_tokens": flat(outputs),
+        "requests_per_s": rps, "input_tokens_per_s": rps * inputs,
+        "output_tokens_per_s": rps * outputs, "token_count_mismatches": 0, "clock_step_ms": 0.0,
+    }  # fmt: skip
+    problems = () if valid else (Problem("client_lag", "late"),)
+    return CellResult(CellSummary(**known), problems)
+
+
+CLIMB = [result(1, 50, 10, 1.4), result(4, 60, 12, 4.8), result(16, 400, 13, 5.0)]
+
+
+def curve(results: list[CellResult], ramp: bool = False) -> Curve:
+    points = tuple(
+        Point(r.summary.cell.shape.users, r.summary)  # type: ignore[union-attr]
+        for r in results
+    )
+    return Curve("m", "m", results[0].summary.cell, points, findings(points), ramp)
+
+
+def test_against_users_takes_median_and_p95() -> None:
+    table = against_users.data(frame(CLIMB), "ttft_ms")
+    assert table[["users", "middle", "high"]].to_numpy().tolist() == [
+        [1, 50, 75], [4, 60, 90], [16, 400, 600],
+    ]  # fmt: skip
+
+
+def test_against_users_says_the_rise() -> None:
+    table = against_users.data(frame(CLIMB), "ttft_ms")
+    assert against_users.finding(table, "ttft_ms") == (
+        "TTFT rises 8.0× from 1 to 16 users (in 128, out 64: 50.0 to 400 ms)"
+    )
+
+
+def test_against_users_says_the_peak() -> None:
+    table = against_users.data(frame(CLIMB), "requests_per_s")
+    assert against_users.finding(table, "requests_per_s") == (
+        "Throughput in requests peaks at 5.00 requests/s with 16 users (in 128, out 64)"
+    )
+
+
+def test_what_hardly_changes_is_said_to_stay() -> None:
+    table = against_users.data(frame([result(1, 50, 10, 1), result(8, 54, 10, 2)]), "ttft_ms")
+    assert against_users.finding(table, "ttft_ms").startswith("TTFT stays within 10 %")
+
+
+def test_the_finding_is_of_valid_cells_while_there_are_any() -> None:
+    table = against_users.data(frame([*CLIMB, result(64, 9_000, 13, 9, valid=False)]), "ttft_ms")
+    assert "from 1 to 16 users" in against_users.finding(table, "ttft_ms")
+    assert table["valid"].tolist() == [True, True, True, False]
+
+
+def test_one_number_of_users_makes_no_chart() -> None:
+    assert against_users.chart(frame(CLIMB[:1]), "ttft_ms") is None
+
+
+def test_the_stamp_is_invalid_only_if_nothing_is_valid() -> None:
+    assert theme.stamp_of(["SIMULATED", "SIMULATED INVALID"]) == "SIMULATED"
+    assert theme.stamp_of(["INVALID", "INVALID"]) == "INVALID"
+    assert theme.stamp_of(["", ""]) == ""
+
+
+def test_repeats_merge_into_the_median_of_the_valid_ones() -> None:
+    repeats = [
+        result(4, 50, 10, 3.0, repeat=1), result(4, 70, 10, 5.0, repeat=2),
+        result(4, 999, 10, 9.0, repeat=3, valid=False),
+    ]  # fmt: skip
+    (row,) = by_cell(frame(repeats)).to_dict("records")
+    assert (row["ttft_ms_p50"], row["requests_per_s"]) == (60.0, 4.0)
+    assert (row["requests"], row["repeats"], row["invalid_repeats"]) == (300, 3, 1)
+    assert (row["valid"], row["stamp"]) == (False, "INVALID")
+
+
+def test_tradeoff_takes_the_slo_s_percentiles() -> None:
+    slo = Slo(ttft_ms={"p95": 100.0}, time_per_token_ms={"p50": 20.0})
+    table = tradeoff.data(by_cell(frame(CLIMB)), "m", slo)
+    assert table["ttft_ms"].tolist() == [75, 90, 600]
+    assert tradeoff.finding(table, slo) == (
+        "within the SLO up to 4.80 requests/s (in 128, out 64, 4 users)"
+    )
+
+
+def test_tradeoff_says_when_no_cell_meets_the_slo() -> None:
+    slo = Slo(ttft_ms={"p95": 10.0})
+    table = tradeoff.data(by_cell(frame(CLIMB)), "m", slo)
+    assert tradeoff.finding(table, slo) == "no cell meets the SLO's limits on time"
+
+
+def test_heat_is_at_the_users_that_most_cells_share() -> None:
+    places = [(1, 32, 8, 5), (1, 64, 8, 6), (1, 32, 16, 7), (1, 64, 16, 8), (9, 32, 8, 99)]
+    cells = [result(u, t, 10, 1, inputs=i, outputs=o) for u, i, o, t in places]
+    table = distributions.heat_data(by_cell(frame(cells)), "m", "ttft_ms_p50")
+    assert table.attrs["users"] == 1
+    assert table.to_numpy().tolist() == [[5, 7], [6, 8]]
+    assert table.index.tolist() == [32, 64]
+    assert table.columns.tolist() == [8, 16]
+
+
+def test_a_ramp_s_finding_names_load_and_knee() -> None:
+    found = curve(CLIMB, ramp=True)
+    assert capacity.ramp_data(found)["requests_per_s"].tolist() == [1.4, 4.8, 5.0]
+    assert capacity.ramp_finding(found) == (
+        "5.00 requests/s without losing latency (16 users), knee at 4 users"
+    )
+
+
+def test_cost_falls_with_load() -> None:
+    price = Price("eu", "2026-01-01", "list", usd_per_hour=3.6)
+    table = capacity.cost_data(curve(CLIMB), price)
+    assert table["usd"].tolist() == pytest.approx([1 / 1.4, 1 / 4.8, 1 / 5.0])
+    assert table["sound"].tolist() == [True, True, True]
+
+
+def sized() -> Any:
+    def size(cores: float, gib: int, rps: float, why: str = "") -> Size:
+        limits = Limits(cores, gib * 2**30)
+        found = result(4, 50, 10, rps, limits=limits)
+        problem = (Problem("server_died", why),) if why else ()
+        return Size(limits, (msgspec.structs.replace(found, problems=problem),))
+
+    return sizing([size(1, 1, 1, "OOM killed"), size(1, 2, 1), size(2, 2, 1.9), size(4, 2, 2.0)])
+
+
+def test_sizes_name_the_ideal_and_mark_what_ran_out_of_memory() -> None:
+    table = capacity.size_data(sized())
+    assert table["ideal"].tolist() == [False, True, False, False]
+    assert table["why"].tolist() == ["OOM", "", "", ""]
+    assert capacity.size_finding(sized()) == (
+        "ideal is 1 core, 2 GiB; more than 2 cores stop paying"
+    )
+
+
+def test_the_sizing_chart_is_drawn() -> None:
+    chart = capacity.size_chart(sized(), "m", "")
+    assert chart is not None
+    assert chart.title == "m: ideal is 1 core, 2 GiB; more than 2 cores stop paying"
+
+
+def comparison(state: Any, change: float, metric: str = "ttft") -> Comparison:
+    return Comparison(
+        "c", metric, state, True, 1.0, 1.0, "ms", change, change - 0.01, change + 0.01, 0.95,
+        0.1, (5, 5), 0.5,
+    )  # fmt: skip
+
+
+def test_the_worst_comparison_comes_first() -> None:
+    rows = [comparison("PASS", 0.0), comparison("FAIL", 0.2), comparison("INCONCLUSIVE", 0.1)]
+    table = against_baseline.data(Verdict("main", "now", tuple(rows)))
+    assert table["state"].tolist() == ["FAIL", "INCONCLUSIVE", "PASS"]
+    assert table["change"].tolist() == pytest.approx([20, 10, 0])
+    chart = against_baseline.chart(Verdict("main", "now", tuple(rows)))
+    assert chart is not None
+    assert chart.title == "FAIL against main: 1 regression, 1 inconclusive, of 3 comparisons"
+
+
+def test_names_leave_out_what_all_cells_share() -> None:
+    assert over_time.short_names(["m-in1-out2-users1", "m-in1-out2-users4"]) == ["users1", "users4"]
+    assert over_time.short_names(["m-in1-out2-users1"]) == ["m-in1-out2-users1"]
+
+
+def test_quantiles_are_steps_of_the_ecdf(run_path: Path) -> None:
+    data = write_and_read(write_run(run_path, grid(users=(1,)), requests_per_user=4))
+    steps = data.quantiles[data.quantiles["quantity"] == "ttft_ms"]
+    assert steps["share"].tolist() == [0.25, 0.5, 0.75, 1.0]
+    assert steps["value"].is_monotonic_increasing
+    assert set(steps["n"]) == {4}
+
+
+def test_a_timeline_counts_a_request_where_it_ended() -> None:
+    second = 10**9
+    table = pd.DataFrame(
+        {
+            "sent_ns": pd.array([0, 0, second], dtype="Int64"),
+            "done_ns": pd.array([second, 2 * second, 4 * second - 1], dtype="Int64"),
+            "ok": [True, False, True],
+            "latency_ms": [1000.0, float("nan"), 3000.0],
+        }
+    )
+    found = gather.timeline_of(table, started_ns=0, bins=4)
+    assert found["time_s"].tolist() == [0.5, 1.5, 2.5, 3.5]
+    assert found["requests_per_s"].tolist() == [0, 1, 0, 1]
+    assert found["failures_per_s"].tolist() == [0, 0, 1, 0]
+    assert found["in_flight"].tolist() == [2, 2, 1, 1]
+    assert found["p50_ms"].tolist()[1::2] == [1000.0, 3000.0]
+
+
+def test_a_ramp_is_a_curve_of_its_steps(run_path: Path) -> None:
+    cell = Cell("tiny", 128, 32, Ramp((1, 2, 4), 4.0))
+    (found,) = curves_of(write_and_read(write_run(run_path, [cell])))
+    assert found.ramp
+    assert [point.load for point in found.points] == [1, 2, 4]
+
+
+def test_colours_are_the_same_for_the_same_names() -> None:
+    assert theme.palette(["a", "b"])["a"] == theme.palette(["a", "b", "c"])["a"]
