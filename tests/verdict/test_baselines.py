@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from llmbench.cells import Users
 from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.records import CellRun, Endpoint, Launch
 from llmbench.store import Journal, RunDir, RunInfo
@@ -109,3 +110,33 @@ def test_a_cell_that_the_baseline_lacks_needs_no_repeats(tmp_path: Path) -> None
     first = results(make_run(tmp_path / "new", repeats=1))[0]
     other = structs.replace(first, summary=structs.replace(first.summary, cell_id="other"))
     assert decided(tmp_path, "main", [other], cells=1)
+
+
+def test_a_cold_start_can_be_gated(tmp_path: Path) -> None:
+    def started(run: CellRun, slower: float) -> CellRun:
+        launch = Launch("process", run.repeat, healthy_s=1.0 * slower, first_token_s=1.2 * slower,
+                        peak_memory_bytes=200 * 2**20)  # fmt: skip
+        endpoint = Endpoint("", "", "", simulated=False, launch=launch)
+        cell = structs.replace(run.cell, shape=Users(1, cold=True))
+        return structs.replace(run, cell=cell, endpoint=endpoint)
+
+    old, new = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    for side, slower in ((old, 1.0), (new, 1.5)):
+        for run in side.cell_runs():
+            side.append_cell_run(started(run, slower))
+    verdict = compare(old.path, new.path)
+    assert [row.metric for row in verdict.regressions] == ["cold_healthy", "cold_first_token"]
+    assert "cold_first_token: 1.2 -> 1.8 s, +50.0% " in lines(verdict)[2]
+
+
+def test_repeats_that_share_a_launch_are_one_cold_start(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    for one in run.cell_runs():
+        cell = structs.replace(one.cell, shape=Users(1, cold=True))
+        launch = Launch("process", 0, healthy_s=1.0)
+        endpoint = structs.replace(one.endpoint, launch=launch)
+        run.append_cell_run(structs.replace(one, cell=cell, endpoint=endpoint))
+    (cell_found,) = measure(run).cells.values()
+    assert cell_found.metrics["cold_healthy"] == [1.0]
+    assert cell_found.metrics["cold_peak_memory"] == [None]
+    assert len(cell_found.metrics["ttft"]) == 5

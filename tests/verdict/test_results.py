@@ -110,6 +110,7 @@ def test_one_cell_can_be_asked_for_with_its_stamps(tmp_path: Path) -> None:
         Cell("m", 32, 64, Arrivals(0.25)),
         Cell("m", 32, 64, Ramp((64,), 0.0)),
         Cell("m", 0, 0, Trace("azure")),
+        Cell("m", 32, 64, Users(1, cold=True)),
     ],
 )
 def test_a_cells_id_tells_the_cell(cell: Cell) -> None:

@@ -6,6 +6,7 @@ six digits.
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from llmbench.cells import Arrivals, Trace
+from llmbench.cells import Arrivals, Trace, Users
 from llmbench.config import ConfigError, nearest
 from llmbench.metrics.percentiles import certifiable
+from llmbench.records import CellRun
 from llmbench.store import RunDir, replace_file
 from llmbench.summaries import CellSummary, Distribution
 from llmbench.verdict.fingerprints import fingerprint
@@ -121,13 +123,15 @@ def render(measured: Measured) -> bytes:
 
 
 def _cell(cell: JudgedCell) -> MeasuredCell:
-    good = [r.summary for r in cell.results if r.valid]
+    sound = [(r, run) for r, run in zip(cell.results, cell.runs, strict=True) if r.valid]
+    good = [r.summary for r, _ in sound]
     bad = [r for r in cell.results if not r.valid]
     fewest = min((s.in_window for s in good), default=0)
-    found = [compared(summary) for summary in good]
+    found = [compared(r.summary) for r, _ in sound]
+    cold = _cold([run for _, run in sound])
     names = found[0] if found else {}
     return MeasuredCell(
-        metrics={name: [_round(values[name]) for values in found] for name in names},
+        metrics={name: [_round(values[name]) for values in found] for name in names} | cold,
         requests=fewest,
         repeats=len(good),
         invalid=len(bad),
@@ -148,6 +152,23 @@ def compared(summary: CellSummary) -> dict[str, float | None]:
         known[f"ttft_{percentile}"] = _at(ttft, percentile)
         known[f"time_per_token_{percentile}"] = _at(token, percentile)
     return known
+
+
+def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
+    """Of cold starts: seconds from create to healthy and to the first token, peak memory.
+
+    A replicate is a launch: repeats that share one are one.
+    """
+    cold = [r for r in runs if isinstance(r.cell.shape, Users) and r.cell.shape.cold]
+    launches = {run.endpoint.launch.started_ns: run.endpoint.launch for run in cold}.values()
+    if not launches:
+        return {}
+    memory = [launch.peak_memory_bytes for launch in launches]
+    return {
+        "cold_healthy": [_round(launch.healthy_s) for launch in launches],
+        "cold_first_token": [_round(launch.first_token_s) for launch in launches],
+        "cold_peak_memory": [None if m is None else _round(m / 2**20) for m in memory],
+    }
 
 
 def _at(found: Distribution | None, percentile: str) -> float | None:

@@ -5,7 +5,7 @@ from math import log, log1p
 
 from llmbench.verdict.baselines import MeasuredCell
 from llmbench.verdict.decisions import Contrast
-from llmbench.verdict.tolerances import UNITS
+from llmbench.verdict.tolerances import RATES
 
 
 def contrasts(
@@ -29,7 +29,7 @@ def contrasts(
 
 def _worst(metric: str, tolerance: float) -> float:
     """A tolerance as a log ratio in the direction of worse: -3 % of a rate is more than +3 %."""
-    return -log1p(-tolerance) if metric in UNITS else log1p(tolerance)
+    return -log1p(-tolerance) if metric in RATES else log1p(tolerance)
 
 
 def logs(metric: str, values: Sequence[float | None]) -> list[float]:
@@ -37,4 +37,4 @@ def logs(metric: str, values: Sequence[float | None]) -> list[float]:
     known = [v for v in values if v is not None and v > 0]
     if len(known) < len(values):
         return []
-    return [-log(v) if metric in UNITS else log(v) for v in known]
+    return [-log(v) if metric in RATES else log(v) for v in known]

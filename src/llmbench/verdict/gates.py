@@ -19,7 +19,7 @@ from llmbench.verdict.contrasts import contrasts, logs
 from llmbench.verdict.decisions import DEFAULT, Outcome, Policy, decide
 from llmbench.verdict.fingerprints import differences
 from llmbench.verdict.stopping import settled
-from llmbench.verdict.tolerances import TOLERANCES, UNITS, parse_tolerances
+from llmbench.verdict.tolerances import RATES, TOLERANCES, UNITS, parse_tolerances
 from llmbench.verdict.verdicts import Comparison, Fault, Verdict
 
 
@@ -141,7 +141,7 @@ def _notes(old: Measured, new: Measured, cells: Sequence[str], policy: Policy) -
 
 def _comparison(outcome: Outcome, gating: bool) -> Comparison:
     contrast = outcome.contrast
-    rate = contrast.metric in UNITS
+    rate = contrast.metric in RATES
     ends = [outcome.near, outcome.far, outcome.shift, contrast.tolerance]
     low, high, change, limit = (exp(-v if rate else v) - 1 for v in ends)
     old, new = (sorted(side)[(len(side) - 1) // 2] for side in (contrast.old, contrast.new))

@@ -9,7 +9,7 @@ from statistics import median
 from llmbench.config import ConfigError
 from llmbench.store import RunDir
 from llmbench.verdict.baselines import Measured, measure
-from llmbench.verdict.tolerances import UNITS
+from llmbench.verdict.tolerances import RATES
 
 GATING = ("ttft", "time_per_token", "throughput")
 COLUMNS = ("time", "commit", *GATING, "requests", "repeats", "simulated")
@@ -51,7 +51,7 @@ def otava_config(folder: Path, cells: Iterable[str]) -> str:
             "    metrics:",
         ]
         for name in GATING:
-            direction = 1 if name in UNITS else -1
+            direction = 1 if name in RATES else -1
             lines += [
                 f"      {name}:",
                 f"        column: {name}",

@@ -11,7 +11,7 @@ from llmbench.store import RunDir, RunInfo
 _ID = re.compile(
     r"(?P<model>.+?)(?:-cores(?P<cores>[\d.e+]+))?(?:-mem(?P<memory>\d+[gmk]?))?"
     r"(?:-in(?P<input>\d+)-out(?P<output>\d+))?"
-    r"-(?:users(?P<users>\d+)|ramp(?P<ramp>\d+)|rate(?P<rate>[\d.e+-]+)|trace-(?P<trace>.+))"
+    r"-(?:users(?P<users>\d+)|ramp(?P<ramp>\d+)|rate(?P<rate>[\d.e+-]+)|trace-(?P<trace>.+)|cold)"
 )
 
 
@@ -54,7 +54,9 @@ def _shape(found: re.Match[str]) -> Shape:
         return Users(int(found["users"]))
     if found["ramp"]:
         return Ramp((int(found["ramp"]),), step_s=0.0)
-    return Arrivals(float(found["rate"])) if found["rate"] else Trace(found["trace"])
+    if found["rate"]:
+        return Arrivals(float(found["rate"]))
+    return Trace(found["trace"]) if found["trace"] else Users(1, cold=True)
 
 
 def _cell_run(

@@ -10,11 +10,22 @@ TOLERANCES: dict[str, float] = {
     "ttft_p99": 0.15,
     "time_per_token_p95": 0.05,
     "time_per_token_p99": 0.10,
+    "cold_healthy": 0.10,
+    "cold_first_token": 0.10,
+    "cold_peak_memory": 0.05,
 }
 """Relative change for the worse that is no regression, for each metric."""
 
-UNITS = {"throughput": "tokens/s"}
-"""Of the metrics that are no times in ms; more of these is better."""
+UNITS = {
+    "throughput": "tokens/s",
+    "cold_healthy": "s",
+    "cold_first_token": "s",
+    "cold_peak_memory": "MiB",
+}
+"""Of the metrics that are no times in ms."""
+
+RATES = frozenset({"throughput"})
+"""The metrics of which more is better."""
 
 
 def parse_tolerances(text: str | None) -> dict[str, float]:
