@@ -127,8 +127,10 @@ class LlmSession:
         """Judge against the baseline, and tell the CI job's summary page where there is one."""
         if not self.gated:
             return
+        from llmbench.report.write import kept_verdict
         from llmbench.verdict import markdown
 
+        kept_verdict(self.run_dir, self.verdict())
         if self.verdict().failed:
             self.problems.append("the gate is red")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
