@@ -1,6 +1,5 @@
 """The simulator as a process, spoken to by an ordinary HTTP client."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -180,15 +179,17 @@ def test_serve_says_where_and_ends_with_ctrl_c() -> None:
         "from llmbench.config import SimulatedServer\n"
         "serve(SimulatedServer(), '127.0.0.1', 0, say=lambda text: print(text, flush=True))\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert line.startswith("simulated server at http://127.0.0.1:")
-    url = line.split()[3]
-    assert httpx.get(f"{url}/health").json() == {"status": "ok"}
-    os.kill(process.pid, signal.SIGINT)
-    rest, _ = process.communicate(timeout=10)
-    assert (rest, process.returncode) == ("ended\n", 0)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as it:
+        try:
+            assert it.stdout is not None
+            line = it.stdout.readline()
+            assert line.startswith("simulated server at http://127.0.0.1:")
+            assert httpx.get(f"{line.split()[3]}/health").json() == {"status": "ok"}
+            it.send_signal(signal.SIGINT)
+            rest, _ = it.communicate(timeout=10)
+            assert (rest, it.returncode) == ("ended\n", 0)
+        finally:
+            it.kill()
 
 
 def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
