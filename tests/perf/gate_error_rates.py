@@ -25,6 +25,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from llmbench.verdict.decisions import DEFAULT, Contrast, Policy, decide
+from llmbench.verdict.stopping import after_stopping, settled
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -109,14 +110,12 @@ def sequential(noise: Noise, random: np.random.Generator, effect: float) -> tupl
     made = [
         structs.replace(c, new=c.new[: used[i // 3]]) for i, c in enumerate(contrasts(old, new))
     ]
-    failed = np.array([o.status == "FAIL" for o in decide(made)])
+    failed = np.array([o.status == "FAIL" for o in decide(made, after_stopping(made))])
     return np.asarray(failed.reshape(CELLS, 3).any(axis=1)), float(np.mean(used))
 
 
 def stop_after(old: Array, new: Array, cell: int) -> int:
     """After how many repeats the cell is decided: knowing only the baseline and itself."""
-    from llmbench.verdict.stopping import settled
-
     mine = [Contrast("cell", METRICS[m], tuple(old[cell, m]), (), TOLERANCE[m]) for m in range(3)]
     spread = {
         name: [tuple(old[c, m]) for c in range(CELLS) if c != cell]

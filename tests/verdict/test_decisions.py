@@ -4,8 +4,8 @@ from math import log1p
 
 import pytest
 
-from llmbench.verdict.decisions import Contrast, Outcome, decide
-from llmbench.verdict.stopping import settled
+from llmbench.verdict.decisions import Contrast, Outcome, Policy, decide
+from llmbench.verdict.stopping import after_stopping, settled
 
 SPREAD = (-0.01, -0.005, 0.0, 0.005, 0.01)  # five repeats with 0.8 % noise
 LIMIT = log1p(0.03)
@@ -107,3 +107,9 @@ def test_repeats_stop_when_the_cell_is_decided(shift: float, known: bool) -> Non
 def test_repeats_never_stop_before_the_third() -> None:
     assert not settled([contrast(0.0, new=SPREAD[1:3])], background(), cells=12)
     assert not settled([], background(), cells=12)
+
+
+def test_cells_that_stopped_at_different_repeats_get_half_the_error_rate() -> None:
+    equal = [contrast(0.0, "a"), contrast(0.0, "b")]
+    assert after_stopping(equal) == Policy()
+    assert after_stopping([*equal, contrast(0.0, "c", new=SPREAD[:3])]) == Policy(looks=2)

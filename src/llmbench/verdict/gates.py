@@ -18,7 +18,7 @@ from llmbench.verdict.baselines import (
 from llmbench.verdict.contrasts import contrasts, logs
 from llmbench.verdict.decisions import DEFAULT, Outcome, Policy, decide
 from llmbench.verdict.fingerprints import differences
-from llmbench.verdict.stopping import settled
+from llmbench.verdict.stopping import after_stopping, settled
 from llmbench.verdict.tolerances import RATES, TOLERANCES, UNITS, parse_tolerances
 from llmbench.verdict.verdicts import Comparison, Fault, Verdict
 
@@ -58,7 +58,8 @@ def gate(
     usable = [c for c in shared if old.cells[c].repeats and new.cells[c].repeats]
     pairs = {cell: (old.cells[cell], new.cells[cell]) for cell in usable}
     both = [(c, gating) for gating in (True, False) for c in contrasts(pairs, tolerances, gating)]
-    firm = decide([contrast for contrast, gating in both if gating], policy)
+    hard = [contrast for contrast, gating in both if gating]
+    firm = decide(hard, after_stopping(hard, policy))
     loose = decide([contrast for contrast, gating in both if not gating], policy)
     rows = [_comparison(o, True) for o in firm] + [_comparison(o, False) for o in loose]
     rows.sort(key=lambda row: usable.index(row.cell))

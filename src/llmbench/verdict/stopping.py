@@ -7,10 +7,21 @@ often does not make false alarms.
 
 from collections.abc import Sequence
 
+from msgspec import structs
+
 from llmbench.verdict.decisions import DEFAULT, Background, Contrast, Policy, decide
 
 LOOKS = 10
 """How often a cell is looked at, at most: after each of 3 to 12 repeats."""
+
+
+def after_stopping(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> Policy:
+    """The policy for a session whose cells stopped at different repeats: half the error rate.
+
+    Cells that stop early are those that look quiet, so the noise of all looks smaller than it is.
+    """
+    stopped = len({len(contrast.new) for contrast in contrasts}) > 1
+    return structs.replace(policy, looks=2 * policy.looks) if stopped else policy
 
 
 def settled(
