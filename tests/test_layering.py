@@ -6,7 +6,17 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "llmbench"
-BASE = {"access", "cells", "records", "summaries", "config", "clock", "store", "settings"}
+BASE = {
+    "access",
+    "cells",
+    "descriptors",
+    "records",
+    "summaries",
+    "config",
+    "clock",
+    "store",
+    "settings",
+}
 CONDUCTORS = {"bench", "launcher", "shelf", "grid", "host", "progress", "replay"}
 ROOMS = {"apis", "load", "prompts", "servers", "metrics", "verdict", "report"}
 MAY_IMPORT = {

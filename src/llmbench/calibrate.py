@@ -20,7 +20,7 @@ from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.load import run_cell
 from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
 from llmbench.servers import CoreSplit, launch, split_cores
-from llmbench.servers.descriptors import allow_many_connections
+from llmbench.descriptors import allow_many_connections
 from llmbench.store import RunDir
 
 TTFT_MS = 50.0

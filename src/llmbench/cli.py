@@ -157,6 +157,7 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     made.add_argument("--slots", type=int, default=1024)
     made.add_argument("--jitter", type=float, default=0.0)
     made.add_argument("--batching", choices=("spread", "beat"), default="spread")
+    made.add_argument("--max-batch-slowdown", type=float, default=0.0, metavar="SHARE")
     made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--core", type=int, action="append", help="pin to this core; repeatable")
@@ -174,6 +175,7 @@ def simulate(args: argparse.Namespace) -> int:
         jitter=args.jitter,
         batching=args.batching,
         fault=args.fault,
+        max_batch_slowdown=args.max_batch_slowdown,
     )
     serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()))
     return 0

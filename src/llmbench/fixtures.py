@@ -86,11 +86,13 @@ def llm_say(pytestconfig: pytest.Config) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def llm_servers(llm_run: RunDir, llm_say: Callable[[str], None]) -> Iterator[Servers]:
+def llm_servers(
+    pytestconfig: pytest.Config, llm_run: RunDir, llm_say: Callable[[str], None]
+) -> Iterator[Servers]:
     """Launches model servers, one at a time, and stops the last one when the session ends."""
     from llmbench.launcher import Servers
 
-    with Servers(llm_run, llm_say) as servers:
+    with Servers(llm_run, llm_say, seed=session_settings(pytestconfig).seed) as servers:
         yield servers
 
 

@@ -21,10 +21,10 @@ from llmbench.store import RunDir
 class Servers:
     """Holds the one server that runs, and replaces it when another one is wanted."""
 
-    def __init__(self, run_dir: RunDir, say: Callable[[str], None]) -> None:
+    def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
         self.split = CoreSplit((), (), None)
         self._run_dir, self._say = run_dir, say
-        self._session = uuid.uuid4().hex
+        self._session, self._seed = uuid.uuid4().hex, seed
         self._stack = ExitStack()
         self._key: tuple[str, Limits] | None = None
         self._server: RunningServer | None = None
@@ -86,6 +86,7 @@ class Servers:
                     session=self._session,
                     slots=slots,
                     say=self._say,
+                    seed=self._seed,
                 )
             )
             sampler = Sampler(server, self._keep)
