@@ -20,7 +20,6 @@ from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.load import run_cell
 from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
 from llmbench.servers import CoreSplit, launch, split_cores
-from llmbench.descriptors import allow_many_connections
 from llmbench.store import RunDir
 
 TTFT_MS = 50.0
@@ -122,7 +121,6 @@ def calibrate(
     say: Callable[[str], None] = print,
 ) -> Calibration:
     """Climb through `steps` users and show truth and report side by side; also as JSON."""
-    allow_many_connections()
     cores = split_cores(1)
     if cores.note:
         say(f"note: {cores.note}")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from llmbench.apis import dialect
 from llmbench.cells import Cell
 from llmbench.clock import Clock
+from llmbench.descriptors import allow_many_connections
 from llmbench.load.channel import Channel, Control
 from llmbench.load.closed import ClosedLoop
 from llmbench.load.engine import Engine, Quiet
@@ -60,6 +61,7 @@ async def run_shard(
 ) -> Outcome:
     """Carry out `job` on this event loop; each record goes to `sink` at once, also those of
     requests that had ended when it is interrupted."""
+    allow_many_connections()
     clock = Clock()
     target = Target(job.endpoint, dialect(job.endpoint.api))
     orders = Orders(job.cell, job.prompts, target, seed=job.seed, salt=job.salt)

@@ -5,8 +5,8 @@ import os
 import socket
 
 from llmbench.config import ConfigError
-from llmbench.servers.cores import pin
 from llmbench.descriptors import allow_many_connections
+from llmbench.servers.cores import pin
 from llmbench.servers.simulator import wire
 from llmbench.servers.simulator.answer import MESSAGE, Job, Streamed, Whole, outcome_of
 from llmbench.servers.simulator.asked import Asked, NotAsked, is_completion, read_ask

@@ -1,6 +1,6 @@
 import resource
 
-from llmbench.servers.descriptors import allow_many_connections
+from llmbench.descriptors import allow_many_connections
 
 
 def test_the_limit_is_raised_as_far_as_it_may_be() -> None:
