@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from llmbench.cells import Arrivals, Limits, Users
+from llmbench.cells import Arrivals, Limits, Ramp, Users
 from llmbench.config import Slo
 from llmbench.metrics import distribution, summarise, table
 from llmbench.records import CellRun
@@ -53,6 +53,13 @@ def test_unequal_users_of_one_request_each_are_valid() -> None:
     assert result.notes == (
         "too few requests to cut start and drain off: the window is the whole cell",
     )
+
+
+def test_a_ramp_has_no_window_of_its_own() -> None:
+    run = cell_run(Ramp((1, 2), 0.3))
+    records = back_to_back(6) + back_to_back(3, user=1, start_ms=390.0)
+    result = judge(summarise(run, table(records)), run, Slo())
+    assert (result.why, result.notes) == ("", ())
 
 
 def test_no_request_measured() -> None:
