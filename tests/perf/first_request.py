@@ -1,6 +1,7 @@
 """Time from the command to the first measured request, beyond the server's own start.
 
-Run it twice and read the second: the first builds the prompts. ``python tests/perf/first_request.py``
+Run it twice and read the second, for the first builds the prompts:
+``python tests/perf/first_request.py``.
 """
 
 import subprocess

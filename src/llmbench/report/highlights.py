@@ -3,14 +3,15 @@
 Tables and lines for the terminal's end; the page shows the same with charts.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from statistics import median
 from typing import TYPE_CHECKING
 
-from llmbench.cells import Arrivals, Limits, Ramp, format_bytes
+from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.metrics import Findings, Point, Size, Sizing, findings, ramp_curve, sizing
-from llmbench.report.words import number, plural
+from llmbench.report.words import number, plural, size
 from llmbench.store import RunDir
 from llmbench.summaries import CellResult
 from llmbench.verdict import JudgedCell, judged_cells
@@ -26,6 +27,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     for cell in cells:
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
+    yield from cold_starts_found(cells)
     yield from rates_found([result for cell in cells for result in cell.results])
     for name, mates in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
         yield from sizes_found(models[name], list(mates))
@@ -57,6 +59,26 @@ def curve_said(found: Findings) -> Iterator[str]:
     yield f"max RPS without significant deterioration: {_rate(found.sustained)} ({means})"
     yield f"knee (Kneedle): {_rate(found.knee)}"
     yield f"peak: {_rate(found.peak)}"
+
+
+def cold_starts_found(cells: Sequence[JudgedCell]) -> "Iterator[Table]":
+    """From launch to healthy to the first token, and the memory at load; medians of the repeats."""
+    cold = [cell for cell in cells if is_cold(cell.runs[0].cell)]
+    if not cold:
+        return
+    columns = ("cold start", "launches", "healthy s", "first token s", "peak memory")
+    table = _table("cold starts", columns)
+    for cell in cold:
+        launches = [run.endpoint.launch for run in cell.runs]
+        peak = _median(launch.peak_memory_bytes for launch in launches)
+        table.add_row(
+            cell.cell_id,
+            str(len(launches)),
+            number(_median(launch.healthy_s for launch in launches)),
+            number(_median(launch.first_token_s for launch in launches)),
+            "-" if peak is None else size(peak),
+        )
+    yield table
 
 
 def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
@@ -113,6 +135,16 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
     for column in columns:
         table.add_column(column, justify="right" if column else "left")
     return table
+
+
+def is_cold(cell: Cell) -> bool:
+    """Whether a cell's server was launched for each of its repeats."""
+    return isinstance(cell.shape, Users) and cell.shape.cold
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
 
 
 def _latency(point: Point | None) -> str:
