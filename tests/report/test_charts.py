@@ -142,7 +142,7 @@ def test_heat_is_at_the_users_that_most_cells_share() -> None:
     assert table.attrs["users"] == 1
     assert table.to_numpy().tolist() == [[5, 7], [6, 8]]
     assert table.index.tolist() == [32, 64]
-    assert table.columns.tolist() == [8, 16]
+    assert [int(column) for column in table.columns] == [8, 16]
 
 
 def test_a_ramp_s_finding_names_load_and_knee() -> None:

@@ -180,3 +180,15 @@ def test_runs_are_laid_over_each_other(drawn: RunDir, hostile: RunDir, tmp_path:
     assert "hostile: tiny-in128-out32-users4" in text
     assert re.search(r'aria-label="TTFT rises', page)
     assert drawn.page_file.read_bytes() == before
+
+
+def test_a_cell_says_what_was_launched(drawn: RunDir) -> None:
+    text = Outline(drawn.page_file.read_text()).text
+    assert "server simulated ready after 1.20 s" in text
+    assert "asked load that was delivered" in text
+
+
+def test_the_command_to_repeat_names_no_directory_of_this_run(run_path: Path) -> None:
+    words = ("pytest", "benchmarks", "--llm-run-dir", "x", "-k", "tiny", "--llm-seed", "3")
+    text = text_of(write_run(run_path, grid(users=(1,)), command=words))
+    assert "pytest benchmarks --llm-seed 3 -k 'tiny-in128-out32-users1]'" in text

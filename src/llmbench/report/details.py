@@ -1,7 +1,7 @@
 """One cell in full: distributions, failures by kind, resources, log, and how to run it again."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmbench.report import small
 from llmbench.report.gather import Failure, RunData
 from llmbench.report.listing import anchor, tail, verdict_of
-from llmbench.report.words import number, plural
+from llmbench.report.words import known, milliseconds, number, percent, plural, size
 from llmbench.summaries import Problem
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class Detail(Struct, frozen=True):
     smalls: tuple[Small, ...]
     table: tuple[tuple[str, ...], ...]
     failures: tuple[Failure, ...]
+    facts: tuple[tuple[str, str], ...]  # of the server's launch and of the client's own part
     command: str
     log: str
 
@@ -71,7 +72,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
     return Detail(
         anchor(k), name, verdict, kind, _summary(row), tuple(problems), tuple(notes),
         tuple(s for s in _smalls(data, name) if s.svg), tuple(_table(row)), failures,
-        command(data, name), log,
+        (*_launch(data, name), *_own_part(row)), command(data, name), log,
     )  # fmt: skip
 
 
@@ -129,15 +130,58 @@ def _smalls(data: RunData, name: str) -> list[Small]:
     return [*found, Small("CPU of the server", Markup(cpu)), Small("Memory", Markup(memory))]
 
 
+def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
+    """What was started for the cell, as read back, and how long it took."""
+    launches = [r.endpoint.launch for r in data.cell_runs if r.cell_id == name]
+    if not launches:
+        return
+    first = launches[0]
+    limits = []
+    if first.cpu_quota_cores is not None or first.cores:
+        cores = first.cpu_quota_cores or len(first.cores)
+        limits.append(f"{cores:g} cores")
+    if first.memory_limit_bytes is not None:
+        limits.append(f"at most {size(first.memory_limit_bytes)}")
+    yield "server", ", ".join([first.kind, *filter(None, [first.image]), *limits])
+    for label, field in (("ready after", "healthy_s"), ("first token after", "first_token_s")):
+        times = [getattr(launch, field) for launch in launches]
+        told = dict.fromkeys(f"{number(time)} s" for time in times if time is not None)
+        if told:
+            yield label, ", ".join(told)
+    peaks = [launch.peak_memory_bytes for launch in launches if launch.peak_memory_bytes]
+    if peaks:
+        yield "peak memory", size(max(peaks))
+
+
+_OWN_PART = {
+    "ttft_uncertainty_ms": ("TTFT uncertain by at most (p99)", milliseconds),
+    "bounded_share": ("token events with a bounded stamp", percent),
+    "delivered_share": ("asked load that was delivered", percent),
+    "little_residual": ("off Little's law", percent),
+    "client_cpu_us_per_token": ("client's CPU for each token", lambda v: f"{number(v)} µs"),
+    "ttft_difference_ms": ("TTFT, client's minus server's view", milliseconds),
+    "time_per_token_difference_ms": ("time per token, client's minus server's", milliseconds),
+}
+
+
+def _own_part(row: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
+    """How far the client itself can have shaped the numbers, where that is known."""
+    for name, (label, shown) in _OWN_PART.items():
+        if known(row[name]):
+            yield label, shown(row[name])
+
+
 def command(data: RunData, cell_id: str) -> str:
-    """The run's own command, narrowed to one cell: its ``-k`` becomes the cell's id."""
-    words = list(data.info.command)
+    """The run's own command, narrowed to one cell: its ``-k`` becomes the cell's id.
+
+    A directory that it named is left out: it holds this run.
+    """
     kept, skip = [], False
-    for word in words:
-        if skip or word == "-k":
+    for word in data.info.command:
+        if skip or word in ("-k", "--llm-run-dir"):
             skip = not skip
-            continue
-        kept.append(word)
+        elif not word.startswith("--llm-run-dir="):
+            kept.append(word)
     return shlex.join([*kept, "-k", f"{cell_id}]"])
 
 

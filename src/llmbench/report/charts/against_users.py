@@ -140,6 +140,7 @@ def _panel(axis: "Axes", table: "pd.DataFrame", wanted_in: int, wanted_out: int)
 
 
 def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> None:
+    size = 6.5 if points["repeat"].nunique() == 1 else 4.5
     middle = points.groupby("users", as_index=False)[["middle", "high"]].median()
     axis.plot(middle["users"], middle["middle"], color=colour)
     if (middle["high"] > middle["middle"]).any():
@@ -150,7 +151,7 @@ def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> N
         face = colour if valid else theme.PAPER
         axis.plot(
             some["users"], some["middle"], marker, color=colour, markerfacecolor=face,
-            markeredgewidth=1.4, markersize=6.5, clip_on=False,
+            markeredgewidth=1.4, markersize=size, clip_on=False,
         )  # fmt: skip
 
 
