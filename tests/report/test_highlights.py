@@ -1,0 +1,73 @@
+"""What a session's end shows beyond its cells."""
+
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
+from llmbench.records import Launch
+from llmbench.report import highlights
+from llmbench.store import RunDir
+from tests.report.synthetic import grid, write_run
+
+
+def shown(run: RunDir) -> list[str]:
+    """The lines, runs of spaces made one."""
+    console = Console(width=160, no_color=True)
+    with console.capture() as capture:
+        for part in highlights(run):
+            console.print(part, highlight=False)
+    return [" ".join(line.split()) for line in capture.get().splitlines() if line.strip()]
+
+
+def test_a_grid_has_none(run_path: Path) -> None:
+    assert shown(write_run(run_path, grid(users=(1, 4)))) == []
+
+
+def test_a_ramp_shows_its_steps_and_what_they_mean(run_path: Path) -> None:
+    lines = shown(write_run(run_path, [Cell("tiny", 128, 32, Ramp((1, 2, 4, 8), 10.0))]))
+    assert lines[0] == "tiny-in128-out32-ramp8"
+    assert [line.split()[0] for line in lines[3:7]] == ["1", "2", "4", "8"]
+    told = [line.partition(":")[0] for line in lines[7:]]
+    assert told == [
+        "best latency", "max RPS without significant deterioration", "knee (Kneedle)", "peak",
+    ]  # fmt: skip
+    assert lines[7].endswith("with 1 user")
+
+
+def test_the_highest_rate_that_meets_the_slo_is_named(run_path: Path) -> None:
+    cells = [Cell("tiny", 128, 32, Arrivals(rate, duration_s=20)) for rate in (1.0, 2.0, 64.0)]
+    run = write_run(run_path, cells, requests_per_user=40)
+    (line,) = shown(run)
+    assert line.startswith("tiny-in128-out32: highest rate that meets the SLO: ")
+    assert line.endswith("(of 3 tried)")
+
+
+def test_sizes_are_compared_and_the_cheapest_feasible_is_ideal(run_path: Path) -> None:
+    limits = [Limits(cores, 2**29) for cores in (0.5, 1.0, 2.0)]
+    lines = shown(write_run(run_path, grid(users=(1,), limits=limits), requests_per_user=20))
+    assert lines[0] == "tiny"
+    rows = {line.split()[0]: line for line in lines if line.split()[0] in {"0.5", "1", "2"}}
+    assert set(rows) == {"0.5", "1", "2"}
+    ideal = [cores for cores, line in rows.items() if line.endswith("IDEAL")]
+    assert len(ideal) == 1
+    assert f"ideal: cores{ideal[0]}, mem512m (valid, fits and meets the SLO" in " ".join(lines)
+
+
+def test_cold_starts_have_a_table_of_their_own(run_path: Path) -> None:
+    cell = Cell("tiny", 128, 32, Users(1, 1, cold=True))
+    run = write_run(run_path, [cell], repeats=2)
+    journal = run.path / "journal" / "cells.jsonl"
+    runs = run.cell_runs()
+    journal.unlink()
+    for seconds, ended in zip((1.0, 3.0), runs, strict=True):
+        launch = Launch(
+            kind="process", started_ns=1, healthy_s=seconds, first_token_s=seconds + 1,
+            peak_memory_bytes=2**30,
+        )  # fmt: skip
+        endpoint = msgspec.structs.replace(ended.endpoint, launch=launch)
+        run.append_cell_run(msgspec.structs.replace(ended, endpoint=endpoint))
+    lines = shown(run)
+    assert lines[0] == "cold starts"
+    assert lines[-1] == "tiny-in128-out32-cold 2 2.00 3.00 1.00 GiB"
