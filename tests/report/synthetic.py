@@ -12,7 +12,7 @@ from llmbench.config import ModelConfig, Price, SimulatedServer, Slo
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord, ResourceSample
 from llmbench.store import RunDir, RunInfo
 
-START_NS = 1_790_000_000_000_000_000  # 2026-09-21 15:33:20 UTC
+START_NS = 1_790_000_000_000_000_000  # 2026-09-21 14:13:20 UTC
 MS = 1_000_000
 S = 1_000_000_000
 HOSTILE = "<script>alert('x')</script>\"'&"
@@ -63,7 +63,7 @@ def info(models: Sequence[ModelConfig], **changes: object) -> RunInfo:
     """``run.json`` of a run that ended by itself an hour after it began."""
     value = RunInfo(
         started_ns=START_NS,
-        command=("pytest", "benchmarks", "-k", "tiny"),
+        command=("benchmarks", "-k", "tiny"),
         seed=7,
         harness="0.1.0",
         measuring_version=1,

@@ -8,6 +8,7 @@ import pytest
 
 from llmbench.config import ConfigError
 from llmbench.report import comparison_page, overlay, write_report
+from llmbench.report.advice import brief
 from llmbench.store import RunDir
 from llmbench.verdict.verdicts import Comparison, Fault, Verdict
 from tests.report.synthetic import HOSTILE, grid, model, write_run
@@ -189,6 +190,16 @@ def test_a_cell_says_what_was_launched(drawn: RunDir) -> None:
 
 
 def test_the_command_to_repeat_names_no_directory_of_this_run(run_path: Path) -> None:
-    words = ("pytest", "benchmarks", "--llm-run-dir", "x", "-k", "tiny", "--llm-seed", "3")
+    words = ("benchmarks", "--llm-run-dir", "x", "-k", "tiny", "--llm-seed", "3")
     text = text_of(write_run(run_path, grid(users=(1,)), command=words))
     assert "pytest benchmarks --llm-seed 3 -k 'tiny-in128-out32-users1]'" in text
+
+
+def test_what_next_names_a_rule_once_and_briefly(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1, 4)), failure=1.0)
+    text = text_of(run)
+    assert "tiny-in128-out32-users1 and 1 more: " in text
+
+
+def test_a_long_message_is_cut_to_its_first_line_and_hint() -> None:
+    assert brief("died: OOM\nlog 1\nhint: more memory") == "died: OOM; hint: more memory"

@@ -19,11 +19,25 @@ def advice(data: RunData, rows: "pd.DataFrame") -> tuple[str, ...]:
 
 
 def _validity(data: RunData, rows: "pd.DataFrame") -> Iterator[str]:
+    """A line for each rule that was broken: in how many cells, and what it says of the first."""
     cells = set(rows["cell"])
+    broken: dict[str, dict[str, str]] = {}
     for result in data.results:
         if result.summary.cell_id in cells:
-            for problem in result.problems[:1]:
-                yield f"{result.summary.cell_id}: {problem.message}"
+            for problem in result.problems:
+                told = broken.setdefault(problem.rule, {})
+                told.setdefault(result.summary.cell_id, brief(problem.message))
+    for told in broken.values():
+        first, message = next(iter(told.items()))
+        more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+        yield f"{first}{more}: {message}"
+
+
+def brief(message: str) -> str:
+    """The first line of a message, and its hint where it has one."""
+    lines = message.splitlines() or [""]
+    hints = [line.strip() for line in lines[1:] if line.strip().startswith("hint:")]
+    return "; ".join([lines[0], *hints])
 
 
 def _load(rows: "pd.DataFrame") -> Iterator[str]:

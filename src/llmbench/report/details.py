@@ -10,6 +10,7 @@ from llmbench.report import small
 from llmbench.report.gather import Failure, RunData
 from llmbench.report.listing import anchor, tail, verdict_of
 from llmbench.report.words import known, milliseconds, number, percent, plural, size
+from llmbench.store import RunInfo
 from llmbench.summaries import Problem
 
 if TYPE_CHECKING:
@@ -171,13 +172,19 @@ def _own_part(row: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
             yield label, shown(row[name])
 
 
+def whole_command(info: RunInfo) -> tuple[str, ...]:
+    """The run's command line; the plugin knows only what stood behind ``pytest``."""
+    told = info.command
+    return told if told and "pytest" in told[0] else ("pytest", *told)
+
+
 def command(data: RunData, cell_id: str) -> str:
     """The run's own command, narrowed to one cell: its ``-k`` becomes the cell's id.
 
     A directory that it named is left out: it holds this run.
     """
     kept, skip = [], False
-    for word in data.info.command:
+    for word in whole_command(data.info):
         if skip or word in ("-k", "--llm-run-dir"):
             skip = not skip
         elif not word.startswith("--llm-run-dir="):

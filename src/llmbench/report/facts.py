@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
+from llmbench.report.details import whole_command
 from llmbench.report.gather import RunData
 from llmbench.report.words import number, plural, size
 from llmbench.verdict.verdicts import Verdict
@@ -120,7 +121,7 @@ def meta(data: RunData) -> list[tuple[str, str]]:
         f"{key} {value}" for key, value in info.host.items() if value not in ([], None)
     )
     lines = [
-        ("command", shlex.join(info.command)),
+        ("command", shlex.join(whole_command(info))),
         ("host", host),
         ("seed", str(info.seed)),
         ("harness", f"pytest-llmbench {info.harness}, measuring version {info.measuring_version}"),

@@ -96,7 +96,8 @@ def limits_text(limits: Limits) -> str:
     if limits.cores is not None:
         words.append(f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}")
     if limits.memory_bytes is not None:
-        words.append(f"{limits.memory_bytes / 2**30:.3g} GiB")
+        gib = limits.memory_bytes / 2**30
+        words.append(f"{gib:g} GiB" if gib >= 1 else f"{1024 * gib:g} MiB")
     return ", ".join(words) or "no limits"
 
 
@@ -213,7 +214,7 @@ def _size(sizes: "Sizing | None") -> Tile:
 
 
 def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
-    names = "1,000 requests", "1M tokens in / out"
+    names = "1,000 requests", "1M tokens"
     model = config_of(data, curve.model)
     found = cost_at(data, curve)
     if model is None or model.price is None or found is None:
@@ -223,11 +224,11 @@ def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
         return
     price = model.price
     share = f" at {percent(found.utilisation)} use" if found.utilisation < 1 else ""
-    note = f"{money(found.usd_per_hour)}/h{share}, {price.region}, {price.date}, {price.source}"
+    note = f"{money(found.usd_per_hour)}/h{share}, {price.region}, {price.date}"
     yield Tile(f"Cost of {names[0]}", money(found.per_1000_requests_usd), "", note)
     weighted = (found.per_million_input_weighted_usd, found.per_million_output_weighted_usd)
     note = (
-        f"out:in = {found.output_weight:g}:1; with all on the output"
-        f" {money(found.per_million_output_usd)}/M out"
+        f"and {money(weighted[1])} for 1M out, at {found.output_weight:g}:1; with all cost on the"
+        f" output {money(found.per_million_output_usd)}"
     )
-    yield Tile(f"Cost of {names[1]}", money(weighted[0]), f"in, {money(weighted[1])} out", note)
+    yield Tile(f"Cost of {names[1]}", money(weighted[0]), "in", note)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from llmbench.report.advice import brief
 from llmbench.report.terminal import COLUMNS, caption, rows_of
 from llmbench.store import RunDir
 from llmbench.summaries import CellResult
@@ -37,7 +38,7 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
 def _reasons(results: Sequence[CellResult]) -> list[str]:
     """A line for each rule that a cell broke; repeats of a cell say it once."""
     found = [
-        f"- `{result.summary.cell_id}`: {safe(problem.message)}"
+        f"- `{result.summary.cell_id}`: {safe(brief(problem.message))}"
         for result in results
         for problem in (*result.problems, *result.slo_misses)
     ]
