@@ -192,7 +192,7 @@ class Bench:
             endpoint=endpoint,
             seed=self.settings.seed,
             prompts_sha256="",
-            server_died=str(error),
+            launch_error=f"{error.state}; {error.hint or 'see its log'}",
         )
 
     def _model(self, cell: Cell) -> ModelConfig:

@@ -171,6 +171,7 @@ class CellRun(Struct, frozen=True):
     client_cores: tuple[int, ...] = ()
     workers: int = 1
     step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, when that step ended)
+    launch_error: str | None = None  # the server never answered: there are no requests
     server_died: str | None = None
     workers_lost: tuple[str, ...] = ()  # why, for each worker that died: the cell is INVALID
     notes: tuple[str, ...] = ()

@@ -209,6 +209,22 @@ def test_a_server_that_never_started_is_one_problem() -> None:
     assert result.slo_misses == ()
 
 
+def test_a_server_that_never_answered_is_the_only_problem() -> None:
+    run = cell_run(launch_error="container out of memory (limit 128m); give it more memory")
+    result = judge(summarise(run, table([])), run, Slo(ttft_ms={"p50": 1.0}))
+    assert problem(result) == (
+        "not_launched: the server did not start: container out of memory (limit 128m); "
+        "give it more memory"
+    )
+    assert result.slo_misses == ()
+
+
+def test_a_lost_worker_is_told_with_its_reason() -> None:
+    told = problem(verdict(run=cell_run(workers_lost=("worker 1: killed by signal 9",))))
+    assert told.startswith("worker_died: a load generating process died and took 0 requests")
+    assert "(worker 1: killed by signal 9)" in told
+
+
 def test_worker_died() -> None:
     assert problem(verdict(errors={"worker_died": 2})) == (
         "worker_died: a load generating process died and took 2 requests with it: run the cell "

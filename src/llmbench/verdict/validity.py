@@ -45,6 +45,12 @@ def _did_not_end(summary: CellSummary) -> Problem:
     )
 
 
+def _not_launched(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    if run.launch_error is None:
+        return None
+    return Problem("not_launched", f"the server did not start: {run.launch_error}")
+
+
 def _server_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     died = run.server_died or ("it died" if "server_died" in summary.errors else None)
     if died is None:
@@ -54,11 +60,12 @@ def _server_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | 
 
 def _worker_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     lost = summary.errors.get("worker_died", 0)
-    if not lost:
+    if not lost and not run.workers_lost:
         return None
+    why = f" ({'; '.join(run.workers_lost)})" if run.workers_lost else ""
     return Problem(
         "worker_died",
-        f"a load generating process died and took {_requests(lost)} with it: "
+        f"a load generating process died and took {_requests(lost)} with it{why}: "
         "run the cell again; memory of the client's host is the usual reason",
     )
 
@@ -67,7 +74,7 @@ def _no_success(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
     if summary.succeeded:
         return None
     if not summary.requests:
-        if run.server_died:
+        if run.server_died or run.launch_error:
             return None
         return Problem("no_requests", "no request was measured: ask for at least one")
     return Problem(
@@ -205,8 +212,8 @@ def _throttled(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
 Rule = Callable[[CellSummary, CellRun, Rules], Problem | None]
 
 _RULES: tuple[Rule, ...] = (
-    _server_died, _worker_died, _no_success, _error_rate, _output_length, _client_lag,
-    _schedule_delay, _delivered, _little, _ttft_bounded, _clock_step, _throttled,
+    _not_launched, _server_died, _worker_died, _no_success, _error_rate, _output_length,
+    _client_lag, _schedule_delay, _delivered, _little, _ttft_bounded, _clock_step, _throttled,
 )  # fmt: skip
 
 
