@@ -155,8 +155,11 @@ class Bench:
         try:
             server = self.server(cell)
         except LaunchError as error:
-            self.run_dir.append_cell_run(self._never_ran(cell, repeat, error))
+            told = f"{error.state}; {error.hint or 'see its log'}"
+            never = self._begin(cell, repeat, self._nowhere(cell))
+            self.run_dir.append_cell_run(structs.replace(never, launch_error=told))
             raise
+        self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
         title = cell.id if self.settings.repeats[1] == 1 else f"{cell.id} (repeat {repeat})"
         with shown(self._out, title) as progress, self._servers.tagged(cell.id, repeat):
             run = run_cell(
@@ -178,11 +181,9 @@ class Bench:
         judged = next(verdict.judged_cells(self.run_dir, cell.id))
         return judged.results[-1]
 
-    def _never_ran(self, cell: Cell, repeat: int, error: LaunchError) -> CellRun:
-        """The record of a cell whose server did not start, so that the page shows it and why."""
-        model, now_ns = self._model(cell), Clock().unix_ns()
-        launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=now_ns)
-        endpoint = Endpoint("", model.api, model.model, model.simulated, launch, model.client)
+    def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
+        """What is known of a repeat before its load: it stays the record of one that is killed."""
+        now_ns = Clock().unix_ns()
         return CellRun(
             cell=cell,
             cell_id=cell.id,
@@ -192,8 +193,13 @@ class Bench:
             endpoint=endpoint,
             seed=self.settings.seed,
             prompts_sha256="",
-            launch_error=f"{error.state}; {error.hint or 'see its log'}",
         )
+
+    def _nowhere(self, cell: Cell) -> Endpoint:
+        """The endpoint of a server that did not start."""
+        model = self._model(cell)
+        launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=Clock().unix_ns())
+        return Endpoint("", model.api, model.model, model.simulated, launch, model.client)
 
     def _model(self, cell: Cell) -> ModelConfig:
         try:

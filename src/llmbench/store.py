@@ -136,6 +136,11 @@ class RunDir:
         with Journal(self.path / "journal" / "cells.jsonl") as journal:
             journal.append(run)
 
+    def append_cell_start(self, run: CellRun) -> None:
+        """Note that a repeat of a cell begins, with all that is known of it then."""
+        with Journal(self.path / "journal" / "starts.jsonl") as journal:
+            journal.append(run)
+
     def append_samples(self, samples: Iterable[ResourceSample]) -> None:
         with Journal(self.path / "journal" / "resources.jsonl") as journal:
             for sample in samples:
@@ -144,6 +149,10 @@ class RunDir:
     def cell_runs(self) -> list[CellRun]:
         """Every repeat of every cell that ended, in the order in which they ran."""
         return list(_read(self.path / "journal" / "cells.jsonl", CellRun))
+
+    def cell_starts(self) -> list[CellRun]:
+        """Every repeat of every cell that began, in the order in which they ran."""
+        return list(_read(self.path / "journal" / "starts.jsonl", CellRun))
 
     def samples(self) -> list[ResourceSample]:
         return list(_read(self.path / "journal" / "resources.jsonl", ResourceSample))

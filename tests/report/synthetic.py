@@ -298,7 +298,11 @@ def write_run(
             kept = records[: len(records) // 2] if last else records
             lines = b"".join(encode(record) + b"\n" for record in kept)
             journal.write_bytes(lines + (b'{"cell":"cut' if last else b""))
-            if not last:
+            if last:
+                run.append_cell_start(
+                    cell_run(cell, repeat, now, now, known[cell.model], "logs/server.log")
+                )
+            else:
                 run.append_cell_run(
                     cell_run(cell, repeat, now, end, known[cell.model], "logs/server.log")
                 )

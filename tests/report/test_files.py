@@ -11,7 +11,7 @@ from llmbench.records import RequestRecord
 from llmbench.report import files, write_cell
 from llmbench.store import Journal, RunDir
 from llmbench.verdict.results import results
-from tests.report.synthetic import START_NS, grid, model, write_run
+from tests.report.synthetic import START_NS, cell_run, grid, model, write_run
 
 DECK = (
     "request,start_time,end_time,input_tokens,output_tokens,latency(ms),"
@@ -58,6 +58,7 @@ def one(run_path: Path) -> tuple[RunDir, Cell]:
 
 
 def written(run: RunDir, cell: Cell, *records: RequestRecord) -> list[dict[str, str]]:
+    run.append_cell_start(cell_run(cell, 1, START_NS, START_NS, model(), None))
     with Journal(run.journal_file(cell.id, 1)) as journal:
         for item in records:
             journal.append(item)

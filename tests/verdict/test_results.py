@@ -1,15 +1,13 @@
 from pathlib import Path
 from typing import Any
 
-import pytest
 from msgspec import structs
 
-from llmbench.cells import Arrivals, Cell, Limits, Ramp, Trace, Users
-from llmbench.config import ModelConfig, RemoteServer, SimulatedServer, Slo
+from llmbench.cells import Users
+from llmbench.config import ModelConfig, RemoteServer, Slo
 from llmbench.records import RequestRecord
 from llmbench.store import Journal, RunDir, RunInfo
 from llmbench.verdict import judged_cells
-from llmbench.verdict.leftovers import cell_from_id
 from llmbench.verdict.results import results
 from tests.metrics.making import back_to_back, cell_run
 
@@ -62,25 +60,35 @@ def test_workers_files_are_one_cell(tmp_path: Path) -> None:
 
 
 def test_a_cell_that_did_not_end_is_rebuilt_and_invalid(tmp_path: Path) -> None:
-    run = run_dir(tmp_path, model(server=SimulatedServer()))
+    run = run_dir(tmp_path, model())
+    run.append_cell_start(structs.replace(cell_run(), ended_ns=0))
     journal(run, back_to_back(3))
     (cell,) = judged_cells(run)
-    assert cell.runs[0].cell == Cell("m", 128, 5, Users(1))
-    assert cell.runs[0].seed == 7
-    assert cell.results[0].stamp == "SIMULATED INVALID"
+    assert cell.runs[0].cell == cell_run().cell
+    assert cell.runs[0].ended_ns == max(record.done_ns for record in run.requests())
+    assert cell.results[0].stamp == "INVALID"
     assert [p.rule for p in cell.results[0].problems] == ["did_not_end"]
 
 
 def test_an_unfinished_repeat_stands_beside_finished_ones(tmp_path: Path) -> None:
     run = run_dir(tmp_path, model())
     for repeat in (1, 2):
+        run.append_cell_start(cell_run(repeat=repeat))
         journal(run, back_to_back(5, repeat=repeat))
     run.append_cell_run(cell_run())
     assert [(r.summary.repeat, r.valid) for r in results(run)] == [(1, True), (2, False)]
 
 
+def test_a_cell_that_was_killed_before_its_first_answer_is_shown(tmp_path: Path) -> None:
+    run = run_dir(tmp_path, model())
+    run.append_cell_start(cell_run())
+    (result,) = results(run)
+    assert [p.rule for p in result.problems] == ["did_not_end", "no_requests"]
+
+
 def test_a_cut_last_line_is_left_out(tmp_path: Path) -> None:
     run = run_dir(tmp_path, model())
+    run.append_cell_start(cell_run())
     journal(run, back_to_back(3))
     with run.journal_file("m-in128-out5-users1", 1).open("ab") as file:
         file.write(b'{"cell": "m-in')
@@ -101,24 +109,7 @@ def test_one_cell_can_be_asked_for_with_its_stamps(tmp_path: Path) -> None:
     assert len(cell.requests["event_ns"].iloc[0]) == 5
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        Cell("llama-2-70b-tgi", 1500, 100, Users(8)),
-        Cell("m-in", 32, 64, Users(1), Limits(0.5, 512 * 2**20)),
-        Cell("m", 32, 64, Users(1), Limits(None, 2 * 2**30)),
-        Cell("m", 32, 64, Arrivals(0.25)),
-        Cell("m", 32, 64, Ramp((64,), 0.0)),
-        Cell("m", 0, 0, Trace("azure")),
-        Cell("m", 32, 64, Users(1, cold=True)),
-    ],
-)
-def test_a_cells_id_tells_the_cell(cell: Cell) -> None:
-    assert cell_from_id(cell.id) == cell
-
-
 def test_a_folder_that_is_no_cell_is_passed_over(tmp_path: Path) -> None:
     run = run_dir(tmp_path, model())
     journal(run, [structs.replace(r, cell="stray") for r in back_to_back(2)])
     assert results(run) == []
-    assert cell_from_id("stray") is None
