@@ -1,12 +1,15 @@
 """The table at the end of a session, and the same as Markdown."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 from rich.console import Console
 
-from llmbench.report import markdown, terminal_table
+from llmbench.cells import Cell, Limits, Ramp
+from llmbench.report import highlights, markdown, terminal_table
 from llmbench.report.markdown import safe
 from llmbench.report.terminal import rows_of
 from llmbench.summaries import CellResult, Problem
@@ -86,3 +89,20 @@ def test_markdown_of_a_killed_run_says_so(run_path: Path) -> None:
 
 def test_markup_means_nothing_in_markdown() -> None:
     assert safe("a|b <i>*x*</i>\nc") == "a\\|b &lt;i>\\*x\\*&lt;/i> c"
+
+
+def test_importing_the_report_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, llmbench.report; "
+        "print([m for m in ('pandas', 'pyarrow', 'matplotlib', 'seaborn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_highlights_of_a_ramp_and_of_sizes(run_path: Path) -> None:
+    ramp = Cell("tiny", 128, 32, Ramp((1, 2, 4), 3.0))
+    sizes = grid(users=(1, 4), limits=[Limits(1.0, 2**30), Limits(2.0, 2**30)])
+    found = [str(item) for item in highlights(write_run(run_path, [ramp, *sizes]))]
+    assert any(line.startswith("knee (Kneedle): ") for line in found)
+    assert any(line.startswith("ideal: cores") for line in found)

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users, format_bytes
 from llmbench.config import ModelConfig
-from llmbench.metrics import Findings, Point, Size, Sizing, findings, ramp_curve, sizing
 from llmbench.report.words import number, plural, size
 from llmbench.store import RunDir
 from llmbench.summaries import CellResult
-from llmbench.verdict import JudgedCell, judged_cells
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from llmbench.metrics import Findings, Point, Sizing
+    from llmbench.verdict import JudgedCell
+
 
 def highlights(run: RunDir) -> "Iterator[Table | str]":
     """Of each ramp, each model under rates and each model under several limits, in that order."""
+    from llmbench.verdict import judged_cells
+
     models = {model.name: model for model in run.info().models}
     cells = list(judged_cells(run))
     for cell in cells:
@@ -33,8 +36,10 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
         yield from sizes_found(models[name], list(mates))
 
 
-def ramp_found(cell: JudgedCell) -> "Iterator[Table | str]":
+def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
     """The steps of a ramp's last repeat, and what its curve says."""
+    from llmbench.metrics import findings, ramp_curve
+
     curve = ramp_curve(cell.runs[-1], cell.requests)
     table = _table(f"{cell.cell_id}", ("users", "requests/s", "latency p50", "TTFT p50", "failed"))
     for point in curve:
@@ -51,7 +56,7 @@ def ramp_found(cell: JudgedCell) -> "Iterator[Table | str]":
     yield from curve_said(findings(curve))
 
 
-def curve_said(found: Findings) -> Iterator[str]:
+def curve_said(found: "Findings") -> Iterator[str]:
     """Best latency, max RPS without significant deterioration, knee and peak, in words."""
     rule, limit = found.rule, number(found.latency_limit_ms)
     means = f"latency {rule.percentile} within {rule.factor:g}x of the least load's: {limit} ms"
@@ -61,7 +66,7 @@ def curve_said(found: Findings) -> Iterator[str]:
     yield f"peak: {_rate(found.peak)}"
 
 
-def cold_starts_found(cells: Sequence[JudgedCell]) -> "Iterator[Table]":
+def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
     """From launch to healthy to the first token, and the memory at load; medians of the repeats."""
     cold = [cell for cell in cells if is_cold(cell.runs[0].cell)]
     if not cold:
@@ -92,11 +97,15 @@ def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
         yield f"{place}: highest rate that meets the SLO: {told} ({tried})"
 
 
-def sizes_found(model: ModelConfig, cells: Sequence[JudgedCell]) -> "Iterator[Table | str]":
+def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":
     """Every size of a model with what it does, and the ideal one; nothing for a single size."""
-    by_limits = {cell.runs[0].cell.limits: list[CellResult]() for cell in cells}
+    from llmbench.metrics import Size, sizing
+
+    by_limits: dict[Limits, list[CellResult]] = {}
     for cell in cells:
-        by_limits[cell.runs[0].cell.limits] += cell.results
+        limits = cell.runs[0].cell.limits
+        if limits != Limits():
+            by_limits.setdefault(limits, []).extend(cell.results)
     if len(by_limits) > 1:
         sizes = [Size(limits, tuple(results)) for limits, results in by_limits.items()]
         found = sizing(sizes, model.price)
@@ -107,7 +116,7 @@ def sizes_found(model: ModelConfig, cells: Sequence[JudgedCell]) -> "Iterator[Ta
             yield f"more cores stop paying at: {_size(returns.limits)}"
 
 
-def sizing_table(name: str, found: Sizing) -> "Table":
+def sizing_table(name: str, found: "Sizing") -> "Table":
     """Throughput, time per token, TTFT and efficiency against cores and memory."""
     columns = ("cores", "memory", "out tokens/s", "per core", "ms/token", "TTFT p50", "USD/h", "")
     table = _table(name, columns)
@@ -147,14 +156,14 @@ def _median(values: Iterable[float | None]) -> float | None:
     return median(known) if known else None
 
 
-def _latency(point: Point | None) -> str:
+def _latency(point: "Point | None") -> str:
     latency = point.summary.latency_ms if point else None
     if point is None or latency is None:
         return "not known"
     return f"{number(latency.p50)} ms (p50) with {plural(round(point.load), 'user')}"
 
 
-def _rate(point: Point | None) -> str:
+def _rate(point: "Point | None") -> str:
     if point is None:
         return "not found"
     return f"{number(point.requests_per_s)} requests/s with {plural(round(point.load), 'user')}"
