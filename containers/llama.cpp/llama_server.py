@@ -9,7 +9,6 @@ import signal
 
 import xllamacpp
 
-
 LOAD_MODES = {
     "auto": xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_AUTO,
     "mmap": xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_MMAP,
