@@ -17,7 +17,7 @@ BASE = {
     "store",
     "settings",
 }
-CONDUCTORS = {"bench", "launcher", "shelf", "grid", "host", "progress", "replay"}
+CONDUCTORS = {"bench", "launcher", "shelf", "grid", "host", "progress", "replay", "runs"}
 ROOMS = {"apis", "load", "prompts", "servers", "metrics", "verdict", "report"}
 MAY_IMPORT = {
     "apis": BASE,

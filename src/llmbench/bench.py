@@ -5,27 +5,26 @@ cells, and a script may do the same.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from msgspec import Struct, structs
 
 from llmbench import verdict
-from llmbench.cells import Arrivals, Cell, Ramp, Trace, Users
+from llmbench.cells import Arrivals, Cell, Limits, Ramp, Trace, Users, is_cold
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
-from llmbench.host import describe_host, package_versions
 from llmbench.launcher import Servers
 from llmbench.load import read_trace, run_cell
 from llmbench.metrics import highest_rate
 from llmbench.progress import shown
 from llmbench.prompts import Library
-from llmbench.records import MEASURING_VERSION, CellRun, Endpoint, Launch
+from llmbench.records import CellRun, Endpoint, Launch
+from llmbench.runs import note_prompts
 from llmbench.servers import LaunchError, RunningServer
 from llmbench.settings import Settings
 from llmbench.shelf import Shelf
-from llmbench.store import RunDir, RunInfo, git_commit
+from llmbench.store import RunDir
 from llmbench.summaries import CellResult
 
 RATE_PRECISION = 0.1
@@ -105,21 +104,17 @@ class Bench:
         for repeat, is_a in verdict.abba(self.settings.repeats[1]):
             cell = a if is_a else b
             found[cell.id].append(self._repeat(cell, repeat))
-        for cell_id, results in found.items():
-            self.results[cell_id] = tuple(results)
-            self._done(cell_id, self.results[cell_id])
+        self._keep(found)
 
     def run(self, cell: Cell) -> Measured:
-        """Launch what `cell` needs unless it runs already, load it, and judge what came."""
+        """Launch what `cell` needs unless it runs already, load it, and judge what came.
+
+        With several repeats all planned cells of the same server are measured with it, in rounds:
+        a host that drifts then drifts through all of them alike, not from cell to cell.
+        """
         if cell.id not in self.results:
-            fewest, most = self.settings.repeats
-            results: list[CellResult] = []
-            for repeat in range(1, most + 1):
-                results.append(self._repeat(cell, repeat))
-                if repeat >= fewest and self._decided(results):
-                    break
-            self.results[cell.id] = tuple(results)
-            self._done(cell.id, self.results[cell.id])
+            several = self.settings.repeats[1] > 1 and in_rounds(cell)
+            self._rounds([cell, *(self._mates(cell) if several else ())])
         return Measured(self.results[cell.id])
 
     def fits(self, cell: Cell) -> Measured:
@@ -134,7 +129,7 @@ class Bench:
 
     def server(self, cell: Cell) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
-        mates = (c for c in self._planned if (c.model, c.limits) == (cell.model, cell.limits))
+        mates = (c for c in self._planned if server_of(c) == server_of(cell))
         slots = max(most_users(c) for c in (cell, *mates))
         return self._servers.get(self._model(cell), cell.limits, slots)
 
@@ -147,9 +142,30 @@ class Bench:
         note_prompts(self.run_dir, tokenizer, library)
         return library
 
+    def _mates(self, cell: Cell) -> list[Cell]:
+        """The other planned cells of the cell's server that are still to be measured."""
+        wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
+        return [c for c in wanted if in_rounds(c) and server_of(c) == server_of(cell)]
+
+    def _rounds(self, cells: Sequence[Cell]) -> None:
+        """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
+        fewest, most = self.settings.repeats
+        found: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
+        still = list(cells)
+        for repeat in range(1, most + 1):
+            for cell in still:
+                found[cell.id].append(self._repeat(cell, repeat))
+            still = [c for c in still if repeat < fewest or not self._decided(found[c.id])]
+        self._keep(found)
+
+    def _keep(self, found: Mapping[str, Sequence[CellResult]]) -> None:
+        for cell_id, results in found.items():
+            self.results[cell_id] = tuple(results)
+            self._done(cell_id, self.results[cell_id])
+
     def _repeat(self, cell: Cell, repeat: int) -> CellResult:
         prompts, lengths = self.prompts(cell), input_lengths(cell)
-        cold = isinstance(cell.shape, Users) and cell.shape.cold
+        cold = is_cold(cell)
         if cold:
             self._servers.close()
         try:
@@ -160,8 +176,10 @@ class Bench:
             self.run_dir.append_cell_run(structs.replace(never, launch_error=told))
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
-        title = cell.id if self.settings.repeats[1] == 1 else f"{cell.id} (repeat {repeat})"
-        with shown(self._out, title) as progress, self._servers.tagged(cell.id, repeat):
+        with (
+            shown(self._out, self._title(cell, repeat)) as progress,
+            self._servers.tagged(cell.id, repeat),
+        ):
             run = run_cell(
                 cell,
                 server.endpoint,
@@ -180,6 +198,12 @@ class Bench:
         self.run_dir.append_cell_run(run)
         judged = next(verdict.judged_cells(self.run_dir, cell.id))
         return judged.results[-1]
+
+    def _title(self, cell: Cell, repeat: int) -> str:
+        """Which cell of how many, as in ``[3/8] tiny-in32-out8-users1 repeat 2``."""
+        place = self._planned.index(cell) + 1 if cell in self._planned else "+"
+        again = f" repeat {repeat}" if self.settings.repeats[1] > 1 else ""
+        return f"[{place}/{len(self._planned)}] {cell.id}{again}"
 
     def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
         """What is known of a repeat before its load: it stays the record of one that is killed."""
@@ -208,6 +232,16 @@ class Bench:
             raise ConfigError(f"{cell.id}: no configuration is named {cell.model!r}") from None
 
 
+def server_of(cell: Cell) -> tuple[str, Limits]:
+    """What cells must have in common to be served by one launch."""
+    return cell.model, cell.limits
+
+
+def in_rounds(cell: Cell) -> bool:
+    """Whether repeats of a cell may be interleaved with other cells: closed loops, not cold."""
+    return isinstance(cell.shape, Users) and not is_cold(cell)
+
+
 def at_rate(cell: Cell, rate_per_s: float) -> Cell:
     """The same open-loop cell at another rate, to three digits (it is part of the id)."""
     rate = float(f"{rate_per_s:.3g}")
@@ -227,43 +261,3 @@ def most_users(cell: Cell) -> int:
     if isinstance(cell.shape, Users):
         return cell.shape.users
     return max(cell.shape.steps) if isinstance(cell.shape, Ramp) else 1
-
-
-def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
-    """A fresh run directory whose ``run.json`` tells how to run it again."""
-    commit, dirty = git_commit(Path.cwd())
-    run_dir = RunDir.create(settings.runs_dir, commit) if settings.run_dir is None else (
-        RunDir.create_at(settings.run_dir)
-    )  # fmt: skip
-    packages = package_versions()
-    run_dir.write_info(
-        RunInfo(
-            started_ns=Clock().unix_ns(),
-            command=settings.command,
-            seed=settings.seed,
-            harness=packages.get("pytest-llmbench", "unknown"),
-            measuring_version=MEASURING_VERSION,
-            git_commit=commit,
-            git_dirty=dirty,
-            host=describe_host(),
-            packages=packages,
-            models=tuple(models),
-            options=dict(settings.options),
-        )
-    )
-    return run_dir
-
-
-def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
-    """Write into ``run.json`` what the prompts of `tokenizer` are, unless it is there."""
-    info = run_dir.info()
-    described = library.describe()
-    if info.prompts.get(tokenizer) != described:
-        prompts = info.prompts | {tokenizer: described}
-        run_dir.write_info(structs.replace(info, prompts=prompts))
-
-
-def end_run(run_dir: RunDir) -> None:
-    """Write into ``run.json`` that the run came to its end by itself."""
-    ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
-    run_dir.write_info(ended)

@@ -108,6 +108,11 @@ class Cell(Struct, frozen=True):
         return f"{self.model}{self.limits.suffix}{lengths}-{self.shape.suffix}"
 
 
+def is_cold(cell: Cell) -> bool:
+    """Whether each repeat of a cell gets a server that was launched for it."""
+    return isinstance(cell.shape, Users) and cell.shape.cold
+
+
 def format_bytes(count: int) -> str:
     """`count` in the largest unit that divides it, as a limit is written: ``512m``, ``2g``."""
     for unit, size in (("g", 2**30), ("m", 2**20), ("k", 2**10)):

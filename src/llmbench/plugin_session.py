@@ -48,7 +48,7 @@ class LlmSession:
     def run_dir(self) -> RunDir:
         """The directory of this run, made when the first cell needs it."""
         if self._run_dir is None:
-            from llmbench.bench import new_run
+            from llmbench.runs import new_run
 
             wanted = {cell.model for cell in self.cells} | set(ab_pair(self.config))
             chosen = [model for model in models(self.config) if model.name in wanted]
@@ -113,7 +113,7 @@ class LlmSession:
         """Draw the report and store the baseline, once load and servers have ended."""
         if self._run_dir is None:
             return
-        from llmbench.bench import end_run
+        from llmbench.runs import end_run
 
         end_run(self._run_dir)
         try:

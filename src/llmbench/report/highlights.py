@@ -8,7 +8,7 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
-from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users, format_bytes
+from llmbench.cells import Arrivals, Limits, Ramp, format_bytes, is_cold
 from llmbench.config import ModelConfig
 from llmbench.report.words import number, plural, size
 from llmbench.store import RunDir
@@ -144,11 +144,6 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
     for column in columns:
         table.add_column(column, justify="right" if column else "left")
     return table
-
-
-def is_cold(cell: Cell) -> bool:
-    """Whether a cell's server was launched for each of its repeats."""
-    return isinstance(cell.shape, Users) and cell.shape.cold
 
 
 def _median(values: Iterable[float | None]) -> float | None:
