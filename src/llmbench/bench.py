@@ -22,6 +22,7 @@ from llmbench.prompts import Library
 from llmbench.records import CellRun, Endpoint, Launch
 from llmbench.runs import note_prompts
 from llmbench.servers import LaunchError, RunningServer
+from llmbench.servers.histograms import read_histograms, sums_since
 from llmbench.settings import Settings
 from llmbench.shelf import Shelf
 from llmbench.store import RunDir
@@ -176,6 +177,7 @@ class Bench:
             self.run_dir.append_cell_run(structs.replace(never, launch_error=told))
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
+        before = read_histograms(server.endpoint)
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
             self._servers.tagged(cell.id, repeat),
@@ -195,7 +197,8 @@ class Bench:
                 died=server.died,
                 warmup_per_user=0 if cold else self.settings.warmup_per_user,
             )
-        self.run_dir.append_cell_run(run)
+        sums = sums_since(before, server.endpoint)
+        self.run_dir.append_cell_run(structs.replace(run, server_sums=sums))
         judged = next(verdict.judged_cells(self.run_dir, cell.id))
         return judged.results[-1]
 

@@ -154,6 +154,24 @@ class RequestRecord(Struct, frozen=True):
         return self.error_kind is None
 
 
+class Sum(Struct, frozen=True):
+    """How many times were observed, and what they add up to."""
+
+    count: int
+    total_ms: float
+
+
+class ServerSums(Struct, frozen=True):
+    """What a server's own histograms counted while a cell ran, its warm-up included.
+
+    ``None``: the server has no such histogram, or it was reset meanwhile.
+    """
+
+    ttft: Sum | None = None
+    token: Sum | None = None  # between tokens, or one mean for each request
+    latency: Sum | None = None
+
+
 class CellRun(Struct, frozen=True):
     """What is known of one repeat of a cell besides its requests."""
 
@@ -175,6 +193,7 @@ class CellRun(Struct, frozen=True):
     server_died: str | None = None
     workers_lost: tuple[str, ...] = ()  # why, for each worker that died: the cell is INVALID
     notes: tuple[str, ...] = ()
+    server_sums: ServerSums | None = None  # by its /metrics, from right before to right after
 
 
 class ResourceSample(Struct, frozen=True):
