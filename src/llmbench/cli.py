@@ -46,6 +46,11 @@ def _command(
     return made
 
 
+def say(line: str) -> None:
+    """Print a line at once, also into a pipe."""
+    print(line, flush=True)
+
+
 def _prompts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     made = _command(commands, "prompts", prompts)
     made.add_argument("--source", help="hub dataset id, parquet/JSON/JSONL/CSV file, package:NAME")
@@ -75,7 +80,7 @@ def prompts(args: argparse.Namespace) -> int:
         seed=args.seed,
         trim=args.trim,
         limit=args.limit,
-        say=print,
+        say=say,
     )
     return 0
 
@@ -177,7 +182,7 @@ def simulate(args: argparse.Namespace) -> int:
         fault=args.fault,
         max_batch_slowdown=args.max_batch_slowdown,
     )
-    serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()))
+    serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()), say=say)
     return 0
 
 
@@ -194,7 +199,7 @@ def calibrate(args: argparse.Namespace) -> int:
 
     users = parse_setting("users", args.users, "--users")
     assert isinstance(users, tuple)
-    run(users, batching=args.batching, json_file=args.json, say=print)
+    run(users, batching=args.batching, json_file=args.json, say=say)
     return 0
 
 
