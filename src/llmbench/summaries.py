@@ -86,8 +86,12 @@ class CellSummary(Struct, frozen=True):
     # the server's view, and the client's minus it
     server_ttft_ms: Distribution | None
     server_time_per_token_ms: Distribution | None
-    ttft_difference_ms: float | None  # medians
+    ttft_difference_ms: float | None  # of medians; of means where only histograms tell
     time_per_token_difference_ms: float | None
+    server_ttft_mean_ms: float | None = None  # by its histograms, warm-up included
+    server_time_per_token_mean_ms: float | None = None
+    server_latency_mean_ms: float | None = None
+    latency_difference_ms: float | None = None
     # resources while it ran
     cpu_percent_mean: float | None = None
     cpu_percent_max: float | None = None

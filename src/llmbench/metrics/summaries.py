@@ -15,6 +15,7 @@ from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.resources import usage
 from llmbench.metrics.slos import request_limit, resolve
+from llmbench.metrics.views import server_view
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
 from llmbench.summaries import CellSummary
@@ -51,7 +52,7 @@ def summarise(
     good = inside[inside["ok"]]
     fields = _counts(run, mine, measured) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape) | _tokens(good) | _client(run, mine, inside)
-    fields |= _server(good) | usage(samples, run, window)
+    fields |= server_view(good, mine, run.server_sums) | usage(samples, run, window)
     return CellSummary(
         cell=run.cell,
         cell_id=run.cell_id,
@@ -179,16 +180,6 @@ def _client(run: CellRun, mine: pd.DataFrame, inside: pd.DataFrame) -> dict[str,
         "reader_clock_share": _share(tried["clock"] == "reader"),
         "clock_step_ms": float(inside["clock_step_ns"].abs().max()) / 1e6 if len(inside) else 0.0,
     }
-
-
-def _server(good: pd.DataFrame) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("ttft", "time_per_token"):
-        theirs = distribution(good[f"server_{name}_ms"])
-        ours = distribution(good[f"{name}_ms"][good[f"server_{name}_ms"].notna()])
-        found[f"server_{name}_ms"] = theirs
-        found[f"{name}_difference_ms"] = ours.p50 - theirs.p50 if ours and theirs else None
-    return found
 
 
 def _numbers(column: "pd.Series[int]") -> NDArray[np.float64]:

@@ -1,0 +1,90 @@
+"""The server's own view of a cell beside the client's: medians of requests, or means of all."""
+
+from typing import Any
+
+import pandas as pd
+
+from llmbench.metrics.percentiles import distribution
+from llmbench.records import ServerSums, Sum
+
+SAME_REQUESTS = 0.01
+"""A histogram is of our requests where its count is within this share of the client's count.
+
+Further off it saw others' requests too, or not all of ours: then nothing is compared.
+"""
+
+
+def server_view(good: pd.DataFrame, mine: pd.DataFrame, sums: ServerSums | None) -> dict[str, Any]:
+    """The fields of `CellSummary` that begin with ``server_`` or end in ``_difference_ms``.
+
+    `good` are the requests of the distributions, `mine` all of the cell with its warm-up: what
+    the server's histograms saw. They tell the difference only where no request does.
+    """
+    found = _by_request(good)
+    for name, value in _by_histogram(mine, sums or ServerSums()).items():
+        if found.get(name) is None:
+            found[name] = value
+    return found
+
+
+def _by_request(good: pd.DataFrame) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in ("ttft", "time_per_token"):
+        theirs = distribution(good[f"server_{name}_ms"])
+        ours = distribution(good[f"{name}_ms"][good[f"server_{name}_ms"].notna()])
+        found[f"server_{name}_ms"] = theirs
+        found[f"{name}_difference_ms"] = ours.p50 - theirs.p50 if ours and theirs else None
+    return found
+
+
+def _by_histogram(mine: pd.DataFrame, sums: ServerSums) -> dict[str, float | None]:
+    answered = mine[mine["ok"] | mine["first_token_ns"].notna()]
+    streamed = answered[answered["first_token_ns"].notna()]
+    waits = _milliseconds(streamed["first_token_ns"] - streamed["sent_ns"])
+    whole = mine["latency_ms"][mine["ok"]]
+    pairs = {
+        "ttft": (_mean(sums.ttft, len(answered)), _own_mean(waits)),
+        "time_per_token": _time_per_token(answered, sums.token),
+        "latency": (_mean(sums.latency, len(whole)), _own_mean(whole)),
+    }
+    found: dict[str, float | None] = {}
+    for name, (theirs, ours) in pairs.items():
+        found[f"server_{name}_mean_ms"] = theirs
+        difference = None if theirs is None or ours is None else ours - theirs
+        found[f"{name}_difference_ms"] = difference
+    return found
+
+
+def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | None, float | None]:
+    """Theirs and ours: of all tokens pooled, or of one mean for each request, as theirs is."""
+    if token is None:
+        return None, None
+    tokens = answered["output_tokens"].fillna(answered["events"]).astype("float64")
+    later = (tokens - answered["first_event_tokens"].fillna(1).astype("float64")).clip(lower=0)
+    decode_ms = _milliseconds(answered["last_token_ns"] - answered["first_token_ns"])
+    pooled = float(decode_ms.sum() / later.sum()) if later.sum() and decode_ms.any() else None
+    if _near(token.count, float((tokens - 1).clip(lower=0).sum())):
+        return token.total_ms / token.count, pooled
+    if _near(token.count, float((answered["events"] - 1).clip(lower=0).sum())) and later.sum():
+        return token.total_ms / float(later.sum()), pooled
+    of_requests = answered["time_per_token_ms"].dropna()
+    return _mean(token, len(of_requests)), _own_mean(of_requests)
+
+
+def _mean(theirs: Sum | None, requests: int) -> float | None:
+    """The server's mean where it is of as many requests as the client's."""
+    if theirs is None or not _near(theirs.count, requests):
+        return None
+    return theirs.total_ms / theirs.count
+
+
+def _own_mean(values: "pd.Series[float]") -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _near(count: int, ours: float) -> bool:
+    return abs(count - ours) <= SAME_REQUESTS * ours
+
+
+def _milliseconds(durations_ns: "pd.Series[int]") -> "pd.Series[float]":
+    return durations_ns.dropna().astype("float64") / 1e6
