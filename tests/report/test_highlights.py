@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
-from llmbench.records import Launch
+from llmbench.records import Launch, ServerSums, Sum
 from llmbench.report import highlights
 from llmbench.store import RunDir
 from tests.report.synthetic import grid, write_run
@@ -71,3 +71,18 @@ def test_cold_starts_have_a_table_of_their_own(run_path: Path) -> None:
     lines = shown(run)
     assert lines[0] == "cold starts"
     assert lines[-1] == "tiny-in128-out32-cold 2 2.00 3.00 1.00 GiB"
+
+
+def test_where_both_views_differ_the_worst_cell_is_named(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1, 2, 4)))
+    journal = run.path / "journal" / "cells.jsonl"
+    runs = run.cell_runs()
+    journal.unlink()
+    for ended, share in zip(runs, (1.0, 0.5, 0.8), strict=True):
+        told = [r for r in run.requests(ended.cell_id) if r.first_token_ns and r.sent_ns]
+        total_ms = sum((r.first_token_ns or 0) - (r.sent_ns or 0) for r in told) / 1e6
+        sums = ServerSums(ttft=Sum(len(told), share * total_ms))
+        run.append_cell_run(msgspec.structs.replace(ended, server_sums=sums))
+    line = " ".join(shown(run))
+    assert line.startswith("the server's own view: tiny-in128-out32-users2: TTFT (mean): ")
+    assert line.endswith("its clock does not count (and 1 more cell: see their notes)")

@@ -160,8 +160,14 @@ _OWN_PART = {
     "delivered_share": ("asked load that was delivered", percent),
     "little_residual": ("off Little's law", percent),
     "client_cpu_us_per_token": ("client's CPU for each token", lambda v: f"{number(v)} µs"),
+    "server_ttft_ms_p50": ("TTFT by the server, median", milliseconds),
+    "server_ttft_mean_ms": ("TTFT by the server, mean with warm-up", milliseconds),
     "ttft_difference_ms": ("TTFT, client's minus server's view", milliseconds),
+    "server_time_per_token_ms_p50": ("time per token by the server, median", milliseconds),
+    "server_time_per_token_mean_ms": ("time per token by the server, mean", milliseconds),
     "time_per_token_difference_ms": ("time per token, client's minus server's", milliseconds),
+    "server_latency_mean_ms": ("latency by the server, mean with warm-up", milliseconds),
+    "latency_difference_ms": ("latency, client's minus server's view", milliseconds),
 }
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def highlights(run: RunDir) -> "Iterator[Table | str]":
-    """Of each ramp, each model under rates and each model under several limits, in that order."""
+    """Of ramps, cold starts, models under rates and under several limits, and server's views."""
     from llmbench.verdict import judged_cells
 
     models = {model.name: model for model in run.info().models}
@@ -34,6 +34,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     yield from rates_found([result for cell in cells for result in cell.results])
     for name, mates in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
         yield from sizes_found(models[name], list(mates))
+    yield from views_found([result for cell in cells for result in cell.results])
 
 
 def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
@@ -95,6 +96,19 @@ def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
         tried = f"of {len({_asked(r) for r in mates})} tried"
         told = f"{max(met):g} requests/s" if met else "none"
         yield f"{place}: highest rate that meets the SLO: {told} ({tried})"
+
+
+def views_found(results: Sequence[CellResult]) -> Iterator[str]:
+    """The cell in which the client's and the server's view are furthest apart, one line."""
+    from llmbench.verdict.rules import Rules
+    from llmbench.verdict.views import disagreements
+
+    found = [(d, r.summary.cell_id) for r in results for d in disagreements(r.summary, Rules())]
+    if found:
+        worst, cell = max(found, key=lambda pair: pair[0].share)
+        others = len({cell for _, cell in found}) - 1
+        more = f" (and {plural(others, 'more cell')}: see their notes)" if others else ""
+        yield f"the server's own view: {cell}: {worst.text}{more}"
 
 
 def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":

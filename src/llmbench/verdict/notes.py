@@ -8,6 +8,7 @@ from llmbench.records import CellRun
 from llmbench.summaries import CellSummary
 from llmbench.verdict.objectives import uncertified
 from llmbench.verdict.rules import Rules
+from llmbench.verdict.views import disagreements
 
 
 def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterator[str]:
@@ -23,6 +24,7 @@ def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterato
         yield (
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
+    yield from (found.text for found in disagreements(summary, rules))
     yield from uncertified(summary, slo)
 
 
