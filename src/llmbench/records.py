@@ -168,7 +168,7 @@ class ServerSums(Struct, frozen=True):
     """
 
     ttft: Sum | None = None
-    token: Sum | None = None  # between tokens, or one mean for each request
+    token: Sum | None = None  # between tokens, or events of several
     latency: Sum | None = None
 
 

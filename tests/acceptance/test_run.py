@@ -75,6 +75,16 @@ def test_the_simulated_truth_is_what_is_measured(suite: pytest.Pytester) -> None
         assert 20 * 7 - 1 <= latency - ttft < 20 * 7 + 20
 
 
+def test_the_servers_own_view_is_a_column(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users2")
+    (cell,) = rows(only_run(suite) / "cells.csv")
+    for name, truth_ms in (("ttft", 50), ("time_per_token", 20)):
+        theirs = float(cell[f"server_{name}_mean_ms"])
+        ours = theirs + float(cell[f"{name}_difference_ms"])
+        assert 0.98 * truth_ms <= theirs < 1.4 * truth_ms
+        assert 0.98 * truth_ms <= ours < 1.4 * truth_ms
+
+
 def test_k_selects_cells_and_only_they_run(suite: pytest.Pytester) -> None:
     result = suite.runpytest_subprocess("-k", "tiny-sim-in16-out8-users1")
     result.assert_outcomes(passed=1 + 4, deselected=1 + 4)

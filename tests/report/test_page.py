@@ -4,9 +4,11 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from llmbench.config import ConfigError
+from llmbench.records import ServerSums, Sum
 from llmbench.report import comparison_page, overlay, write_report
 from llmbench.report.advice import brief
 from llmbench.store import RunDir
@@ -203,3 +205,18 @@ def test_what_next_names_a_rule_once_and_briefly(run_path: Path) -> None:
 
 def test_a_long_message_is_cut_to_its_first_line_and_hint() -> None:
     assert brief("died: OOM\nlog 1\nhint: more memory") == "died: OOM; hint: more memory"
+
+
+def test_a_cell_shows_the_servers_view_and_the_difference(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    (ended,) = run.cell_runs()
+    (run.path / "journal" / "cells.jsonl").unlink()
+    told = [r for r in run.requests(ended.cell_id) if r.first_token_ns]
+    sums = ServerSums(ttft=Sum(len(told), 40.0 * len(told)), latency=Sum(len(told), 1.0))
+    run.append_cell_run(msgspec.structs.replace(ended, server_sums=sums))
+    text = text_of(run)
+    assert "TTFT by the server, mean with warm-up 40.0 ms" in text
+    assert re.search(r"TTFT, client's minus server's view [\d.]+ ms", text)
+    assert "latency by the server, mean with warm-up" in text
+    assert "time per token by the server" not in text
+    assert "by the server's clock; the rest is network" in text

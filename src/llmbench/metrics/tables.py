@@ -42,9 +42,9 @@ Column = NDArray[Any] | pd.arrays.IntegerArray
 def table(records: Iterable[RequestRecord], *, with_events: bool = False) -> pd.DataFrame:
     """`records` as a table: their fields, `ok`, and a column for each formula in `DERIVED`.
 
-    Of the events it keeps `bounded` (how many had a bounded stamp) and `gaps_ms` (the
-    inter-token gaps of the request, float32); with `with_events` every stamp too. Whole numbers
-    that may be unknown are nullable ``Int64``, other unknown numbers NaN.
+    Of the events it keeps `token_events` (how many held tokens), `bounded` (how many had a bounded
+    stamp) and `gaps_ms` (the inter-token gaps of the request, float32); with `with_events` every
+    stamp too. Whole numbers that may be unknown are nullable ``Int64``, other unknown ones NaN.
     """
     chunks = [_columns(rows, with_events) for rows in _chunks(records)] or [
         _columns([], with_events)
@@ -69,6 +69,7 @@ def _columns(rows: Sequence[RequestRecord], with_events: bool) -> dict[str, Colu
         name: _array(_TYPES[name], column) for name, column in zip(_FIELDS, values, strict=True)
     }
     columns["bounded"] = np.fromiter((len(r.bounded_events) for r in rows), np.int64, len(rows))
+    columns["token_events"] = np.fromiter((len(r.event_ns) for r in rows), np.int64, len(rows))
     columns["gaps_ms"] = _gaps([r.event_ns for r in rows], [r.event_tokens for r in rows])
     if with_events:
         columns |= {name: _objects([getattr(r, name) for r in rows]) for name in EVENTS}

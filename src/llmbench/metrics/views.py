@@ -56,19 +56,19 @@ def _by_histogram(mine: pd.DataFrame, sums: ServerSums) -> dict[str, float | Non
 
 
 def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | None, float | None]:
-    """Theirs and ours: of all tokens pooled, or of one mean for each request, as theirs is."""
+    """Theirs and ours, pooled; their count says whether it is of gaps of tokens or of events."""
     if token is None:
         return None, None
-    tokens = answered["output_tokens"].fillna(answered["events"]).astype("float64")
+    tokens = answered["output_tokens"].fillna(answered["token_events"]).astype("float64")
     later = (tokens - answered["first_event_tokens"].fillna(1).astype("float64")).clip(lower=0)
     decode_ms = _milliseconds(answered["last_token_ns"] - answered["first_token_ns"])
     pooled = float(decode_ms.sum() / later.sum()) if later.sum() and decode_ms.any() else None
     if _near(token.count, float((tokens - 1).clip(lower=0).sum())):
         return token.total_ms / token.count, pooled
-    if _near(token.count, float((answered["events"] - 1).clip(lower=0).sum())) and later.sum():
+    events = (answered["token_events"] - 1).clip(lower=0).sum()
+    if later.sum() and _near(token.count, float(events)):
         return token.total_ms / float(later.sum()), pooled
-    of_requests = answered["time_per_token_ms"].dropna()
-    return _mean(token, len(of_requests)), _own_mean(of_requests)
+    return None, pooled
 
 
 def _mean(theirs: Sum | None, requests: int) -> float | None:
