@@ -85,4 +85,4 @@ def test_where_both_views_differ_the_worst_cell_is_named(run_path: Path) -> None
         run.append_cell_run(msgspec.structs.replace(ended, server_sums=sums))
     line = " ".join(shown(run))
     assert line.startswith("the server's own view: tiny-in128-out32-users2: TTFT (mean): ")
-    assert line.endswith("its clock does not count (and 1 more cell: see their notes)")
+    assert line.endswith("the network, or a proxy (and 1 more cell: see their notes)")

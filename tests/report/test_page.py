@@ -219,4 +219,4 @@ def test_a_cell_shows_the_servers_view_and_the_difference(run_path: Path) -> Non
     assert re.search(r"TTFT, client's minus server's view [\d.]+ ms", text)
     assert "latency by the server, mean with warm-up" in text
     assert "time per token by the server" not in text
-    assert "by the server's clock; the rest is network" in text
+    assert "by the server's clock; the rest is waiting" in text

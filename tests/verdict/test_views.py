@@ -10,7 +10,7 @@ from llmbench.records import ServerSums, Sum
 from llmbench.verdict import judge
 from tests.metrics.making import back_to_back, cell_run
 
-REST = "the rest is network, a proxy, or waiting that its clock does not count"
+REST = "the rest is waiting that its clock does not count, the network, or a proxy"
 
 
 def noted(*, ttft_ms: float = 50.0, gap_ms: float = 20.0, requests: int = 5,

@@ -39,5 +39,5 @@ def disagreements(summary: CellSummary, rules: Rules) -> Iterator[Disagreement]:
 
 def _why(difference: float) -> str:
     if difference > 0:
-        return "the rest is network, a proxy, or waiting that its clock does not count"
+        return "the rest is waiting that its clock does not count, the network, or a proxy"
     return "its clock counts time that no request spent waiting here"
