@@ -1,6 +1,5 @@
 """Runs one cell: the room's front door."""
 
-import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,6 +8,7 @@ from pathlib import Path
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.load.channel import Alone
+from llmbench.load.loop import run_loop
 from llmbench.load.pinning import pinned
 from llmbench.load.progress import Progress
 from llmbench.load.shard import Job, Outcome, run_shard
@@ -70,7 +70,7 @@ def _alone(
 ) -> Outcome:
     """The whole load on this thread."""
     with pinned(cores), Journal(journal_file) as journal:
-        return asyncio.run(run_shard(job, Alone(died), journal.append, progress))
+        return run_loop(run_shard(job, Alone(died), journal.append, progress))
 
 
 def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ...]) -> CellRun:

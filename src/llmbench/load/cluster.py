@@ -4,7 +4,6 @@
 workers' progress and records. Imported only where a cluster is asked for.
 """
 
-import asyncio
 import secrets
 import time
 from collections import deque
@@ -18,6 +17,7 @@ import msgspec
 
 from llmbench.config import ConfigError
 from llmbench.load.channel import Control
+from llmbench.load.loop import run_loop
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.shard import Job, Outcome, run_shard
 from llmbench.records import RequestRecord
@@ -167,5 +167,5 @@ class QueueChannel:
 def _work(packed: bytes, name: str) -> bytes:
     job = msgspec.json.decode(packed, type=Job)
     channel = QueueChannel(name, job.worker)
-    outcome = asyncio.run(run_shard(job, channel, channel.keep))
+    outcome = run_loop(run_shard(job, channel, channel.keep))
     return msgspec.json.encode(outcome)

@@ -1,6 +1,5 @@
 """A team of processes on this host, a core for each where there are enough."""
 
-import asyncio
 import ctypes
 import multiprocessing
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbench.load.channel import Control
+from llmbench.load.loop import run_loop
 from llmbench.load.pinning import pinned
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.shard import Job, Outcome, run_shard
@@ -147,4 +147,4 @@ def _end_with(parent: int) -> None:
 def _work(job: Job, journal_file: str) -> Outcome:
     assert _channel is not None
     with pinned(_core), Journal(Path(journal_file)) as journal:
-        return asyncio.run(run_shard(job, _channel, journal.append))
+        return run_loop(run_shard(job, _channel, journal.append))

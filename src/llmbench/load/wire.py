@@ -14,6 +14,7 @@ import httptools
 
 from llmbench.clock import offset_ns
 from llmbench.load.exchange import Exchange, Failure
+from llmbench.load.loop import forget, watch
 from llmbench.load.tls import Tls
 from llmbench.records import ErrorKind
 
@@ -51,7 +52,7 @@ class Connection:
         self.on_body = self._chunks.append  # no Python frame for each chunk
         self._parser = httptools.HttpResponseParser(self)
         self._recvmsg = sock.recvmsg
-        loop.add_reader(sock.fileno(), self._readable if tls is None else self._readable_tls)
+        watch(loop, sock.fileno(), self._readable if tls is None else self._readable_tls)
 
     def send(self, payload: bytes, exchange: Exchange) -> bool:
         """Write the request; False when the server has closed this idle connection meanwhile."""
@@ -74,7 +75,7 @@ class Connection:
     def close(self) -> None:
         """Close the socket; what is under way stays unanswered."""
         if self._sock.fileno() >= 0:
-            self._loop.remove_reader(self._sock.fileno())
+            forget(self._loop, self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
             self._sock.close()
         self.usable = False
