@@ -1,6 +1,7 @@
 """Reading what servers count of themselves, from pages in their own words."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -169,6 +170,25 @@ def test_a_slow_page_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(histograms, "TIMEOUT_S", 0.05)
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as silent:
         assert read_histograms(at(f"http://127.0.0.1:{silent.server_port}")) is None
+
+
+def test_a_page_without_end_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(histograms, "TIMEOUT_S", 0.2)
+
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with suppress(OSError):
+                while True:
+                    self.wfile.write(b"# more\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: a test's output is its own."""
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        assert read_histograms(at(f"http://127.0.0.1:{server.server_port}")) is None
 
 
 def test_nothing_is_asked_where_there_was_no_page_before() -> None:

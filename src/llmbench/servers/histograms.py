@@ -53,8 +53,8 @@ def read_histograms(endpoint: Endpoint) -> Readings | None:
     """The histograms now; None where the server has no such page or it can't be read."""
     try:
         with http_client(endpoint.base_url, endpoint.client, TIMEOUT_S) as http:
-            response = http.get("/metrics")
-        return parse(response.text) if response.status_code == 200 else None
+            page = _page(http)
+        return None if page is None else parse(page)
     except (httpx.HTTPError, OSError, ValueError):
         return None
 
@@ -91,6 +91,20 @@ def between(before: Readings, after: Readings) -> ServerSums | None:
     """
     found = {quantity: _first(names, before, after) for quantity, names in NAMES.items()}
     return ServerSums(**found) if any(found.values()) else None
+
+
+def _page(http: httpx.Client) -> str | None:
+    """The page, unless it is an error or takes longer than `TIMEOUT_S` as a whole."""
+    end_s = time.monotonic() + TIMEOUT_S
+    parts = []
+    with http.stream("GET", "/metrics") as response:
+        if response.status_code != 200:
+            return None
+        for part in response.iter_text():
+            if time.monotonic() > end_s:
+                return None
+            parts.append(part)
+    return "".join(parts)
 
 
 def _settled(endpoint: Endpoint, before: Readings) -> Readings | None:
