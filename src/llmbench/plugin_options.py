@@ -207,6 +207,13 @@ def check_options(config: pytest.Config) -> None:
         _check_access(remote_model(config))
     if text_of(config, "timeout"):
         _timeout_s(config)
+    tolerance, baseline = text_of(config, "tolerance"), text_of(config, "baseline")
+    if tolerance or baseline:
+        from llmbench.verdict import load_baseline, parse_tolerances
+
+        parse_tolerances(tolerance)
+        if baseline:
+            load_baseline(path_of(config, "baselines-dir"), baseline)
 
 
 def choose(kind: str, valid: Sequence[str], where: str) -> str:

@@ -71,12 +71,12 @@ def test_a_cell_that_is_missing_turns_the_session_red(gated: pytest.Pytester) ->
     result.stdout.fnmatch_lines([f"MISSING {CELL}: in baseline main and not in this run*"])
 
 
-def test_a_baseline_that_does_not_exist_is_named(suite: pytest.Pytester) -> None:
+def test_a_baseline_that_does_not_exist_is_named_at_once(suite: pytest.Pytester) -> None:
     result = suite.runpytest_subprocess("-k", "users1", "--llm-baseline", "mian")
-    assert result.ret != pytest.ExitCode.OK
-    result.stdout.fnmatch_lines(
-        ["*mian.json: no such baseline; make one with --llm-save-baseline*"]
-    )
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "*mian.json: no such baseline; make one with --llm-save-baseline*"
+    result.stderr.fnmatch_lines([told])
+    assert not (suite.path / "reports").exists()
 
 
 def test_two_runs_are_compared_from_their_files(gated: pytest.Pytester) -> None:
