@@ -67,6 +67,20 @@ def test_open_loop_has_a_cell_for_each_rate() -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("text", "arrivals"),
+    [
+        ("poisson", Arrivals(2, "poisson", 1.0, duration_s=grid.RATE_CELL_S)),
+        ("constant", Arrivals(2, "constant", 1.0, duration_s=grid.RATE_CELL_S)),
+        ("gamma:0.25", Arrivals(2, "gamma", 0.25, duration_s=grid.RATE_CELL_S)),
+    ],
+)
+def test_arrivals_have_the_distribution_that_is_named(text: str, arrivals: Arrivals) -> None:
+    merged = grid.merge(parsed("arrivals", text), Grid(rates=(2,)))
+    assert grid.open_loop(merged) == (arrivals,)
+    assert arrivals.suffix == f"rate2{'' if text == 'poisson' else '-' + text.replace(':', '')}"
+
+
 def test_a_ramp_doubles_unless_steps_are_given() -> None:
     assert grid.ramp(grid.merge(Grid())) == (Ramp((1, 2, 4, 8, 16, 32, 64, 128), 10.0),)
     given = grid.merge(Grid(users=(1, 3, 9)))
@@ -88,6 +102,7 @@ def test_lists_are_read_with_commas() -> None:
         ("requests", "0", "--llm-requests: '0' can't be: expected `int` >= 1"),
         ("duration_s", "-1", "--llm-duration_s: '-1.0' can't be: expected `float` > 0"),
         ("memory", "much", "--llm-memory: 'much' is not a size; write it like 512m or 2g"),
+        ("arrivals", "gama", "--llm-arrivals: 'gama' can't be: expected `str` matching regex"),
         ("repeats", "5..3", "--llm-repeats: '5..3' is no number of repeats; write 5, or 3..12"),
     ],
 )

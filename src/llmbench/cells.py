@@ -55,6 +55,9 @@ class Ramp(Struct, frozen=True, tag="ramp"):
         return f"ramp{self.steps[-1]}"
 
 
+Distribution = Literal["constant", "poisson", "gamma"]
+
+
 class Arrivals(Struct, frozen=True, tag="arrivals"):
     """Open loop: requests start at absolute deadlines, drawn once from the seed.
 
@@ -63,7 +66,7 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
     """
 
     rate_per_s: float
-    distribution: Literal["constant", "poisson", "gamma"] = "poisson"
+    distribution: Distribution = "poisson"
     burstiness: float = 1.0
     requests: int | None = None
     duration_s: float | None = None
@@ -71,7 +74,9 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
 
     @property
     def suffix(self) -> str:
-        return f"rate{self.rate_per_s:g}"
+        kind = "" if self.distribution == "poisson" else f"-{self.distribution}"
+        shape = f"{self.burstiness:g}" if self.distribution == "gamma" else ""
+        return f"rate{self.rate_per_s:g}{kind}{shape}"
 
 
 class Trace(Struct, frozen=True, tag="trace"):

@@ -19,6 +19,7 @@ from llmbench.records import ClientSettings
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Arrivals = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
 Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
 
@@ -112,6 +113,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     pairs: tuple[tuple[Count, Count], ...] | None = None
     users: Counts | None = None
     rates: tuple[Positive, ...] | None = None  # requests/s
+    arrivals: Arrivals | None = None  # gamma:S has gaps of shape S; gamma:1 is Poisson
     cores: tuple[Positive, ...] | None = None
     memory: tuple[str, ...] | None = None
     requests: Count | None = None  # measured, for each user

@@ -6,12 +6,12 @@ from itertools import product
 
 import msgspec
 
-from llmbench.cells import Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
+from llmbench.cells import Arrivals, Cell, Distribution, Limits, Ramp, Shape, Trace, Users
 from llmbench.config import ConfigError, Grid, ModelConfig, limits_of, parse_bytes
 
 DEFAULTS = Grid(
-    input_tokens=(128,), output_tokens=(64,), users=(1, 4), rates=(0.5, 1, 2, 4), requests=5,
-    repeats="1",
+    input_tokens=(128,), output_tokens=(64,), users=(1, 4), rates=(0.5, 1, 2, 4),
+    arrivals="poisson", requests=5, repeats="1",
 )  # fmt: skip
 RAMP_STEP_S = 10.0
 RATE_CELL_S = 30.0
@@ -23,6 +23,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
 }  # fmt: skip
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int, "duration_s": float, "spawn_rate": float, "repeats": str,
+    "arrivals": str,
 }  # fmt: skip
 
 
@@ -124,9 +125,14 @@ def ramp(grid: Grid) -> tuple[Shape, ...]:
 
 
 def open_loop(grid: Grid) -> tuple[Shape, ...]:
-    """Poisson arrivals at each rate."""
+    """Arrivals at each rate, of the grid's distribution."""
     duration_s = grid.duration_s or RATE_CELL_S
-    return tuple(Arrivals(rate, duration_s=duration_s) for rate in grid.rates or ())
+    name, _, shape = (grid.arrivals or "poisson").partition(":")
+    kind = msgspec.convert(name, Distribution)
+    burstiness = float(shape or 1.0)
+    return tuple(
+        Arrivals(rate, kind, burstiness, duration_s=duration_s) for rate in grid.rates or ()
+    )
 
 
 def trace(path: str) -> tuple[Shape, ...]:

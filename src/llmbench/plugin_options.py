@@ -54,6 +54,7 @@ OPTIONS = (
            "repeats"),
     Option("spawn-rate", "R", "users that start each second (default: all at once)", "spawn_rate"),
     Option("rates", "R,R", "arrival rates in requests/s (open loop)", "rates"),
+    Option("arrivals", "NAME", "poisson (default), constant, or gamma:SHAPE", "arrivals"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
     Option("ab", "A,B", "models that test_ab.py compares, interleaved A B B A"),
