@@ -59,7 +59,14 @@ def test_more_cores_pay_until_they_bring_less_than_half() -> None:
     found = sizing(SWEEP)
     assert found.diminishing is not None
     assert found.diminishing.limits.cores == 2  # 80 % for twice the cores, then 22 %
+    assert found.returns == "more than 2 cores stop paying"
     assert sizing(SWEEP[2:4]).diminishing is None
+    assert sizing(SWEEP[2:4]).returns == ""
+
+
+def test_cores_that_paid_to_the_last_size_tried_are_told_so() -> None:
+    found = sizing([size for size in SWEEP if (size.limits.cores or 0) <= 2])
+    assert found.returns == "more cores paid up to 2, the most tried"
 
 
 def test_efficiency_is_for_each_core() -> None:

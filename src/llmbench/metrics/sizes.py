@@ -44,6 +44,17 @@ class Sizing(Struct, frozen=True):
     diminishing: SizedRow | None  # the most cores that still paid
     rule: str
 
+    @property
+    def returns(self) -> str:
+        """What more cores bring, in words; empty where too few sizes are feasible to tell."""
+        found = self.diminishing
+        if found is None or found.limits.cores is None:
+            return ""
+        most = max(row.limits.cores or 0.0 for row in self.rows if row.feasible)
+        if found.limits.cores == most:
+            return f"more cores paid up to {most:g}, the most tried"
+        return f"more than {found.limits.cores:g} cores stop paying"
+
 
 def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:
     """The ideal configuration: of the feasible sizes (valid, fits, meets the SLO) the cheapest.

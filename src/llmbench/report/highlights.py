@@ -124,10 +124,10 @@ def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[
         sizes = [Size(limits, tuple(results)) for limits, results in by_limits.items()]
         found = sizing(sizes, model.price)
         yield sizing_table(model.name, found)
-        ideal, returns = found.ideal, found.diminishing
+        ideal = found.ideal
         yield f"ideal: {_size(ideal.limits) if ideal else 'none is feasible'} ({found.rule})"
-        if returns is not None:
-            yield f"more cores stop paying at: {_size(returns.limits)}"
+        if found.returns:
+            yield found.returns
 
 
 def sizing_table(name: str, found: "Sizing") -> "Table":

@@ -198,10 +198,7 @@ def size_finding(sizes: "Sizing") -> str:
     if sizes.ideal is None:
         return f"none of {plural(len(sizes.rows), 'size')} will do"
     text = f"ideal is {limits_text(sizes.ideal.limits)}"
-    returns = sizes.diminishing
-    if returns is not None and returns.limits.cores is not None:
-        text += f"; more than {returns.limits.cores:g} cores stop paying"
-    return text
+    return f"{text}; {sizes.returns}" if sizes.returns else text
 
 
 def cost_data(curve: Curve, price: Price) -> "pd.DataFrame":
