@@ -64,7 +64,7 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
         low.set_ylabel("latency, ms")
         low.set_xlabel("users")
         theme.users_axis(low, list(table["users"]))
-        top.set_ylim(bottom=0)
+        top.set_ylim(0, 1.12 * table["requests_per_s"].fillna(0).max() or 1.0)
         theme.log_if_wide(low, table[["p50_ms", "p95_ms"]].stack())
         cell = curve.cell
         note = (
