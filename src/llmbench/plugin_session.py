@@ -113,8 +113,10 @@ class LlmSession:
         """Draw the report and store the baseline, once load and servers have ended."""
         if self._run_dir is None:
             return
-        from llmbench.runs import end_run
+        from llmbench.runs import discard_if_empty, end_run
 
+        if discard_if_empty(self._run_dir):
+            return
         end_run(self._run_dir)
         try:
             self._compare()

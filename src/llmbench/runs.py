@@ -48,6 +48,15 @@ def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
         run_dir.write_info(structs.replace(info, prompts=prompts))
 
 
+def discard_if_empty(run_dir: RunDir) -> bool:
+    """Remove a run in which nothing began, so that it hides no other; whether it was one."""
+    if any(path != run_dir.info_file for path in run_dir.path.iterdir()):
+        return False
+    run_dir.info_file.unlink()
+    run_dir.path.rmdir()
+    return True
+
+
 def end_run(run_dir: RunDir) -> None:
     """Write into ``run.json`` that the run came to its end by itself."""
     ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())

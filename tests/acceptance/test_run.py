@@ -128,6 +128,7 @@ def test_a_model_this_host_cannot_run_is_skipped_with_the_reason(
     result = suite.runpytest_subprocess("-k", "70b", "-rs")
     assert result.parseoutcomes()["skipped"] == 2 + 2 * 4
     result.stdout.fnmatch_lines(["*llmbench: not run here*", "big-70b: *"])
+    assert list((suite.path / "reports" / "runs").iterdir()) == []
 
 
 def test_xdist_is_refused(suite: pytest.Pytester) -> None:
