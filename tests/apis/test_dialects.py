@@ -228,3 +228,16 @@ def test_what_is_no_object_is_malformed(data: bytes, name: str) -> None:
 def test_words_of_an_error_body(body: bytes, words: str | None) -> None:
     said = dialect("openai-chat").error(body)
     assert said == words or (words is not None and said is not None and words in said)
+
+
+@pytest.mark.parametrize(
+    ("headers", "queue_ms"),
+    [({b"x-queue-time": b"12"}, 12.0), ({b"x-queue-time": b"1.5"}, 1.5), ({}, None)],
+)
+def test_tgi_tells_its_queue_in_a_header_where_it_does_not_stream(
+    headers: dict[bytes, bytes], queue_ms: float | None
+) -> None:
+    body = b'{"generated_text":"hi","details":{"finish_reason":"length","generated_tokens":1}}'
+    said = dialect("tgi").whole(body, headers)
+    assert said.queue_ms == queue_ms
+    assert said.output_tokens == 1

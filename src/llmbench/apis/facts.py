@@ -1,5 +1,7 @@
 """What is asked of a server and what one of its events says, the same for every dialect."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -22,6 +24,12 @@ class Ask(Struct, frozen=True):
     unique: str | None = None
     seed: int = 0
     temperature: float = 0.0
+
+
+Headers = Mapping[bytes, bytes]
+"""Of a response, names in lower case."""
+
+NO_HEADERS: Headers = MappingProxyType({})
 
 
 class Event(Struct, frozen=True, gc=False):
@@ -78,8 +86,8 @@ class Dialect(Protocol):
     def event(self, data: bytes) -> Event:
         """What one event of a stream says."""
 
-    def whole(self, data: bytes) -> Event:
-        """What a body that was not streamed says."""
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
+        """What a response that was not streamed says: its body, and headers where they tell."""
 
     def error(self, data: bytes) -> str | None:
         """The server's words in the body of a failed response; None when it has none."""

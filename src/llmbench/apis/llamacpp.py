@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import END, Ask, Event, Trouble, error_words, words
+from llmbench.apis.facts import END, NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
 from llmbench.apis.openai_completions import Timings
 
 _FINISH = {"eos": "stop", "word": "stop", "limit": "length", "none": None, "": None}
@@ -58,7 +58,7 @@ class LlamaCpp:
             return _last(chunk)
         return Event(text=bool(chunk.content), tokens=len(chunk.tokens) or None)
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         chunk = self._decode(data)
         return Event(error=words(chunk.error)) if chunk.error is not None else _last(chunk)
 

@@ -9,7 +9,16 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import NOTHING, REASONING, TEXT, Ask, Event, error_words
+from llmbench.apis.facts import (
+    NO_HEADERS,
+    NOTHING,
+    REASONING,
+    TEXT,
+    Ask,
+    Event,
+    Headers,
+    error_words,
+)
 
 
 class _Line(Struct, gc=False):
@@ -71,7 +80,7 @@ class Ollama:
             decode_ms=_ms(line.eval_duration),
         )
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
     def error(self, data: bytes) -> str | None:

@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from llmbench.apis.facts import (
     END,
+    NO_HEADERS,
     NOTHING,
     REASONING,
     TEXT,
     Ask,
     Event,
+    Headers,
     Trouble,
     error_words,
     words,
@@ -91,7 +93,7 @@ class OpenAIChat:
             finish_reason=finish,
         )
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
     def error(self, data: bytes) -> str | None:

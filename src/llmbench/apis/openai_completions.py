@@ -5,7 +5,18 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import END, NOTHING, TEXT, Ask, Event, Trouble, error_words, words
+from llmbench.apis.facts import (
+    END,
+    NO_HEADERS,
+    NOTHING,
+    TEXT,
+    Ask,
+    Event,
+    Headers,
+    Trouble,
+    error_words,
+    words,
+)
 
 Extras = Literal["all", "length", "none"]
 """What is sent beyond OpenAI's own reference: all that engines know (they ignore the rest), only
@@ -87,7 +98,7 @@ class OpenAICompletions:
             return TEXT if text else NOTHING
         return counted(chunk.usage, chunk.timings, chunk.metrics, text=text, finish_reason=finish)
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
     def error(self, data: bytes) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import END, Ask, Event, Trouble, error_words, words
+from llmbench.apis.facts import END, NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
 
 
 class _Finish(Struct, gc=False):
@@ -77,7 +77,7 @@ class SGLang:
             finish_reason=finish,
         )
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
     def error(self, data: bytes) -> str | None:

@@ -7,9 +7,9 @@ asked; and its prefix cache (3.x) can only be switched off at launch.
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from llmbench.apis.facts import Ask, Event, Trouble, error_words, words
+from llmbench.apis.facts import NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
 
 _FINISH = {"eos_token": "stop", "stop_sequence": "stop"}
 
@@ -68,12 +68,20 @@ class Tgi:
             return _TOKEN if chunk.token is not None else Event()
         return _last(chunk)
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         chunk = self._decode(data)
-        return Event(error=words(chunk.error)) if chunk.error is not None else _last(chunk)
+        if chunk.error is not None:
+            return Event(error=words(chunk.error))
+        return structs.replace(_last(chunk), queue_ms=_milliseconds(headers, b"x-queue-time"))
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
+
+
+def _milliseconds(headers: Headers, name: bytes) -> float | None:
+    """A duration that the router tells in a header; only responses that don't stream have it."""
+    text = headers.get(name, b"")
+    return float(text) if text.replace(b".", b"", 1).isdigit() else None
 
 
 def _last(chunk: _Chunk) -> Event:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import NOTHING, TEXT, Ask, Event, error_words
+from llmbench.apis.facts import NO_HEADERS, NOTHING, TEXT, Ask, Event, Headers, error_words
 
 
 class _Chunk(Struct, gc=False):
@@ -49,7 +49,7 @@ class Triton:
             return Event(error=chunk.error)
         return TEXT if chunk.text_output else NOTHING
 
-    def whole(self, data: bytes) -> Event:
+    def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
     def error(self, data: bytes) -> str | None:

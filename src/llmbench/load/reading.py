@@ -77,7 +77,7 @@ class Reader:
                     body, self._dialect, ends, when.times_ns, _emptied(exchange, when, ends)
                 )
             else:
-                answer.take_whole(self._dialect.whole(body))
+                answer.take_whole(self._dialect.whole(body, dict(exchange.headers)))
         except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
             if order.stream and body and not body.endswith((b"\n", b"\r")):
                 return "cut", "the stream stopped in the middle of an event"
