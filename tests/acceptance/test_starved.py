@@ -15,9 +15,9 @@ from llmbench.verdict.results import results
 STOPPED_S, RUNNING_S = 0.2, 0.02
 
 
-def starve(process: "subprocess.Popen[str]") -> None:
-    """Let `process` run a tenth of the time until it ends."""
-    while process.poll() is None:
+def starve(process: "subprocess.Popen[str]", runs: Path) -> None:
+    """Let `process` run a tenth of the time until its cell has ended."""
+    while process.poll() is None and not list(runs.glob("*/journal/cells.jsonl")):
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(STOPPED_S)
         os.kill(process.pid, signal.SIGCONT)
@@ -41,7 +41,7 @@ def test_a_starved_client_makes_its_cell_invalid(suite: pytest.Pytester, users: 
         command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:
         wait_for_load(suite.path / "reports" / "runs")
-        starve(process)
+        starve(process, suite.path / "reports" / "runs")
         assert process.stdout is not None
         output = process.stdout.read()
     assert process.returncode == pytest.ExitCode.TESTS_FAILED
