@@ -111,7 +111,7 @@ def finish(
     """
     width, axes_in = (float(side) for side in figure.get_size_inches())
     lines = textwrap.wrap(
-        title, int(10.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp)))
+        title, int(9.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp)))
     )
     small = textwrap.wrap(note, int(14.2 * width))
     columns = legend_columns(handles)
