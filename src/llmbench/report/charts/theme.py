@@ -110,9 +110,7 @@ def finish(
     what stands right above the first row.
     """
     width, axes_in = (float(side) for side in figure.get_size_inches())
-    lines = textwrap.wrap(
-        title, int(9.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp)))
-    )
+    lines = textwrap.wrap(title, int(9.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp))))
     small = textwrap.wrap(note, int(14.2 * width))
     columns = legend_columns(handles)
     legend_rows = -(-len(handles) // columns) if handles else 0
