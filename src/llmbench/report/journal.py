@@ -36,11 +36,6 @@ def schema() -> "pa.Schema":
     return pa.schema([(name, kinds.get(name, pa.int64())) for name in fields])
 
 
-def scalars() -> list[str]:
-    """The fields of `RequestRecord` that hold one value."""
-    return [name for name in RequestRecord.__struct_fields__ if name not in LISTS]
-
-
 def files_of(run: RunDir, cell_id: str) -> list[Path]:
     """The journal files of a cell: one for each repeat and worker, in that order."""
     folder = run.journal_file(cell_id, 1).parent
