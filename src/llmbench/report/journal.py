@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SLICE_BYTES = 32 * 2**20
-LISTS = ("event_ns", "event_tokens", "bounded_events")
 _TEXTS = ("cell", "phase", "finish_reason", "error_kind", "error", "clock")
 _FLOATS = ("server_queue_ms", "server_prompt_ms", "server_decode_ms")
 
