@@ -2,12 +2,12 @@
 
 import pytest
 
-from llmbench import Benchmark, Cell, Replay
+from llmbench import Bench, Cell, Replay
 
 pytestmark = pytest.mark.llm("grid")
 
 
-def test_grid(llm_bench: Benchmark, cell: Cell) -> None:
+def test_grid(llm_bench: Bench, cell: Cell) -> None:
     result = llm_bench.run(cell)
     assert result.valid, result.why
     assert result.meets_slo, result.why

@@ -2,11 +2,11 @@
 
 import pytest
 
-from llmbench import Benchmark, Cell
+from llmbench import Bench, Cell
 
 pytestmark = pytest.mark.llm("ramp", when_named=True)
 
 
-def test_ramp(llm_bench: Benchmark, cell: Cell) -> None:
+def test_ramp(llm_bench: Bench, cell: Cell) -> None:
     result = llm_bench.run(cell)
     assert result.valid, result.why

@@ -2,12 +2,12 @@
 
 import pytest
 
-from llmbench import Benchmark, Cell
+from llmbench import Bench, Cell
 
 pytestmark = pytest.mark.llm("sizing", when_named=True)
 
 
-def test_sizing(llm_bench: Benchmark, cell: Cell) -> None:
+def test_sizing(llm_bench: Bench, cell: Cell) -> None:
     result = llm_bench.fits(cell)
     if not result.valid:
         pytest.xfail(

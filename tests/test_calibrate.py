@@ -6,9 +6,9 @@ import pytest
 from llmbench import calibrate as module
 from llmbench.calibrate import (
     RULE,
+    CalibratedLoad,
     Calibration,
     Reported,
-    Step,
     calibrate,
     render,
     step_of,
@@ -18,15 +18,15 @@ from llmbench.calibrate import (
 from llmbench.cells import Cell, Users
 from llmbench.config import ConfigError
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord
-from llmbench.servers import CoreSplit
+from llmbench.servers.cores import CoreSplit
 
 MS = 1_000_000
 RIGHT = Reported(50.0, 50.4, 50.4)
 WRONG = Reported(50.0, 51.0, 50.9)
 
 
-def step(users: int = 64, **changes: object) -> Step:
-    made = Step(
+def step(users: int = 64, **changes: object) -> CalibratedLoad:
+    made = CalibratedLoad(
         users=users,
         requests=users * 6,
         failed=0,
@@ -46,7 +46,7 @@ def step(users: int = 64, **changes: object) -> Step:
     return msgspec.structs.replace(made, **changes)
 
 
-def calibration(*steps: Step) -> Calibration:
+def calibration(*steps: CalibratedLoad) -> Calibration:
     return Calibration("spread", CoreSplit((0,), (1,)), steps)
 
 
@@ -107,12 +107,25 @@ def record(
     for gap_ms in gaps_ms:
         event_ns.append(event_ns[-1] + round(gap_ms * MS))
     made = RequestRecord(
-        cell="c", repeat=1, phase="measured", request=number, user=0, worker=0,
-        scheduled_ns=sent_ns, sent_ns=sent_ns, done_ns=sent_ns + event_ns[-1],
-        requested_input_tokens=1, requested_output_tokens=3, prompt_tokens=1, prompt_index=0,
-        output_tokens=3, first_token_ns=sent_ns + event_ns[0],
-        first_token_earliest_ns=sent_ns + event_ns[0], event_ns=tuple(event_ns), events=3,
-    )  # fmt: skip
+        cell="c",
+        repeat=1,
+        phase="measured",
+        request=number,
+        user=0,
+        worker=0,
+        scheduled_ns=sent_ns,
+        sent_ns=sent_ns,
+        done_ns=sent_ns + event_ns[-1],
+        requested_input_tokens=1,
+        requested_output_tokens=3,
+        prompt_tokens=1,
+        prompt_index=0,
+        output_tokens=3,
+        first_token_ns=sent_ns + event_ns[0],
+        first_token_earliest_ns=sent_ns + event_ns[0],
+        event_ns=tuple(event_ns),
+        events=3,
+    )
     return msgspec.structs.replace(made, **more)
 
 
@@ -123,9 +136,16 @@ TRUTH = {
     "lateness_ms": {"p50": 0.1, "p99": 0.9},
 }
 RUN = CellRun(
-    Cell("m", 1, 3, Users(1)), "c", 1, 0, 1, Endpoint("u", "a", "m", True, Launch("simulated", 0)),
-    1, "", client_cpu_ns=360_000,
-)  # fmt: skip
+    Cell("m", 1, 3, Users(1)),
+    "c",
+    1,
+    0,
+    1,
+    Endpoint("u", "a", "m", True, Launch("simulated", 0)),
+    1,
+    "",
+    client_cpu_ns=360_000,
+)
 
 
 def test_a_step_is_what_the_records_say() -> None:
@@ -180,8 +200,10 @@ def test_the_json_holds_figures_and_verdict() -> None:
     assert page["rule"] == RULE
     assert page["cores"] == {"server": [0], "client": [1], "note": None}
     assert page["steps"][0]["ttft_p50"] == {
-        "true_ms": 50.0, "reported_ms": 50.4, "earliest_ms": 50.4,
-    }  # fmt: skip
+        "true_ms": 50.0,
+        "reported_ms": 50.4,
+        "earliest_ms": 50.4,
+    }
     assert [it["problems"] for it in page["steps"]] == [[], ["TTFT p99 +2.0%"]]
 
 

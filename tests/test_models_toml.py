@@ -24,7 +24,7 @@ from llmbench.config import (
 )
 from llmbench.metrics.slos import resolve
 from llmbench.records import ClientSettings
-from llmbench.servers.docker import docker_run_line
+from llmbench.servers.docker.spec import docker_run_line
 
 ROOT = Path(__file__).parents[1]
 MODELS = load_models(ROOT / "fixtures" / "models")
@@ -73,10 +73,17 @@ def test_the_page_lists_every_configuration() -> None:
 
 def test_the_issue_s_models_are_all_there() -> None:
     assert {config.name for config in MODELS} >= {
-        "llama-2-7b-tgi", "llama-2-13b-tgi", "llama-2-70b-tgi", "llama-2-7b-vllm",
-        "llama-2-70b-vllm", "llama-2-70b-sglang", "llama-2-7b-llamacpp", "smollm2-135m",
-        "smollm2-135m-docker", "llama-2-70b-sim",
-    }  # fmt: skip
+        "llama-2-7b-tgi",
+        "llama-2-13b-tgi",
+        "llama-2-70b-tgi",
+        "llama-2-7b-vllm",
+        "llama-2-70b-vllm",
+        "llama-2-70b-sglang",
+        "llama-2-7b-llamacpp",
+        "smollm2-135m",
+        "smollm2-135m-docker",
+        "llama-2-70b-sim",
+    }
 
 
 @pytest.mark.parametrize("config", MODELS, ids=lambda config: config.name)

@@ -25,18 +25,38 @@ CELL = Cell("m", 128, 64, Users(2))
 
 def record(request: int, cell: str = CELL.id) -> RequestRecord:
     return RequestRecord(
-        cell=cell, repeat=1, phase="measured", request=request, user=1, worker=0,
-        scheduled_ns=1, sent_ns=2, done_ns=9, requested_input_tokens=128,
-        requested_output_tokens=64, prompt_tokens=127, prompt_index=0,
-        event_ns=(3, 5), bounded_events=((0, 1),), error="snowman \u2603\nand a newline",
-    )  # fmt: skip
+        cell=cell,
+        repeat=1,
+        phase="measured",
+        request=request,
+        user=1,
+        worker=0,
+        scheduled_ns=1,
+        sent_ns=2,
+        done_ns=9,
+        requested_input_tokens=128,
+        requested_output_tokens=64,
+        prompt_tokens=127,
+        prompt_index=0,
+        event_ns=(3, 5),
+        bounded_events=((0, 1),),
+        error="snowman \u2603\nand a newline",
+    )
 
 
 def info() -> RunInfo:
     return RunInfo(
-        started_ns=1, command=("pytest",), seed=1, harness="0", host={}, packages={}, models=(),
-        measuring_version=MEASURING_VERSION, git_commit=None, git_dirty=None,
-    )  # fmt: skip
+        started_ns=1,
+        command=("pytest",),
+        seed=1,
+        harness="0",
+        host={},
+        packages={},
+        models=(),
+        measuring_version=MEASURING_VERSION,
+        git_commit=None,
+        git_dirty=None,
+    )
 
 
 def test_what_is_appended_comes_back(tmp_path: Path) -> None:

@@ -24,8 +24,7 @@ from llmbench.store import RunDir
 
 TTFT_MS = 50.0
 MS_PER_TOKEN = 20.0
-OUTPUT_TOKENS = 64
-INPUT_TOKENS = 128
+INPUT_TOKENS, OUTPUT_TOKENS = 128, 64
 REQUESTS_PER_USER = 6
 TOLERANCE = 0.01
 
@@ -60,7 +59,7 @@ class Reported(Struct, frozen=True):
         return low * (1 - TOLERANCE) <= self.true_ms <= high * (1 + TOLERANCE)
 
 
-class Step(Struct, frozen=True):
+class CalibratedLoad(Struct, frozen=True):
     """One load: the truth beside the report, and what it cost."""
 
     users: int
@@ -99,7 +98,7 @@ class Calibration(Struct, frozen=True):
 
     batching: Batching
     cores: CoreSplit
-    steps: tuple[Step, ...]
+    steps: tuple[CalibratedLoad, ...]
     rule: str = RULE
 
     @property
@@ -124,7 +123,7 @@ def calibrate(
     cores = split_cores(1)
     if cores.note:
         say(f"note: {cores.note}")
-    done = []
+    done: list[CalibratedLoad] = []
     for users in steps:
         say(f"{users} users …")
         done.append(measure(users, batching, cores))
@@ -136,7 +135,7 @@ def calibrate(
     return calibration
 
 
-def measure(users: int, batching: Batching, cores: CoreSplit) -> Step:
+def measure(users: int, batching: Batching, cores: CoreSplit) -> CalibratedLoad:
     """One load on a fresh simulator."""
     config = ModelConfig(
         name="calibrate",
@@ -186,7 +185,7 @@ def _truth(endpoint: Endpoint) -> dict[str, Any]:
 
 def step_of(
     users: int, truth: dict[str, Any], records: Sequence[RequestRecord], run: CellRun
-) -> Step:
+) -> CalibratedLoad:
     """What the records of one load say, beside the truth."""
     good = [record for record in records if record.ok]
     if not good:
@@ -206,7 +205,7 @@ def step_of(
         share = {"p50": 0.50, "p99": 0.99}[key]
         return Reported(truth[name][key], _quantile(latest, share), _quantile(earliest, share))
 
-    return Step(
+    return CalibratedLoad(
         users=users,
         requests=len(records),
         failed=len(records) - len(good),
@@ -254,14 +253,17 @@ def to_json(calibration: Calibration) -> bytes:
     return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
 
 
+_COLUMNS = "users|TTFT p50|TTFT p99|ITL p50|ITL p99|req/s|tokens/s|CPU µs/token|bounded|"
+_COLUMNS += "server late p50/p99 ms|trusted"
+
+
 def render(calibration: Calibration) -> str:
     """The table and the verdict, for a terminal."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title=f"truth → reported, ms ({calibration.batching})", title_justify="left")
-    for name in ("users", "TTFT p50", "TTFT p99", "ITL p50", "ITL p99", "req/s", "tokens/s",
-                 "CPU µs/token", "bounded", "server late p50/p99 ms", "trusted"):  # fmt: skip
+    for name in _COLUMNS.split("|"):
         table.add_column(name, justify="right")
     for step in calibration.steps:
         table.add_row(

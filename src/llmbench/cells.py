@@ -55,7 +55,7 @@ class Ramp(Struct, frozen=True, tag="ramp"):
         return f"ramp{self.steps[-1]}"
 
 
-Distribution = Literal["constant", "poisson", "gamma"]
+ArrivalProcess = Literal["constant", "poisson", "gamma"]
 
 
 class Arrivals(Struct, frozen=True, tag="arrivals"):
@@ -66,7 +66,7 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
     """
 
     rate_per_s: float
-    distribution: Distribution = "poisson"
+    distribution: ArrivalProcess = "poisson"
     burstiness: float = 1.0
     requests: int | None = None
     duration_s: float | None = None

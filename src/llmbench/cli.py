@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from llmbench.bench import parse_setting
 from llmbench.config import ConfigError, SimulatedServer, load_model
-from llmbench.grid import parse_setting
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -144,7 +144,7 @@ def _docker_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 def docker_run(args: argparse.Namespace) -> int:
     """Print the ``docker run`` line that each model configuration amounts to."""
     from llmbench.config import limits_of
-    from llmbench.servers.docker import docker_run_line
+    from llmbench.servers import docker_run_line
 
     for path in args.model:
         model = load_model(path)
@@ -170,7 +170,7 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def simulate(args: argparse.Namespace) -> int:
     """Serve a deterministic model with a known truth (at /stats)."""
-    from llmbench.servers.simulator import serve
+    from llmbench.simulator import serve
 
     config = SimulatedServer(
         ttft_ms=args.ttft_ms,

@@ -19,7 +19,7 @@ from llmbench.records import ClientSettings
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Arrivals = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
+ArrivalsText = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
 Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
 
@@ -104,7 +104,7 @@ Server = ProcessServer | DockerServer | RemoteServer | SimulatedServer
 class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     """What to measure: the same keys in a TOML file, on the command line and in the ini file.
 
-    ``None`` leaves a key to the next of command line, TOML, ini, default (`llmbench.grid`).
+    ``None`` leaves a key to the next of command line, TOML, ini, default (`llmbench.bench.grid`).
     `pairs` of (input, output) lengths stand for the product of two lists of lengths.
     """
 
@@ -113,7 +113,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     pairs: tuple[tuple[Count, Count], ...] | None = None
     users: Counts | None = None
     rates: tuple[Positive, ...] | None = None  # requests/s
-    arrivals: Arrivals | None = None  # gamma:S has gaps of shape S; gamma:1 is Poisson
+    arrivals: ArrivalsText | None = None  # gamma:S has gaps of shape S; gamma:1 is Poisson
     cores: tuple[Positive, ...] | None = None
     memory: tuple[str, ...] | None = None
     requests: Count | None = None  # measured, for each user
@@ -240,8 +240,12 @@ def _keys(table: str, raw: dict[str, Any]) -> list[str]:
         "simulated": SimulatedServer,
     }
     tables: dict[str, type[Struct]] = {
-        "": ModelConfig, "grid": Grid, "slo": Slo, "price": Price, "client": ClientSettings,
-    }  # fmt: skip
+        "": ModelConfig,
+        "grid": Grid,
+        "slo": Slo,
+        "price": Price,
+        "client": ClientSettings,
+    }
     if table == "server":
         return ["kind", *kinds[raw["server"]["kind"]].__struct_fields__]
     fields = tables[table].__struct_fields__ if table in tables else ()

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from llmbench.store import RunDir
-from llmbench.verdict.results import results
+from llmbench.verdict.judging import results
 
 
 def wait_for_load(runs: Path) -> None:
@@ -23,9 +23,16 @@ def test_a_server_killed_in_a_cell_makes_it_invalid_and_the_next_gets_a_new_one(
     suite: pytest.Pytester,
 ) -> None:
     command = [
-        sys.executable, "-m", "pytest", "-k", "test_grid", "--llm-users", "1,2",
-        "--llm-requests", "15",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "-k",
+        "test_grid",
+        "--llm-users",
+        "1,2",
+        "--llm-requests",
+        "15",
+    ]
     with subprocess.Popen(
         command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

@@ -53,9 +53,18 @@ def test_an_unknown_kind_of_benchmark_is_named(suite: pytest.Pytester) -> None:
 
 def remote(*extra: str) -> tuple[str, ...]:
     return (
-        "--llm-model", "m", "--llm-tokenizer", "tokenizer.json", "--llm-input-tokens", "16",
-        "--llm-output-tokens", "4", "--llm-users", "1", *extra,
-    )  # fmt: skip
+        "--llm-model",
+        "m",
+        "--llm-tokenizer",
+        "tokenizer.json",
+        "--llm-input-tokens",
+        "16",
+        "--llm-output-tokens",
+        "4",
+        "--llm-users",
+        "1",
+        *extra,
+    )
 
 
 def test_an_unknown_dialect_is_named(suite: pytest.Pytester) -> None:

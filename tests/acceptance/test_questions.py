@@ -110,9 +110,15 @@ def test_a_slower_configuration_loses_against_the_other(twin: pytest.Pytester) -
     result.stdout.fnmatch_lines(["FAIL in16-out8-users1 ttft: 50.* -> 80.* ms*"])
     order = [(run.cell.model, run.repeat) for run in only_run(twin).cell_runs()]
     assert order == [
-        ("tiny-sim", 1), ("slow-sim", 1), ("slow-sim", 2), ("tiny-sim", 2),
-        ("tiny-sim", 3), ("slow-sim", 3), ("slow-sim", 4), ("tiny-sim", 4),
-    ]  # fmt: skip
+        ("tiny-sim", 1),
+        ("slow-sim", 1),
+        ("slow-sim", 2),
+        ("tiny-sim", 2),
+        ("tiny-sim", 3),
+        ("slow-sim", 3),
+        ("slow-sim", 4),
+        ("tiny-sim", 4),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,23 @@ def url() -> Iterator[str]:
 
 def test_a_url_is_measured_with_the_same_files(drawing: pytest.Pytester, url: str) -> None:
     result = drawing.runpytest_subprocess(
-        "--llm-url", url, "--llm-api", "openai-completions", "--llm-model", "Some/Model-1b",
-        "--llm-tokenizer", "tokenizer.json", "--llm-input-tokens", "16",
-        "--llm-output-tokens", "8", "--llm-users", "1,2", "--llm-requests", "2",
-    )  # fmt: skip
+        "--llm-url",
+        url,
+        "--llm-api",
+        "openai-completions",
+        "--llm-model",
+        "Some/Model-1b",
+        "--llm-tokenizer",
+        "tokenizer.json",
+        "--llm-input-tokens",
+        "16",
+        "--llm-output-tokens",
+        "8",
+        "--llm-users",
+        "1,2",
+        "--llm-requests",
+        "2",
+    )
     result.assert_outcomes(passed=2 + 2 * 4)
     (run,) = (p for p in (drawing.path / "reports" / "runs").iterdir() if not p.is_symlink())
     for users in (1, 2):

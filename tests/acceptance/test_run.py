@@ -113,8 +113,11 @@ def test_repeats_go_in_rounds_over_the_cells_of_a_server(suite: pytest.Pytester)
     journal = (only_run(suite) / "journal" / "cells.jsonl").read_text(encoding="utf-8")
     ran = [json.loads(line) for line in journal.splitlines()]
     assert [(run["cell"]["shape"]["users"], run["repeat"]) for run in ran] == [
-        (1, 1), (2, 1), (1, 2), (2, 2),
-    ]  # fmt: skip
+        (1, 1),
+        (2, 1),
+        (1, 2),
+        (2, 2),
+    ]
 
 
 def test_a_model_this_host_cannot_run_is_skipped_with_the_reason(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmbench.store import RunDir
-from llmbench.verdict.results import results
+from llmbench.verdict.judging import results
 
 STOPPED_S, RUNNING_S = 0.2, 0.02
 
@@ -34,9 +34,16 @@ def wait_for_load(runs: Path) -> None:
 @pytest.mark.parametrize("users", [1, 8])
 def test_a_starved_client_makes_its_cell_invalid(suite: pytest.Pytester, users: int) -> None:
     command = [
-        sys.executable, "-m", "pytest", "-k", "test_grid", "--llm-users", str(users),
-        "--llm-requests", "8",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "-k",
+        "test_grid",
+        "--llm-users",
+        str(users),
+        "--llm-requests",
+        "8",
+    ]
     with subprocess.Popen(
         command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as process:

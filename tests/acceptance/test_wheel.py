@@ -36,7 +36,7 @@ def test_the_only_top_level_package_is_llmbench(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"llmbench"}
     assert "llmbench/py.typed" in names
-    assert any(name.startswith("llmbench/report/templates/") for name in names)
+    assert any(name.startswith("llmbench/report/page/templates/") for name in names)
 
 
 def test_a_bare_environment_measures_with_it(bare: Path, drawing: pytest.Pytester) -> None:

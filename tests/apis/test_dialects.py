@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmbench.apis import NAMES, Ask, Event, dialect
+from llmbench.apis import NAMES, dialect
+from llmbench.apis.protocol import Ask, Event
 from llmbench.config import ConfigError
 
 ASK = Ask("Hi", 16, "some-model", unique="5a17-3")
@@ -50,57 +51,110 @@ def test_every_dialect_is_tested_here() -> None:
 
 BODIES: dict[str, dict[str, Any]] = {
     "openai-completions": {
-        "model": "some-model", "prompt": "Hi", "max_tokens": 16, "temperature": 0.0, "seed": 0,
+        "model": "some-model",
+        "prompt": "Hi",
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
         "stream": True,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-        "ignore_eos": True, "min_tokens": 16, "cache_prompt": False, "cache_salt": "5a17-3",
+        "ignore_eos": True,
+        "min_tokens": 16,
+        "cache_prompt": False,
+        "cache_salt": "5a17-3",
     },
     "openai-completions-plain": {
-        "model": "some-model", "prompt": "Hi", "max_tokens": 16, "temperature": 0.0, "seed": 0,
-        "stream": True, "stream_options": {"include_usage": True},
+        "model": "some-model",
+        "prompt": "Hi",
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
     },
     "trtllm-completions": {
-        "model": "some-model", "prompt": "Hi", "max_tokens": 16, "temperature": 0.0, "seed": 0,
-        "stream": True, "stream_options": {"include_usage": True},
-        "ignore_eos": True, "min_tokens": 16,
+        "model": "some-model",
+        "prompt": "Hi",
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "ignore_eos": True,
+        "min_tokens": 16,
     },
     "trtllm-chat": {
-        "model": "some-model", "messages": [{"role": "user", "content": "Hi"}],
-        "max_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True,
-        "stream_options": {"include_usage": True}, "ignore_eos": True, "min_tokens": 16,
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "ignore_eos": True,
+        "min_tokens": 16,
     },
     "openai-chat": {
-        "model": "some-model", "messages": [{"role": "user", "content": "Hi"}],
-        "max_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True,
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
         "stream_options": {"include_usage": True, "continuous_usage_stats": True},
-        "ignore_eos": True, "min_tokens": 16, "cache_prompt": False, "cache_salt": "5a17-3",
+        "ignore_eos": True,
+        "min_tokens": 16,
+        "cache_prompt": False,
+        "cache_salt": "5a17-3",
     },
     "openai-chat-plain": {
-        "model": "some-model", "messages": [{"role": "user", "content": "Hi"}],
-        "max_completion_tokens": 16, "temperature": 0.0, "seed": 0, "stream": True,
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_completion_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
         "stream_options": {"include_usage": True},
     },
     "llama.cpp": {
-        "prompt": "Hi", "n_predict": 16, "stream": True, "temperature": 0.0, "seed": 0,
-        "ignore_eos": True, "cache_prompt": False, "return_tokens": True,
+        "prompt": "Hi",
+        "n_predict": 16,
+        "stream": True,
+        "temperature": 0.0,
+        "seed": 0,
+        "ignore_eos": True,
+        "cache_prompt": False,
+        "return_tokens": True,
     },
     "tgi": {
         "inputs": "Hi",
         "parameters": {"max_new_tokens": 16, "details": True, "do_sample": False, "seed": 0},
     },
     "sglang": {
-        "text": "Hi", "stream": True, "extra_key": "5a17-3",
+        "text": "Hi",
+        "stream": True,
+        "extra_key": "5a17-3",
         "sampling_params": {"max_new_tokens": 16, "temperature": 0.0, "ignore_eos": True},
     },
     "ollama": {
-        "model": "some-model", "prompt": "Hi", "raw": True, "stream": True, "keep_alive": -1,
+        "model": "some-model",
+        "prompt": "Hi",
+        "raw": True,
+        "stream": True,
+        "keep_alive": -1,
         "options": {"num_predict": 16, "temperature": 0.0, "seed": 0},
     },
     "triton": {
-        "text_input": "Hi", "max_tokens": 16, "min_length": 16, "bad_words": "",
-        "stop_words": "", "stream": True, "temperature": 0.0, "random_seed": 0,
+        "text_input": "Hi",
+        "max_tokens": 16,
+        "min_length": 16,
+        "bad_words": "",
+        "stop_words": "",
+        "stream": True,
+        "temperature": 0.0,
+        "random_seed": 0,
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", sorted(BODIES))
@@ -125,82 +179,149 @@ def test_tgi_refuses_a_temperature_of_zero_so_it_is_left_out() -> None:
     ("name", "data", "event"),
     [
         # OpenAI completions: a token, vLLM's continuous usage, llama.cpp's end, usage alone
-        ("openai-completions", '{"choices":[{"text":" a","finish_reason":null}]}',
-         Event(text=True)),
+        (
+            "openai-completions",
+            '{"choices":[{"text":" a","finish_reason":null}]}',
+            Event(text=True),
+        ),
         ("openai-completions", '{"choices":[{"text":"","finish_reason":null}]}', Event()),
-        ("openai-completions",
-         '{"choices":[{"text":" a"}],"usage":{"prompt_tokens":5,"completion_tokens":3}}',
-         Event(text=True, output_tokens=3, input_tokens=5)),
-        ("openai-completions",
-         '{"choices":[{"text":"","finish_reason":"length"}],'
-         '"usage":{"completion_tokens":16,"prompt_tokens":5,'
-         '"prompt_tokens_details":{"cached_tokens":4}},'
-         '"timings":{"cache_n":4,"prompt_ms":7.5,"predicted_ms":80.25}}',
-         Event(output_tokens=16, input_tokens=5, cached_tokens=4, finish_reason="length",
-               prompt_ms=7.5, decode_ms=80.25)),
-        ("openai-completions",
-         '{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":16},'
-         '"metrics":{"time_to_first_token_ms":30.0,"queue_time_ms":10.0,"generation_time_ms":9.0}}',
-         Event(output_tokens=16, input_tokens=5, queue_ms=10.0, prompt_ms=20.0, decode_ms=9.0)),
+        (
+            "openai-completions",
+            '{"choices":[{"text":" a"}],"usage":{"prompt_tokens":5,"completion_tokens":3}}',
+            Event(text=True, output_tokens=3, input_tokens=5),
+        ),
+        (
+            "openai-completions",
+            '{"choices":[{"text":"","finish_reason":"length"}],'
+            '"usage":{"completion_tokens":16,"prompt_tokens":5,'
+            '"prompt_tokens_details":{"cached_tokens":4}},'
+            '"timings":{"cache_n":4,"prompt_ms":7.5,"predicted_ms":80.25}}',
+            Event(
+                output_tokens=16,
+                input_tokens=5,
+                cached_tokens=4,
+                finish_reason="length",
+                prompt_ms=7.5,
+                decode_ms=80.25,
+            ),
+        ),
+        (
+            "openai-completions",
+            '{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":16},'
+            '"metrics":{"time_to_first_token_ms":30.0,"queue_time_ms":10.0,"generation_time_ms":9.0}}',
+            Event(output_tokens=16, input_tokens=5, queue_ms=10.0, prompt_ms=20.0, decode_ms=9.0),
+        ),
         ("openai-completions", "[DONE]", Event(end=True)),
         ("openai-completions", '{"error":{"message":"boom","code":500}}', Event(error="boom")),
-        ("openai-completions", '{"object":"error","message":"too long"}',
-         Event(error="too long")),
+        ("openai-completions", '{"object":"error","message":"too long"}', Event(error="too long")),
         ("openai-completions", '{"error":"plain words"}', Event(error="plain words")),
         # chat: role, reasoning of both spellings, text, tools
         ("openai-chat", '{"choices":[{"delta":{"role":"assistant","content":""}}]}', Event()),
         ("openai-chat", '{"choices":[{"delta":{"role":"assistant","content":null}}]}', Event()),
         ("openai-chat", '{"choices":[{"delta":{"content":"a"}}]}', Event(text=True)),
-        ("openai-chat", '{"choices":[{"delta":{"reasoning_content":"hm"}}]}',
-         Event(reasoning=True)),
+        (
+            "openai-chat",
+            '{"choices":[{"delta":{"reasoning_content":"hm"}}]}',
+            Event(reasoning=True),
+        ),
         ("openai-chat", '{"choices":[{"delta":{"reasoning":"hm"}}]}', Event(reasoning=True)),
         ("openai-chat", '{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}', Event(text=True)),
-        ("openai-chat", '{"choices":[{"delta":{},"finish_reason":"stop"}]}',
-         Event(finish_reason="stop")),
+        (
+            "openai-chat",
+            '{"choices":[{"delta":{},"finish_reason":"stop"}]}',
+            Event(finish_reason="stop"),
+        ),
         # llama.cpp: tokens, progress, the end
         ("llama.cpp", '{"content":"a","tokens":[5],"stop":false}', Event(text=True, tokens=1)),
         ("llama.cpp", '{"content":"","tokens":[],"prompt_progress":{"total":9}}', Event()),
-        ("llama.cpp",
-         '{"content":"","tokens":[],"stop":true,"stop_type":"limit","tokens_predicted":16,'
-         '"tokens_evaluated":5,"timings":{"cache_n":0,"prompt_ms":7.5,"predicted_ms":80.25}}',
-         Event(end=True, output_tokens=16, input_tokens=5, cached_tokens=0,
-               finish_reason="length", prompt_ms=7.5, decode_ms=80.25)),
+        (
+            "llama.cpp",
+            '{"content":"","tokens":[],"stop":true,"stop_type":"limit","tokens_predicted":16,'
+            '"tokens_evaluated":5,"timings":{"cache_n":0,"prompt_ms":7.5,"predicted_ms":80.25}}',
+            Event(
+                end=True,
+                output_tokens=16,
+                input_tokens=5,
+                cached_tokens=0,
+                finish_reason="length",
+                prompt_ms=7.5,
+                decode_ms=80.25,
+            ),
+        ),
         ("llama.cpp", '{"error":{"code":500,"message":"slot lost"}}', Event(error="slot lost")),
         # TGI 0.9.4 and 3: a token each; the last one has the counts
-        ("tgi", '{"token":{"id":5,"text":" a","logprob":-1.0,"special":false},'
-         '"generated_text":null,"details":null}', Event(text=True, tokens=1)),
-        ("tgi", '{"index":16,"token":{"id":2,"text":"</s>","special":true},'
-         '"generated_text":"a","details":{"finish_reason":"eos_token","generated_tokens":16,'
-         '"seed":null,"input_length":5}}',
-         Event(text=True, tokens=1, output_tokens=16, input_tokens=5, finish_reason="stop",
-               end=True)),
-        ("tgi", '{"error":"Request failed during generation","error_type":"generation"}',
-         Event(error="Request failed during generation")),
+        (
+            "tgi",
+            '{"token":{"id":5,"text":" a","logprob":-1.0,"special":false},'
+            '"generated_text":null,"details":null}',
+            Event(text=True, tokens=1),
+        ),
+        (
+            "tgi",
+            '{"index":16,"token":{"id":2,"text":"</s>","special":true},'
+            '"generated_text":"a","details":{"finish_reason":"eos_token","generated_tokens":16,'
+            '"seed":null,"input_length":5}}',
+            Event(
+                text=True,
+                tokens=1,
+                output_tokens=16,
+                input_tokens=5,
+                finish_reason="stop",
+                end=True,
+            ),
+        ),
+        (
+            "tgi",
+            '{"error":"Request failed during generation","error_type":"generation"}',
+            Event(error="Request failed during generation"),
+        ),
         # SGLang: the whole text each time
-        ("sglang", '{"text":" a b","meta_info":{"finish_reason":null,"prompt_tokens":5,'
-         '"completion_tokens":2,"cached_tokens":1}}',
-         Event(text=True, cumulative=True, output_tokens=2, input_tokens=5, cached_tokens=1)),
-        ("sglang", '{"text":" a b","meta_info":{"finish_reason":{"type":"length","length":2},'
-         '"completion_tokens":2}}',
-         Event(text=True, cumulative=True, output_tokens=2, finish_reason="length")),
-        ("sglang", '{"text":"","meta_info":{"finish_reason":{"type":"abort",'
-         '"message":"out of memory"}}}', Event(error="out of memory")),
+        (
+            "sglang",
+            '{"text":" a b","meta_info":{"finish_reason":null,"prompt_tokens":5,'
+            '"completion_tokens":2,"cached_tokens":1}}',
+            Event(text=True, cumulative=True, output_tokens=2, input_tokens=5, cached_tokens=1),
+        ),
+        (
+            "sglang",
+            '{"text":" a b","meta_info":{"finish_reason":{"type":"length","length":2},'
+            '"completion_tokens":2}}',
+            Event(text=True, cumulative=True, output_tokens=2, finish_reason="length"),
+        ),
+        (
+            "sglang",
+            '{"text":"","meta_info":{"finish_reason":{"type":"abort","message":"out of memory"}}}',
+            Event(error="out of memory"),
+        ),
         # Ollama
         ("ollama", '{"model":"m","response":"a","done":false}', Event(text=True)),
-        ("ollama", '{"model":"m","response":"","thinking":"hm","done":false}',
-         Event(reasoning=True)),
-        ("ollama", '{"response":"","done":true,"done_reason":"length","prompt_eval_count":5,'
-         '"prompt_eval_duration":7500000,"eval_count":16,"eval_duration":80250000,'
-         '"load_duration":1000000}',
-         Event(end=True, output_tokens=16, input_tokens=5, finish_reason="length",
-               queue_ms=1.0, prompt_ms=7.5, decode_ms=80.25)),
+        (
+            "ollama",
+            '{"model":"m","response":"","thinking":"hm","done":false}',
+            Event(reasoning=True),
+        ),
+        (
+            "ollama",
+            '{"response":"","done":true,"done_reason":"length","prompt_eval_count":5,'
+            '"prompt_eval_duration":7500000,"eval_count":16,"eval_duration":80250000,'
+            '"load_duration":1000000}',
+            Event(
+                end=True,
+                output_tokens=16,
+                input_tokens=5,
+                finish_reason="length",
+                queue_ms=1.0,
+                prompt_ms=7.5,
+                decode_ms=80.25,
+            ),
+        ),
         ("ollama", '{"error":"model not found"}', Event(error="model not found")),
         # Triton
         ("triton", '{"model_name":"ensemble","text_output":"a"}', Event(text=True)),
         ("triton", '{"model_name":"ensemble","text_output":""}', Event()),
         ("triton", '{"error":"in ensemble: failed"}', Event(error="in ensemble: failed")),
     ],
-)  # fmt: skip
+)
 def test_event(name: str, data: str, event: Event) -> None:
     assert dialect(name).event(data.encode()) == event
 

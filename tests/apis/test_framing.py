@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from llmbench.apis import frames
+from llmbench.apis.framing import frames
 
 
 def cut(body: bytes) -> list[bytes]:
@@ -57,8 +57,10 @@ def test_an_event_ends_where_its_data_does() -> None:
 def test_lines_of_json() -> None:
     body = b'{"a":1}\n{"a":2}\r\n\n{"a":3}'
     assert list(frames(body, "ndjson")) == [
-        (b'{"a":1}', 7), (b'{"a":2}', 15), (b'{"a":3}', 25),
-    ]  # fmt: skip
+        (b'{"a":1}', 7),
+        (b'{"a":2}', 15),
+        (b'{"a":3}', 25),
+    ]
 
 
 def test_nothing_has_no_events() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.servers import launch
 from llmbench.servers.cores import CoreSplit
+from llmbench.servers.launching import launch
 from tests.load.serving import Load
 
 

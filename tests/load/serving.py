@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbench.cells import Cell, Shape, Users
-from llmbench.load import run_cell
+from llmbench.load.cell import run_cell
 from llmbench.records import CellRun, ClientSettings, Endpoint, Launch, Prompt, RequestRecord
 from llmbench.store import RunDir
 

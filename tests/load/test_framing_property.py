@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from llmbench.apis import dialect
 from llmbench.clock import Clock
-from llmbench.load.exchange import Exchange
-from llmbench.load.reading import Order, Reader
-from llmbench.load.wire import Connection
+from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.wire.connection import Connection
+from llmbench.load.wire.exchange import Exchange
 from llmbench.records import RequestRecord
 from tests.load.serving import DONE, chunk
 
@@ -67,16 +67,22 @@ async def receive(pieces: list[bytes]) -> Exchange:
 
 
 def record_of(exchange: Exchange) -> RequestRecord:
-    reader = Reader(dialect("openai-completions"), Clock(0), "cell", 1, 0)
-    return reader.record(Order(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
+    reader = Decoder(dialect("openai-completions"), Clock(0), "cell", 1, 0)
+    return reader.record(PlannedRequest(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
 
 
 def timeless(record: RequestRecord) -> tuple[object, ...]:
     """All that must not depend on where the stream was cut."""
     return (
-        record.error_kind, record.input_tokens, record.output_tokens, record.finish_reason,
-        record.events, len(record.event_ns), record.event_tokens, record.first_event_tokens,
-    )  # fmt: skip
+        record.error_kind,
+        record.input_tokens,
+        record.output_tokens,
+        record.finish_reason,
+        record.events,
+        len(record.event_ns),
+        record.event_tokens,
+        record.first_event_tokens,
+    )
 
 
 def cut(message: bytes, cuts: list[float]) -> list[bytes]:

@@ -3,15 +3,34 @@
 import pytest
 
 from llmbench.apis import NAMES
-from llmbench.servers.simulator.faults import FAULTS
+from llmbench.simulator.faults import FAULTS
 from tests.load.serving import Load, endpoint
 
 WELL = {
-    "cut-anywhere", "byte-by-byte", "many-tokens-per-event", "several-events-per-write",
-    "no-space", "crlf", "cr", "comments", "named-events", "multiline-data", "no-final-newline",
-    "early-role", "no-usage", "reasoning", "incremental", "tgi-0.9.4", "short", "content-length",
-    "close-delimited", "gzip", "interim", "slow-headers", "idle-close",
-}  # fmt: skip
+    "cut-anywhere",
+    "byte-by-byte",
+    "many-tokens-per-event",
+    "several-events-per-write",
+    "no-space",
+    "crlf",
+    "cr",
+    "comments",
+    "named-events",
+    "multiline-data",
+    "no-final-newline",
+    "early-role",
+    "no-usage",
+    "reasoning",
+    "incremental",
+    "tgi-0.9.4",
+    "short",
+    "content-length",
+    "close-delimited",
+    "gzip",
+    "interim",
+    "slow-headers",
+    "idle-close",
+}
 FAILS = {
     "error-event": "error_event",
     "error-first": "error_event",

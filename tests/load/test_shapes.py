@@ -8,7 +8,7 @@ import pytest
 
 from llmbench.cells import Arrivals, Cell, Ramp, Shape, Trace, Users
 from llmbench.config import ConfigError
-from llmbench.load.shapes import ClosedPlan, OpenPlan, deal, is_flat, plan
+from llmbench.load.plan.shapes import ClosedPlan, OpenPlan, deal, is_flat, plan
 
 
 def cell(shape: Shape) -> Cell:
@@ -30,18 +30,26 @@ def opened(shape: Shape, seed: int = 1) -> OpenPlan:
 def test_users_start_at_the_spawn_rate() -> None:
     starts = closed(Users(4, 5, spawn_rate_per_s=2)).starts
     assert [(start.user, start.at_s) for start in starts] == [
-        (1, 0.0), (2, 0.5), (3, 1.0), (4, 1.5),
-    ]  # fmt: skip
+        (1, 0.0),
+        (2, 0.5),
+        (3, 1.0),
+        (4, 1.5),
+    ]
 
 
 def test_a_step_of_a_ramp_is_held_from_its_last_spawn() -> None:
     made = closed(Ramp((1, 3, 4), step_s=10, spawn_rate_per_s=1))
     assert [(s.users, s.spawned_s, s.end_s) for s in made.steps] == [
-        (1, 0.0, 10.0), (3, 11.0, 21.0), (4, 21.0, 31.0),
-    ]  # fmt: skip
+        (1, 0.0, 10.0),
+        (3, 11.0, 21.0),
+        (4, 21.0, 31.0),
+    ]
     assert [(start.user, start.at_s) for start in made.starts] == [
-        (1, 0.0), (2, 10.0), (3, 11.0), (4, 21.0),
-    ]  # fmt: skip
+        (1, 0.0),
+        (2, 10.0),
+        (3, 11.0),
+        (4, 21.0),
+    ]
 
 
 @pytest.mark.parametrize("steps", [(), (2, 2), (4, 2), (0, 1)])

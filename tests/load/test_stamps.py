@@ -7,9 +7,9 @@ import pytest
 
 from llmbench.apis import dialect
 from llmbench.clock import Clock
-from llmbench.load.exchange import Exchange
-from llmbench.load.reading import Order, Reader
-from llmbench.load.stamps import arrivals, ended_ns
+from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.stamps import ended_ns, read_times
 from tests.load.serving import DONE, event
 
 OFFSET_NS = 1_700_000_000_000_000_000  # wall clock minus monotonic clock
@@ -30,32 +30,35 @@ def seen(*reads: tuple[int, int], drift_ns: int = 0, done_ns: int = 10_000_000) 
 
 
 def test_arrivals_are_the_kernels_and_the_lag_is_the_readers() -> None:
-    when = arrivals(seen((1000, 1500), (5000, 9000)))
+    when = read_times(seen((1000, 1500), (5000, 9000)))
     assert (when.times_ns, when.lag_ns, when.clock, when.step_ns) == (
-        [1000, 5000], 4000, "kernel", 0,
-    )  # fmt: skip
+        [1000, 5000],
+        4000,
+        "kernel",
+        0,
+    )
 
 
 def test_a_slewed_clock_is_interpolated() -> None:
-    when = arrivals(seen((2_000_000, 2_000_000), (9_000_000, 9_000_000), drift_ns=9_000))
+    when = read_times(seen((2_000_000, 2_000_000), (9_000_000, 9_000_000), drift_ns=9_000))
     assert when.times_ns == pytest.approx([2_000_000, 9_000_000], abs=20)
     assert when.clock == "kernel"
 
 
 @pytest.mark.parametrize("step_ns", [50_000_000, -50_000_000])
 def test_a_stepped_clock_makes_the_readers_stamps_count(step_ns: int) -> None:
-    when = arrivals(seen((1000, 1500), (5000, 9000), drift_ns=step_ns))
+    when = read_times(seen((1000, 1500), (5000, 9000), drift_ns=step_ns))
     assert when == ([1500, 9000], None, "reader", step_ns)
 
 
 def test_without_kernel_stamps_the_readers_count() -> None:
     exchange = seen((1000, 1500))
     exchange.reads.append((b"", 2500, 2))
-    assert arrivals(exchange) == ([1500, 2500], None, "reader", 0)
+    assert read_times(exchange) == ([1500, 2500], None, "reader", 0)
 
 
 def test_no_arrival_is_later_than_its_reading() -> None:
-    when = arrivals(seen((1200, 1000)))
+    when = read_times(seen((1200, 1000)))
     assert (when.times_ns, when.lag_ns) == ([1000], 0)
 
 
@@ -70,11 +73,13 @@ def test_a_step_is_in_the_record() -> None:
     exchange = seen((1000, 1500), (5000, 9000), drift_ns=50_000_000)
     exchange.status = 200
     exchange.chunks = [event("a"), event("b") + DONE]
-    reader = Reader(dialect("openai-completions"), Clock(0), "cell", 1, 0)
-    record = reader.record(Order(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
+    reader = Decoder(dialect("openai-completions"), Clock(0), "cell", 1, 0)
+    record = reader.record(PlannedRequest(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
     assert (record.clock, record.clock_step_ns, record.client_lag_ns) == (
-        "reader", 50_000_000, None,
-    )  # fmt: skip
+        "reader",
+        50_000_000,
+        None,
+    )
     assert record.event_ns == (1499, 8999)
 
 
@@ -82,8 +87,8 @@ def test_bounds_reach_from_the_last_empty_socket_to_the_stamp() -> None:
     exchange = seen((1000, 1500), (5000, 9000))
     exchange.status = 200
     exchange.chunks = [event("a"), event("b") + event("c") + DONE]
-    reader = Reader(dialect("openai-completions"), Clock(0), "cell", 1, 0)
-    record = reader.record(Order(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
+    reader = Decoder(dialect("openai-completions"), Clock(0), "cell", 1, 0)
+    record = reader.record(PlannedRequest(1, 1, "measured", 0, 8, 8, 4, b""), exchange)
     assert record.event_ns == (999, 4999, 4999)
     assert record.bounded_events == ((1, 1499),)
     assert record.first_token_earliest_ns == record.first_token_ns == 1000
@@ -91,9 +96,11 @@ def test_bounds_reach_from_the_last_empty_socket_to_the_stamp() -> None:
 
 def test_what_is_kept_of_a_token_while_a_request_runs_is_under_a_kibibyte() -> None:
     """A vLLM-like event with continuous usage, its stamp and its bookkeeping."""
-    data = b'data: {"id":"cmpl-%d","object":"text_completion","created":1,"model":"m","choices":[' \
-        b'{"index":0,"text":" token","logprobs":null,"finish_reason":null,"stop_reason":null}],' \
-        b'"usage":{"prompt_tokens":128,"total_tokens":%d,"completion_tokens":%d}}\n\n'  # fmt: skip
+    data = (
+        b'data: {"id":"cmpl-%d","object":"text_completion","created":1,"model":"m","choices":['
+        b'{"index":0,"text":" token","logprobs":null,"finish_reason":null,"stop_reason":null}],'
+        b'"usage":{"prompt_tokens":128,"total_tokens":%d,"completion_tokens":%d}}\n\n'
+    )
     exchange = Exchange()
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()

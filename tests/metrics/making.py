@@ -11,36 +11,75 @@ START_NS = 1_700_000_000_000_000_000
 MS = 1_000_000
 
 
-def request(sent_ms: float = 0.0, *, ttft_ms: float = 50.0, tokens: int = 5, gap_ms: float = 20.0,
-            user: int = 0, **fields: Any) -> RequestRecord:  # fmt: skip
+def request(
+    sent_ms: float = 0.0,
+    *,
+    ttft_ms: float = 50.0,
+    tokens: int = 5,
+    gap_ms: float = 20.0,
+    user: int = 0,
+    **fields: Any,
+) -> RequestRecord:
     """A successful request of `tokens` events; `fields` replace what follows from the rest."""
     sent = START_NS + round(sent_ms * MS)
     events = tuple(round((ttft_ms + gap_ms * n) * MS) for n in range(tokens))
     record = RequestRecord(
-        cell="m-in128-out5-users1", repeat=1, phase="measured", request=1, user=user, worker=0,
-        scheduled_ns=sent, sent_ns=sent, done_ns=sent + events[-1], requested_input_tokens=128,
-        requested_output_tokens=tokens, prompt_tokens=128, prompt_index=0, input_tokens=128,
-        output_tokens=tokens, first_token_ns=sent + events[0],
-        first_token_earliest_ns=sent + events[0], first_answer_ns=sent + events[0],
-        last_token_ns=sent + events[-1], event_ns=events, events=tokens, finish_reason="length",
-        http_status=200, client_lag_ns=100_000,
-    )  # fmt: skip
+        cell="m-in128-out5-users1",
+        repeat=1,
+        phase="measured",
+        request=1,
+        user=user,
+        worker=0,
+        scheduled_ns=sent,
+        sent_ns=sent,
+        done_ns=sent + events[-1],
+        requested_input_tokens=128,
+        requested_output_tokens=tokens,
+        prompt_tokens=128,
+        prompt_index=0,
+        input_tokens=128,
+        output_tokens=tokens,
+        first_token_ns=sent + events[0],
+        first_token_earliest_ns=sent + events[0],
+        first_answer_ns=sent + events[0],
+        last_token_ns=sent + events[-1],
+        event_ns=events,
+        events=tokens,
+        finish_reason="length",
+        http_status=200,
+        client_lag_ns=100_000,
+    )
     return structs.replace(record, **fields)
 
 
-def failure(sent_ms: float = 0.0, *, kind: str = "http_5xx", took_ms: float = 1.0, user: int = 0,
-            **fields: Any) -> RequestRecord:  # fmt: skip
+def failure(
+    sent_ms: float = 0.0,
+    *,
+    kind: str = "http_5xx",
+    took_ms: float = 1.0,
+    user: int = 0,
+    **fields: Any,
+) -> RequestRecord:
     """A request that failed before its first token."""
     sent = START_NS + round(sent_ms * MS)
     nothing = dict.fromkeys(
-        ("input_tokens", "output_tokens", "first_token_ns", "first_token_earliest_ns",
-         "first_answer_ns", "last_token_ns", "finish_reason"))  # fmt: skip
+        (
+            "input_tokens",
+            "output_tokens",
+            "first_token_ns",
+            "first_token_earliest_ns",
+            "first_answer_ns",
+            "last_token_ns",
+            "finish_reason",
+        )
+    )
     gone: dict[str, Any] = {"event_ns": (), "events": 0, "error_kind": kind, **nothing}
     return request(sent_ms, user=user, done_ns=sent + round(took_ms * MS), **(gone | fields))
 
 
-def back_to_back(count: int, *, user: int = 0, idle_ms: float = 0.0, start_ms: float = 0.0,
-                 **fields: Any) -> list[RequestRecord]:  # fmt: skip
+def back_to_back(
+    count: int, *, user: int = 0, idle_ms: float = 0.0, start_ms: float = 0.0, **fields: Any
+) -> list[RequestRecord]:
     """`count` equal requests of one user, each sent `idle_ms` after the one before ended."""
     one = request(0.0, **fields)
     assert one.sent_ns is not None

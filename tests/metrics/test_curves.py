@@ -1,21 +1,21 @@
 from msgspec import structs
 
 from llmbench.cells import Arrivals, Ramp, Users
-from llmbench.metrics import (
+from llmbench.metrics.curves import (
     Deterioration,
     Point,
     best_latency,
     curve_of,
-    distribution,
     findings,
     knee,
     peak,
-    ramp_curve,
-    summarise,
     sustained,
-    table,
 )
-from llmbench.summaries import CellSummary
+from llmbench.metrics.percentiles import distribution
+from llmbench.metrics.ramps import ramp_curve
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
+from llmbench.results import CellSummary
 from tests.metrics.making import MS, START_NS, back_to_back, cell_run
 
 
@@ -39,8 +39,14 @@ def point(
     )
 
 
-BLOG = [point(1, 0.13, 7400), point(4, 0.5, 8000), point(8, 1.0, 9000), point(16, 1.1, 14000),
-        point(32, 1.12, 28000), point(64, 1.11, 57000)]  # fmt: skip
+BLOG = [
+    point(1, 0.13, 7400),
+    point(4, 0.5, 8000),
+    point(8, 1.0, 9000),
+    point(16, 1.1, 14000),
+    point(32, 1.12, 28000),
+    point(64, 1.11, 57000),
+]
 
 
 def load(found: Point | None) -> float | None:

@@ -3,9 +3,10 @@
 import re
 from pathlib import Path
 
-from llmbench.metrics import Deterioration, samples_needed
+from llmbench.metrics.curves import Deterioration
+from llmbench.metrics.percentiles import samples_needed
 from llmbench.metrics.sizes import RETURNS
-from llmbench.summaries import CellSummary
+from llmbench.results import CellSummary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from llmbench.metrics import table
+from llmbench.metrics.tables import table
 from llmbench.records import RequestRecord
 from tests.metrics.making import MS, START_NS, failure, request
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmbench.metrics import table
+from llmbench.metrics.tables import table
 from tests.metrics.making import START_NS, request
 
 SAMPLE = Path(__file__).parent / "data" / "sample-output.tsv"
@@ -25,9 +25,14 @@ def ours(deck: pd.DataFrame) -> pd.DataFrame:
         end = START_NS + round(row["latency(ms)"] * 1e6)
         first = START_NS + round(row["TTFT(ms)"] * 1e6)
         records.append(
-            request(input_tokens=row["input_tokens"], output_tokens=row["output_tokens"],
-                    first_token_ns=first, last_token_ns=end, done_ns=end)
-        )  # fmt: skip
+            request(
+                input_tokens=row["input_tokens"],
+                output_tokens=row["output_tokens"],
+                first_token_ns=first,
+                last_token_ns=end,
+                done_ns=end,
+            )
+        )
     return table(records)
 
 

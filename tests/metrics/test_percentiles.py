@@ -2,16 +2,27 @@ import math
 
 import pytest
 
-from llmbench.metrics import certifiable, distribution, samples_needed
+from llmbench.metrics.percentiles import certifiable, distribution, samples_needed
 
 
 @pytest.mark.parametrize(
     ("percentile", "over", "needed"),
     [
-        (50, 0, 7), (50, 1, 11), (50, 5, 22), (90, 0, 44), (90, 1, 64), (90, 2, 81), (95, 0, 90),
-        (95, 1, 130), (95, 10, 398), (97, 0, 152), (99, 0, 459), (99, 1, 662), (99, 10, 2010),
+        (50, 0, 7),
+        (50, 1, 11),
+        (50, 5, 22),
+        (90, 0, 44),
+        (90, 1, 64),
+        (90, 2, 81),
+        (95, 0, 90),
+        (95, 1, 130),
+        (95, 10, 398),
+        (97, 0, 152),
+        (99, 0, 459),
+        (99, 1, 662),
+        (99, 10, 2010),
     ],
-)  # fmt: skip
+)
 def test_samples_needed_are_mlperfs(percentile: float, over: int, needed: int) -> None:
     assert samples_needed(percentile, over) == needed
 

@@ -1,6 +1,6 @@
 import pytest
 
-from llmbench.metrics import highest_rate
+from llmbench.metrics.search import highest_rate
 
 
 def search(limit: float, start: float = 1.0, **options: float) -> tuple[float | None, list[float]]:

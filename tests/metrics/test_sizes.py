@@ -2,16 +2,25 @@ from msgspec import structs
 
 from llmbench.cells import Limits
 from llmbench.config import Price
-from llmbench.metrics import Size, sizing, summarise, table
-from llmbench.summaries import CellResult, Problem
+from llmbench.metrics.sizes import Size, sizing
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
+from llmbench.results import CellResult, Problem
 from tests.metrics.making import back_to_back, cell_run
 
 GIB = 2**30
 PRICE = Price("r", "2026-11-01", "s", usd_per_core_hour=0.04, usd_per_gib_hour=0.1)
 
 
-def size(cores: float, gib: float, rate: float, *, miss: bool = False, invalid: bool = False,
-         failure: str | None = None) -> Size:  # fmt: skip
+def size(
+    cores: float,
+    gib: float,
+    rate: float,
+    *,
+    miss: bool = False,
+    invalid: bool = False,
+    failure: str | None = None,
+) -> Size:
     summary = structs.replace(
         summarise(cell_run(), table(back_to_back(3))), output_tokens_per_s=rate
     )
@@ -25,9 +34,13 @@ def size(cores: float, gib: float, rate: float, *, miss: bool = False, invalid: 
 
 
 SWEEP = [
-    size(0.5, 1, 20, miss=True), size(1, 0.125, 0, failure="OOM killed while loading"),
-    size(1, 1, 50), size(1, 2, 50), size(2, 1, 90), size(4, 1, 110),
-]  # fmt: skip
+    size(0.5, 1, 20, miss=True),
+    size(1, 0.125, 0, failure="OOM killed while loading"),
+    size(1, 1, 50),
+    size(1, 2, 50),
+    size(2, 1, 90),
+    size(4, 1, 110),
+]
 
 
 def test_the_ideal_is_the_fewest_cores_then_the_least_memory_that_will_do() -> None:

@@ -1,7 +1,6 @@
 import pytest
 
-from llmbench.metrics import table
-from llmbench.metrics.tables import CHUNK, DERIVED
+from llmbench.metrics.tables import CHUNK, DERIVED, table
 from llmbench.records import RequestRecord
 from tests.metrics.making import MS, START_NS, failure, request
 

@@ -1,7 +1,8 @@
 import pytest
 
 from llmbench.cells import Arrivals, Ramp, Shape, Users
-from llmbench.metrics import table, windows
+from llmbench.metrics import windows
+from llmbench.metrics.tables import table
 from llmbench.metrics.windows import Window
 from llmbench.records import RequestRecord
 from tests.metrics.making import MS, START_NS, back_to_back, failure, request

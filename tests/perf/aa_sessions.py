@@ -15,23 +15,42 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmbench.servers import split_cores
+from llmbench.servers.cores import split_cores
 
 ROOT = Path(__file__).parents[2]
 GRID = (
-    "--llm-input-tokens", "32", "--llm-output-tokens", "32", "--llm-users", "1,2",
-    "--llm-requests", "4", "--llm-repeats", "5",
-)  # fmt: skip
+    "--llm-input-tokens",
+    "32",
+    "--llm-output-tokens",
+    "32",
+    "--llm-users",
+    "1,2",
+    "--llm-requests",
+    "4",
+    "--llm-repeats",
+    "5",
+)
 
 
 def session(folder: Path, name: str, *extra: str) -> dict[str, object]:
     """Run one session into ``folder/name``; its verdict, empty without a baseline."""
     run = folder / name
     command = [
-        sys.executable, "-m", "pytest", "benchmarks/test_grid.py", "-q", "-k",
-        "test_grid and smollm2-135m-in", "--benchmark-disable", "--llm-run-dir", str(run),
-        "--llm-baselines-dir", str(folder), *GRID, *extra,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "benchmarks/test_grid.py",
+        "-q",
+        "-k",
+        "test_grid and smollm2-135m-in",
+        "--benchmark-disable",
+        "--llm-run-dir",
+        str(run),
+        "--llm-baselines-dir",
+        str(folder),
+        *GRID,
+        *extra,
+    ]
     subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
     file = run / "verdict.json"
     found: dict[str, object] = json.loads(file.read_text()) if file.is_file() else {}

@@ -10,9 +10,11 @@ import psutil
 
 from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.load import Progress, run_cell
+from llmbench.load.cell import run_cell
+from llmbench.load.progress import Progress
 from llmbench.records import Prompt
-from llmbench.servers import launch, split_cores
+from llmbench.servers.cores import split_cores
+from llmbench.servers.launching import launch
 from llmbench.store import RunDir
 
 USERS, REQUESTS, EVERY = 32, 100_000, 20_000
@@ -36,9 +38,16 @@ def main() -> None:
         with launch(config, Limits(), log_dir=run.path, cores=cores, session="memory") as running:
             cell = Cell("memory", 4, 2, Users(USERS, REQUESTS // USERS))
             done = run_cell(
-                cell, running.endpoint, prompts, run=run, repeat=1, seed=1, prompts_sha256="",
-                cores=cores.client, progress=say,
-            )  # fmt: skip
+                cell,
+                running.endpoint,
+                prompts,
+                run=run,
+                repeat=1,
+                seed=1,
+                prompts_sha256="",
+                cores=cores.client,
+                progress=say,
+            )
     print(f"{done.client_cpu_ns / REQUESTS / 1e3:.1f} us CPU for each request of 2 tokens")
 
 

@@ -19,13 +19,15 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis import Ask, dialect
+from llmbench.apis import dialect
+from llmbench.apis.protocol import Ask
 from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.load import run_cell
-from llmbench.load.pinning import pinned
+from llmbench.load.cell import run_cell
+from llmbench.process import pinned
 from llmbench.records import Endpoint, Prompt
-from llmbench.servers import launch, split_cores
+from llmbench.servers.cores import split_cores
+from llmbench.servers.launching import launch
 from llmbench.store import RunDir
 
 TOKENS = 64

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 from llmbench.cells import Limits
 from llmbench.config import load_model
-from llmbench.servers import split_cores
+from llmbench.servers.cores import split_cores
+from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.engine import connect
-from llmbench.servers.docker.life import launch_docker
 from llmbench.servers.docker.profile import Profile
 
 MODEL = Path("fixtures/models/smollm2-135m-docker.toml")

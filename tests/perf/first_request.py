@@ -20,10 +20,24 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder) / "run"
         command = [
-            sys.executable, "-m", "pytest", "benchmarks/test_grid.py", "-q", "-k",
-            "test_grid and smollm2-135m-in", "--llm-users", "1", "--llm-requests", "1",
-            "--llm-input-tokens", "32", "--llm-output-tokens", "8", "--llm-run-dir", str(run_dir),
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "pytest",
+            "benchmarks/test_grid.py",
+            "-q",
+            "-k",
+            "test_grid and smollm2-135m-in",
+            "--llm-users",
+            "1",
+            "--llm-requests",
+            "1",
+            "--llm-input-tokens",
+            "32",
+            "--llm-output-tokens",
+            "8",
+            "--llm-run-dir",
+            str(run_dir),
+        ]
         started_ns = time.time_ns()
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         run = RunDir.open(run_dir)

@@ -24,8 +24,8 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from llmbench.verdict.decisions import DEFAULT, Contrast, Policy, decide
-from llmbench.verdict.stopping import after_stopping, settled
+from llmbench.verdict.gate.decisions import DEFAULT, Contrast, Policy, decide
+from llmbench.verdict.gate.stopping import after_stopping, settled
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -131,8 +131,14 @@ def stop_after(old: Array, new: Array, cell: int) -> int:
 Rule = Callable[[Array, Array, np.random.Generator], Mask]
 
 
-def rates(rule: Rule, noise: Noise, sessions: int, effect: float = 0.0, repeats: int = 5,
-          metrics: tuple[int, ...] = (0, 1, 2)) -> tuple[float, float]:  # fmt: skip
+def rates(
+    rule: Rule,
+    noise: Noise,
+    sessions: int,
+    effect: float = 0.0,
+    repeats: int = 5,
+    metrics: tuple[int, ...] = (0, 1, 2),
+) -> tuple[float, float]:
     """Share of sessions in which an unchanged cell fails, and in which the changed one does."""
     random = np.random.default_rng(20261122)
     wrong = caught = 0
@@ -146,14 +152,23 @@ def rates(rule: Rule, noise: Noise, sessions: int, effect: float = 0.0, repeats:
 
 
 AA = (
-    Noise(0.03), Noise(0.08), Noise(0.03, "tails"), Noise(0.08, "tails"), Noise(0.03, "slow"),
-    Noise(0.08, "slow"), Noise(0.03, "drift", 0.01), Noise(0.03, "drift", 0.01, rounds=False),
-    Noise(0.08, "drift", 0.01), Noise(0.03, "drift", 0.02),
+    Noise(0.03),
+    Noise(0.08),
+    Noise(0.03, "tails"),
+    Noise(0.08, "tails"),
+    Noise(0.03, "slow"),
+    Noise(0.08, "slow"),
+    Noise(0.03, "drift", 0.01),
+    Noise(0.03, "drift", 0.01, rounds=False),
+    Noise(0.08, "drift", 0.01),
+    Noise(0.03, "drift", 0.02),
     Noise(0.03, "drift", 0.02, rounds=False),
-)  # fmt: skip
+)
 RULES: tuple[tuple[str, Rule], ...] = (
-    ("gate", gate), ("mean +5 %", mean_threshold), ("mean:5%", benchmark_compare),
-)  # fmt: skip
+    ("gate", gate),
+    ("mean +5 %", mean_threshold),
+    ("mean:5%", benchmark_compare),
+)
 
 
 def unchanged(sessions: int) -> None:

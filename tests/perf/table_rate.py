@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 
 from llmbench.cells import Cell, Users
-from llmbench.metrics import summarise, table
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord
 
 USERS, TOKENS, GAP_NS = 64, 64, 20_000_000
@@ -19,15 +20,31 @@ def records(count: int) -> Iterator[RequestRecord]:
         user, number = index % USERS, index // USERS
         sent = 1_700_000_000_000_000_000 + number * 1_311_000_000
         yield RequestRecord(
-            cell="sim-in128-out64-users64", repeat=1, phase="measured", request=number + 1,
-            user=user, worker=0, scheduled_ns=sent, sent_ns=sent, done_ns=sent + events[-1] + 1000,
-            requested_input_tokens=128, requested_output_tokens=64, prompt_tokens=128,
-            prompt_index=index % 1000, input_tokens=128, output_tokens=TOKENS,
-            first_token_ns=sent + events[0], first_token_earliest_ns=sent + events[0],
-            first_answer_ns=sent + events[0], last_token_ns=sent + events[-1],
-            event_ns=events, events=TOKENS, finish_reason="length", http_status=200,
+            cell="sim-in128-out64-users64",
+            repeat=1,
+            phase="measured",
+            request=number + 1,
+            user=user,
+            worker=0,
+            scheduled_ns=sent,
+            sent_ns=sent,
+            done_ns=sent + events[-1] + 1000,
+            requested_input_tokens=128,
+            requested_output_tokens=64,
+            prompt_tokens=128,
+            prompt_index=index % 1000,
+            input_tokens=128,
+            output_tokens=TOKENS,
+            first_token_ns=sent + events[0],
+            first_token_earliest_ns=sent + events[0],
+            first_answer_ns=sent + events[0],
+            last_token_ns=sent + events[-1],
+            event_ns=events,
+            events=TOKENS,
+            finish_reason="length",
+            http_status=200,
             client_lag_ns=100_000,
-        )  # fmt: skip
+        )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from llmbench.prompts.tokenizer import Tokenizer, load
+from llmbench.prompts.tokens.tokenizer import Tokenizer, load
 
 
 @pytest.fixture(scope="session")

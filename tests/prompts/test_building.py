@@ -9,9 +9,9 @@ from pyarrow import parquet
 
 from llmbench.config import ConfigError
 from llmbench.prompts.building import build_buckets
+from llmbench.prompts.corpus.sources import Source
 from llmbench.prompts.sorting import Wanted
-from llmbench.prompts.sources import Source
-from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.prompts.tokens.tokenizer import Tokenizer
 
 Conversations = Callable[[list[list[tuple[str, str]]]], Path]
 

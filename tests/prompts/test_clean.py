@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmbench.prompts.clean import cleaner
+from llmbench.prompts.corpus.clean import cleaner
 
 SPECIALS = ("<s>", "</s>", "<|im_end|>")
 clean = cleaner(SPECIALS)

@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from llmbench.prompts import Library, Source, ensure
-from llmbench.prompts.sources import packaged
-from llmbench.prompts.tokenizer import find
+from llmbench.prompts.corpus.sources import Source, packaged
+from llmbench.prompts.library import Library
+from llmbench.prompts.stock import ensure
+from llmbench.prompts.tokens.tokenizer import find
 
 SERVE = """
 import sys, xllamacpp
@@ -34,8 +35,11 @@ def server_url(smollm2: str) -> Iterator[str]:
         pytest.skip("the package xllamacpp is not installed")
     process = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(find(smollm2))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     with process:
         assert process.stdout and process.stdin
         yield process.stdout.readline().strip()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.prompts.gguf_vocabulary import read_tokenizer
-from llmbench.prompts.tokenizer import Tokenizer, load
+from llmbench.prompts.tokens.gguf_vocabulary import read_tokenizer
+from llmbench.prompts.tokens.tokenizer import Tokenizer, load
 
 gguf = pytest.importorskip("gguf")
 

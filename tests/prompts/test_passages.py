@@ -1,7 +1,7 @@
 import pytest
 
-from llmbench.prompts.clean import cleaner
-from llmbench.prompts.passages import Passage, passage
+from llmbench.prompts.corpus.clean import cleaner
+from llmbench.prompts.corpus.passages import Passage, passage
 
 clean = cleaner(["</s>"])
 

@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from llmbench.prompts.files import Manifest, PromptFile, file_sha256
+from llmbench.prompts.corpus.sources import Source, parse_source
+from llmbench.prompts.prompt_files import Manifest, PromptFile, file_sha256
 from llmbench.prompts.reuse import usable
 from llmbench.prompts.sorting import Wanted
-from llmbench.prompts.sources import Source, parse_source
 
 WANTED = Wanted((8,), per_length=1)
 
@@ -16,11 +16,22 @@ def entry(tmp_path: Path) -> PromptFile:
     """A file that was built from a hub data set's branch."""
     (tmp_path / "Dataset_8.csv").write_text("content")
     return PromptFile(
-        file="Dataset_8.csv", tokens=8, tolerance=10, prompts=1, trimmed=0, wanted=1,
-        tokens_min=8, tokens_max=8, sha256=file_sha256(tmp_path / "Dataset_8.csv"),
-        source=Source("hub", "owner/data", "main"), commit="abc", source_stamp=None, seed=0,
-        trim=False, complete=True,
-    )  # fmt: skip
+        file="Dataset_8.csv",
+        tokens=8,
+        tolerance=10,
+        prompts=1,
+        trimmed=0,
+        wanted=1,
+        tokens_min=8,
+        tokens_max=8,
+        sha256=file_sha256(tmp_path / "Dataset_8.csv"),
+        source=Source("hub", "owner/data", "main"),
+        commit="abc",
+        source_stamp=None,
+        seed=0,
+        trim=False,
+        complete=True,
+    )
 
 
 def why(folder: Path, entry: PromptFile, source: str | None, wanted: Wanted = WANTED) -> str:

@@ -1,8 +1,8 @@
 import pytest
 
-from llmbench.prompts.passages import Passage
+from llmbench.prompts.corpus.passages import Passage
 from llmbench.prompts.sorting import Sorter, Wanted
-from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.prompts.tokens.tokenizer import Tokenizer
 
 
 def text(tokens: int, first: str = "") -> str:

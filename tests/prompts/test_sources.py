@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.prompts.sources import (
+from llmbench.prompts.corpus.sources import (
     PACKAGE_DEFAULT,
     Source,
     at_hand,

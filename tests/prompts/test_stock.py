@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.prompts import Library, Source, build, ensure, parse_source
-from llmbench.prompts.files import Manifest, file_sha256, write_manifest
-from llmbench.prompts.stock import folder_name
+from llmbench.prompts.corpus.sources import Source, parse_source
+from llmbench.prompts.library import Library
+from llmbench.prompts.prompt_files import Manifest, file_sha256, write_manifest
+from llmbench.prompts.stock import build, ensure, folder_name
 
 SYNTHETIC = Source("synthetic", "synthetic")
 
@@ -168,7 +169,7 @@ def test_a_build_that_was_cut_off_is_made_anew(
 ) -> None:
     make([20, 50])
     with monkeypatch.context() as patch:
-        patch.setattr("llmbench.prompts.files.write_manifest", _fail_second())
+        patch.setattr("llmbench.prompts.prompt_files.write_manifest", _fail_second())
         with pytest.raises(OSError, match="no space"):
             make([20, 50], seed=7)
     assert make([20, 50], seed=7).take(20)
@@ -287,9 +288,13 @@ def test_build_makes_every_file_anew_and_leaves_short_ones_short(
 ) -> None:
     source = parse_source(str(prompts_file))
     library = build(
-        tmp_path / "out", str(words_folder), source=source, lengths=(32, 290), per_length=30,
+        tmp_path / "out",
+        str(words_folder),
+        source=source,
+        lengths=(32, 290),
+        per_length=30,
         say=said.append,
-    )  # fmt: skip
+    )
     assert sorted(prompt.tokens for prompt in library.take(32)) == list(range(22, 43))
     assert len(library.take(290)) == 21
     assert f"{prompts_file}: 300 prompts counted, 0 duplicates left out" in said
@@ -303,9 +308,14 @@ def test_build_with_trim_fills_them(
     tmp_path: Path, words_folder: Path, prompts_file: Path, said: list[str]
 ) -> None:
     library = build(
-        tmp_path, str(words_folder), source=parse_source(str(prompts_file)), lengths=(32,),
-        per_length=30, trim=True, say=said.append,
-    )  # fmt: skip
+        tmp_path,
+        str(words_folder),
+        source=parse_source(str(prompts_file)),
+        lengths=(32,),
+        per_length=30,
+        trim=True,
+        say=said.append,
+    )
     assert len(library.take(32)) == 30
 
 
@@ -330,9 +340,14 @@ def test_a_run_uses_what_was_built(
 ) -> None:
     source = parse_source(str(prompts_file))
     built = build(
-        tmp_path / "stock", str(words_folder), source=source, lengths=(32,), per_length=5,
-        seed=0, say=lambda line: None,
-    )  # fmt: skip
+        tmp_path / "stock",
+        str(words_folder),
+        source=source,
+        lengths=(32,),
+        per_length=5,
+        seed=0,
+        say=lambda line: None,
+    )
     assert make([32], source=None).sha256(32) == built.sha256(32)
 
 
@@ -343,8 +358,11 @@ def test_the_manifest_tells_how_to_make_the_files_again(
     manifest = json.loads((library.folder / "manifest.json").read_text())
     entry = manifest["files"]["20"]
     assert entry["source"] == {
-        "kind": "file", "name": str(prompts_file), "revision": None, "split": "train",
-    }  # fmt: skip
+        "kind": "file",
+        "name": str(prompts_file),
+        "revision": None,
+        "split": "train",
+    }
     assert (entry["seed"], entry["tolerance"], entry["prompts"]) == (0, 2, 3)
     assert manifest["tokenizer_sha256"] == library.manifest.tokenizer_sha256
     assert 18 <= entry["tokens_min"] <= entry["tokens_max"] <= 22

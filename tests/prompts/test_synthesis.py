@@ -2,7 +2,7 @@ import pytest
 
 from llmbench.config import ConfigError
 from llmbench.prompts.synthesis import synthesise
-from llmbench.prompts.tokenizer import Tokenizer, load
+from llmbench.prompts.tokens.tokenizer import Tokenizer, load
 
 
 @pytest.mark.parametrize("length", [1, 2, 32, 1500])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.prompts.tokenizer import Tokenizer, find, fingerprint, load
+from llmbench.prompts.tokens.tokenizer import Tokenizer, find, fingerprint, load
 
 
 def test_lengths_leave_special_tokens_out(words: Tokenizer) -> None:

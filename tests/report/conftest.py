@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmbench.report import write_report
+from llmbench.report.write import write_report
 from llmbench.store import RunDir
 from tests.report.synthetic import HOSTILE, grid, model, write_run
 

@@ -191,9 +191,17 @@ def load(
         for number in range(requests_per_user + 1):
             phase = "measured" if number else "warmup"
             record = request(
-                cell, repeat, number or 1, user, users, now, rng,
-                phase=phase, failure=failure, keep_events=keep_events,
-            )  # fmt: skip
+                cell,
+                repeat,
+                number or 1,
+                user,
+                users,
+                now,
+                rng,
+                phase=phase,
+                failure=failure,
+                keep_events=keep_events,
+            )
             records.append(record)
             now = record.done_ns + 300_000
     return records

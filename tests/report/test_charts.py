@@ -9,10 +9,9 @@ import pytest
 
 from llmbench.cells import Cell, Limits, Ramp, Users
 from llmbench.config import Price, Slo
-from llmbench.metrics import Size, findings, sizing
-from llmbench.metrics.curves import Point
-from llmbench.report import gather
-from llmbench.report.cells_table import by_cell, frame
+from llmbench.metrics.curves import Point, findings
+from llmbench.metrics.sizes import Size, sizing
+from llmbench.report import read as gather
 from llmbench.report.charts import (
     against_baseline,
     against_users,
@@ -22,10 +21,11 @@ from llmbench.report.charts import (
     theme,
     tradeoff,
 )
-from llmbench.report.curves import Curve, curves_of
-from llmbench.report.gather import write_and_read
-from llmbench.summaries import CellResult, CellSummary, Distribution, Problem
-from llmbench.verdict.verdicts import Comparison, Verdict
+from llmbench.report.read import write_and_read
+from llmbench.report.run_curves import Curve, curves_of
+from llmbench.report.tables.cell_rows import by_cell, frame
+from llmbench.results import CellResult, CellSummary, Distribution, Problem
+from llmbench.verdict.gate.verdicts import Comparison, Verdict
 from tests.report.synthetic import grid, write_run
 
 
@@ -35,23 +35,48 @@ def flat(value: float, n: int = 100, tail: float | None = None) -> Distribution:
 
 
 def result(
-    users: int, ttft: float, gap: float, rps: float, *, config: str = "m", repeat: int = 1,
-    inputs: int = 128, outputs: int = 64, valid: bool = True, limits: Limits | None = None,
+    users: int,
+    ttft: float,
+    gap: float,
+    rps: float,
+    *,
+    config: str = "m",
+    repeat: int = 1,
+    inputs: int = 128,
+    outputs: int = 64,
+    valid: bool = True,
+    limits: Limits | None = None,
     latency: float | None = None,
-) -> CellResult:  # fmt: skip
+) -> CellResult:
     """A closed-loop cell whose distributions are points; p95 is half above the median."""
     cell = Cell(config, inputs, outputs, Users(users), limits or Limits())
     empty: dict[str, Any] = dict.fromkeys(CellSummary.__struct_fields__)
     known = empty | {
-        "cell": cell, "cell_id": cell.id, "repeat": repeat, "simulated": False, "requests": 100,
-        "succeeded": 100, "failed": 0, "dropped": 0, "warmup": 1, "errors": {}, "error_rate": 0.0,
-        "window_s": 10.0, "window_rule": "steady", "in_window": 100,
-        "ttft_ms": flat(ttft, tail=1.5 * ttft), "time_per_token_ms": flat(gap),
+        "cell": cell,
+        "cell_id": cell.id,
+        "repeat": repeat,
+        "simulated": False,
+        "requests": 100,
+        "succeeded": 100,
+        "failed": 0,
+        "dropped": 0,
+        "warmup": 1,
+        "errors": {},
+        "error_rate": 0.0,
+        "window_s": 10.0,
+        "window_rule": "steady",
+        "in_window": 100,
+        "ttft_ms": flat(ttft, tail=1.5 * ttft),
+        "time_per_token_ms": flat(gap),
         "latency_ms": flat(latency or ttft + (outputs - 1) * gap),
-        "input_tokens": flat(inputs), "output_tokens": flat(outputs),
-        "requests_per_s": rps, "input_tokens_per_s": rps * inputs,
-        "output_tokens_per_s": rps * outputs, "token_count_mismatches": 0, "clock_step_ms": 0.0,
-    }  # fmt: skip
+        "input_tokens": flat(inputs),
+        "output_tokens": flat(outputs),
+        "requests_per_s": rps,
+        "input_tokens_per_s": rps * inputs,
+        "output_tokens_per_s": rps * outputs,
+        "token_count_mismatches": 0,
+        "clock_step_ms": 0.0,
+    }
     problems = () if valid else (Problem("client_lag", "late"),)
     return CellResult(CellSummary(**known), problems)
 
@@ -70,8 +95,10 @@ def curve(results: list[CellResult], ramp: bool = False) -> Curve:
 def test_against_users_takes_median_and_p95() -> None:
     table = against_users.data(frame(CLIMB), "ttft_ms")
     assert table[["users", "middle", "high"]].to_numpy().tolist() == [
-        [1, 50, 75], [4, 60, 90], [16, 400, 600],
-    ]  # fmt: skip
+        [1, 50, 75],
+        [4, 60, 90],
+        [16, 400, 600],
+    ]
 
 
 def test_against_users_says_the_rise() -> None:
@@ -111,9 +138,10 @@ def test_the_stamp_is_invalid_only_if_nothing_is_valid() -> None:
 
 def test_repeats_merge_into_the_median_of_the_valid_ones() -> None:
     repeats = [
-        result(4, 50, 10, 3.0, repeat=1), result(4, 70, 10, 5.0, repeat=2),
+        result(4, 50, 10, 3.0, repeat=1),
+        result(4, 70, 10, 5.0, repeat=2),
         result(4, 999, 10, 9.0, repeat=3, valid=False),
-    ]  # fmt: skip
+    ]
     (row,) = by_cell(frame(repeats)).to_dict("records")
     assert (row["ttft_ms_p50"], row["requests_per_s"]) == (60.0, 4.0)
     assert (row["requests"], row["repeats"], row["invalid_repeats"]) == (300, 3, 1)
@@ -187,9 +215,21 @@ def test_the_sizing_chart_is_drawn() -> None:
 
 def comparison(state: Any, change: float, metric: str = "ttft") -> Comparison:
     return Comparison(
-        "c", metric, state, True, 1.0, 1.0, "ms", change, change - 0.01, change + 0.01, 0.95,
-        0.1, (5, 5), 0.5,
-    )  # fmt: skip
+        "c",
+        metric,
+        state,
+        True,
+        1.0,
+        1.0,
+        "ms",
+        change,
+        change - 0.01,
+        change + 0.01,
+        0.95,
+        0.1,
+        (5, 5),
+        0.5,
+    )
 
 
 def test_the_worst_comparison_comes_first() -> None:

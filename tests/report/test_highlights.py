@@ -31,8 +31,11 @@ def test_a_ramp_shows_its_steps_and_what_they_mean(run_path: Path) -> None:
     assert [line.split()[0] for line in lines[3:7]] == ["1", "2", "4", "8"]
     told = [line.partition(":")[0] for line in lines[7:]]
     assert told == [
-        "best latency", "max RPS without significant deterioration", "knee (Kneedle)", "peak",
-    ]  # fmt: skip
+        "best latency",
+        "max RPS without significant deterioration",
+        "knee (Kneedle)",
+        "peak",
+    ]
     assert lines[7].endswith("with 1 user")
 
 
@@ -63,9 +66,12 @@ def test_cold_starts_have_a_table_of_their_own(run_path: Path) -> None:
     journal.unlink()
     for seconds, ended in zip((1.0, 3.0), runs, strict=True):
         launch = Launch(
-            kind="process", started_ns=1, healthy_s=seconds, first_token_s=seconds + 1,
+            kind="process",
+            started_ns=1,
+            healthy_s=seconds,
+            first_token_s=seconds + 1,
             peak_memory_bytes=2**30,
-        )  # fmt: skip
+        )
         endpoint = msgspec.structs.replace(ended.endpoint, launch=launch)
         run.append_cell_run(msgspec.structs.replace(ended, endpoint=endpoint))
     lines = shown(run)

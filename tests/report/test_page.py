@@ -9,10 +9,12 @@ import pytest
 
 from llmbench.config import ConfigError
 from llmbench.records import ServerSums, Sum
-from llmbench.report import comparison_page, overlay, write_report
 from llmbench.report.advice import brief
+from llmbench.report.page.comparison import comparison_page
+from llmbench.report.page.overlay import overlay
+from llmbench.report.write import write_report
 from llmbench.store import RunDir
-from llmbench.verdict.verdicts import Comparison, Fault, Verdict
+from llmbench.verdict.gate.verdicts import CellFault, Comparison, Verdict
 from tests.report.synthetic import HOSTILE, grid, model, write_run
 
 
@@ -74,9 +76,15 @@ def test_headings_landmarks_and_tables_have_meaning(drawn: RunDir) -> None:
 def test_the_first_screen_answers_the_first_questions(drawn: RunDir) -> None:
     text = Outline(drawn.page_file.read_text()).text
     for label in (
-        "Best latency", "Max RPS without slowdown", "Peak throughput", "Ideal size",
-        "Cost of 1,000 requests", "What next", "SIMULATED", "real prompts",
-    ):  # fmt: skip
+        "Best latency",
+        "Max RPS without slowdown",
+        "Peak throughput",
+        "Ideal size",
+        "Cost of 1,000 requests",
+        "What next",
+        "SIMULATED",
+        "real prompts",
+    ):
         assert label in text
 
 
@@ -144,19 +152,44 @@ def test_the_end_of_the_log_is_there_once(run_path: Path) -> None:
 
 
 VERDICT = Verdict(
-    "main", "now",
+    "main",
+    "now",
     comparisons=(
         Comparison(
-            "tiny-in128-out32-users1", "ttft", "FAIL", True, 50.0, 60.0, "ms", 0.2, 0.15, 0.25,
-            0.95, 0.1, (5, 5), 0.01,
+            "tiny-in128-out32-users1",
+            "ttft",
+            "FAIL",
+            True,
+            50.0,
+            60.0,
+            "ms",
+            0.2,
+            0.15,
+            0.25,
+            0.95,
+            0.1,
+            (5, 5),
+            0.01,
         ),
         Comparison(
-            "tiny-in128-out32-users1", "ttft_p95", "PASS", False, 60.0, 60.0, "ms", 0.0, -0.1,
-            0.1, 0.95, 0.1, (5, 5), 0.9,
+            "tiny-in128-out32-users1",
+            "ttft_p95",
+            "PASS",
+            False,
+            60.0,
+            60.0,
+            "ms",
+            0.0,
+            -0.1,
+            0.1,
+            0.95,
+            0.1,
+            (5, 5),
+            0.9,
         ),
     ),
-    faults=(Fault("gone", "MISSING", "gone: not measured now"),),
-)  # fmt: skip
+    faults=(CellFault("gone", "MISSING", "gone: not measured now"),),
+)
 
 
 def test_a_verdict_is_kept_and_drawn_again(run_path: Path) -> None:

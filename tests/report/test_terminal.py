@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from llmbench.cells import Cell, Limits, Ramp
-from llmbench.report import highlights, markdown, terminal_table
+from llmbench.report import highlights, markdown
 from llmbench.report.markdown import safe
-from llmbench.report.terminal import rows_of
-from llmbench.summaries import CellResult, Problem
-from llmbench.verdict.results import results
+from llmbench.report.terminal.cell_table import rows_of, terminal_table
+from llmbench.results import CellResult, Problem
+from llmbench.verdict.judging import results
 from tests.report.synthetic import grid, write_run
 
 

@@ -7,7 +7,7 @@ import time
 import msgspec
 from msgspec import Struct
 
-from llmbench.servers.child import announce, begin_child
+from llmbench.process import announce, begin_child
 
 
 class Behaviour(Struct, frozen=True):

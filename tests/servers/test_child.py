@@ -8,15 +8,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from llmbench.servers import LaunchError, child
-from llmbench.servers.child import Child, running_child
+from llmbench.servers.local import child
+from llmbench.servers.local.child import Child, running_child
+from llmbench.servers.running import LaunchError
 from tests.servers.children import Behaviour
 
 MODULE = "tests.servers.children"
 PARENT = """
 import sys, time
 from pathlib import Path
-from llmbench.servers.child import running_child
+from llmbench.servers.local.child import running_child
 from tests.servers.children import Behaviour
 
 with running_child("tiny", "tests.servers.children", Behaviour(),

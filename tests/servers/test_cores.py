@@ -1,6 +1,7 @@
 import os
 
-from llmbench.servers.cores import CoreSplit, pin, split_cores, usable_cores
+from llmbench.process import pin
+from llmbench.servers.cores import CoreSplit, split_cores, usable_cores
 
 
 def test_server_gets_the_first_cores_and_the_client_the_others() -> None:

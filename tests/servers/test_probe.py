@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from llmbench.config import ModelConfig, RemoteServer, SimulatedServer
-from llmbench.servers.info import server_info
-from llmbench.servers.probe import NotYet, Refused, is_healthy, one_token
+from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy, one_token
+from llmbench.servers.readiness.self_description import server_info
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

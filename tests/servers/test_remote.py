@@ -14,7 +14,9 @@ from llmbench.apis import NAMES
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, SimulatedServer
 from llmbench.records import ClientSettings
-from llmbench.servers import CoreSplit, LaunchError, RunningServer, launch, unavailable
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.running import LaunchError, RunningServer
 
 NO_CORES = CoreSplit((), ())
 
@@ -123,9 +125,14 @@ def test_a_server_that_refuses(
 ) -> None:
     config = remote(simulator(fault))
     config = ModelConfig(
-        config.name, config.title, config.model, config.api, config.tokenizer, config.server,
+        config.name,
+        config.title,
+        config.model,
+        config.api,
+        config.tokenizer,
+        config.server,
         client=ClientSettings(api_key_env="MY_KEY"),
-    )  # fmt: skip
+    )
     error = refusal(config, tmp_path)
     assert isinstance(config.server, RemoteServer)
     assert error.state == f"{config.server.url}/v1/completions {answer}"
@@ -152,10 +159,23 @@ def tls_url(tmp_path: Path) -> Iterator[str]:
         pytest.skip("needs openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost",
-         "-keyout", key, "-out", certificate],
-        check=True, capture_output=True,
-    )  # fmt: skip
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     with socket.create_server(("127.0.0.1", 0)) as listener:

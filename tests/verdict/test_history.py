@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.verdict import Measured, append_history, otava_config
-from llmbench.verdict.baselines import MeasuredCell
+from llmbench.verdict.gate.baselines import CellSample, Sample
+from llmbench.verdict.gate.history import append_history, otava_config
 from tests.verdict.test_baselines import make_run
 
 CELL = "m-in128-out64-users4"
 OTAVA = shutil.which("otava", path=str(Path(sys.executable).parent)) or shutil.which("otava")
 
 
-def measured(day: int, slower: float = 1.0, repeats: int = 5) -> Measured:
+def measured(day: int, slower: float = 1.0, repeats: int = 5) -> Sample:
     noise = random.Random(day)
     metrics: dict[str, list[float | None]] = {
         "ttft": [50 * slower * noise.gauss(1, 0.02) for _ in range(repeats)],
@@ -28,16 +28,18 @@ def measured(day: int, slower: float = 1.0, repeats: int = 5) -> Measured:
         "throughput": [200 / slower * noise.gauss(1, 0.02) for _ in range(repeats)],
     }
     created = f"{datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=day):%Y-%m-%dT%H:%M:%SZ}"
-    return Measured("n", created, f"c{day}", False, {}, {CELL: MeasuredCell(metrics, 20, repeats)})
+    return Sample("n", created, f"c{day}", False, {}, {CELL: CellSample(metrics, 20, repeats)})
 
 
 def test_a_row_for_each_run(tmp_path: Path) -> None:
     metrics: dict[str, list[float | None]] = {
-        "ttft": [52.0, 50.0, 51.0], "time_per_token": [20.0, None, 21.0], "throughput": [None] * 3,
-    }  # fmt: skip
-    cells = {CELL: MeasuredCell(metrics, 20, 3)}
+        "ttft": [52.0, 50.0, 51.0],
+        "time_per_token": [20.0, None, 21.0],
+        "throughput": [None] * 3,
+    }
+    cells = {CELL: CellSample(metrics, 20, 3)}
     for commit in ("c0", None):
-        run = Measured("n", "2026-09-01T00:00:00Z", commit, False, {}, cells)
+        run = Sample("n", "2026-09-01T00:00:00Z", commit, False, {}, cells)
         assert append_history(tmp_path, run) == [tmp_path / f"{CELL}.csv"]
     assert (tmp_path / f"{CELL}.csv").read_text().splitlines() == [
         "time,commit,ttft,time_per_token,throughput,requests,repeats,simulated",
@@ -58,14 +60,14 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_is_appended_by_one_command(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    command = [sys.executable, "-m", "llmbench.verdict.history", str(run.path), "history"]
+    command = [sys.executable, "-m", "llmbench.verdict.gate.history", str(run.path), "history"]
     subprocess.run(command, check=True, cwd=tmp_path)
     assert len((tmp_path / "history" / "m-in128-out5-users1.csv").read_text().splitlines()) == 2
     assert "m-in128-out5-users1:" in (tmp_path / "history" / "otava.yaml").read_text()
 
 
 def test_a_run_that_is_none_is_told(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "llmbench.verdict.history", str(tmp_path), "history"]
+    command = [sys.executable, "-m", "llmbench.verdict.gate.history", str(tmp_path), "history"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 1
     assert done.stderr == f"llmbench: {tmp_path}: not a run directory: it has no run.json\n"
@@ -80,10 +82,15 @@ def test_otava_finds_the_change_point(tmp_path: Path) -> None:
     config.write_text(otava_config(tmp_path, [CELL]))
     done = subprocess.run(
         [OTAVA, "analyze", CELL, "--config-file", str(config), "--output", "json"],
-        capture_output=True, text=True, check=True, env={**os.environ, "TZ": "UTC"},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TZ": "UTC"},
+    )
     (found,) = json.loads(done.stdout)[CELL]
     assert datetime.fromtimestamp(int(found["time"]), UTC) == datetime(2026, 10, 11, tzinfo=UTC)
     assert {change["metric"] for change in found["changes"]} == {
-        "ttft", "time_per_token", "throughput",
-    }  # fmt: skip
+        "ttft",
+        "time_per_token",
+        "throughput",
+    }

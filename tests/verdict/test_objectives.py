@@ -4,9 +4,11 @@ import pytest
 
 from llmbench.cells import Arrivals
 from llmbench.config import ConfigError, Slo
-from llmbench.metrics import PRESETS, resolve, summarise, table
-from llmbench.summaries import CellResult
-from llmbench.verdict import judge
+from llmbench.metrics.slos import PRESETS, resolve
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
+from llmbench.results import CellResult
+from llmbench.verdict.validity import judge
 from tests.metrics.making import MS, START_NS, back_to_back, cell_run, failure, request
 
 

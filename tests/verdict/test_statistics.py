@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 from scipy.special import polygamma
 
-from llmbench.verdict.statistics import (
+from llmbench.verdict.gate.statistics import (
     exact_interval,
     hodges_lehmann,
     holm,
@@ -39,9 +39,14 @@ def test_counts_of_u_give_scipys_exact_p_value(n: int, m: int) -> None:
 
 @pytest.mark.parametrize(
     ("n", "wanted", "drop", "reached"),
-    [(3, 0.8, 1, 0.8), (3, 0.9, 0, 0.9), (5, 0.9, 4, 0.9047619), (5, 0.8, 5, 0.8492063),
-     (2, 0.9, 0, 2 / 3)],
-)  # fmt: skip
+    [
+        (3, 0.8, 1, 0.8),
+        (3, 0.9, 0, 0.9),
+        (5, 0.9, 4, 0.9047619),
+        (5, 0.8, 5, 0.8492063),
+        (2, 0.9, 0, 2 / 3),
+    ],
+)
 def test_the_interval_is_exact(n: int, wanted: float, drop: int, reached: float) -> None:
     dropped, confidence = interval_ranks(n, n, wanted)
     assert dropped == drop

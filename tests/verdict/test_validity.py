@@ -7,10 +7,12 @@ from msgspec import structs
 
 from llmbench.cells import Arrivals, Limits, Ramp, Users
 from llmbench.config import Slo
-from llmbench.metrics import distribution, summarise, table
+from llmbench.metrics.percentiles import distribution
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
 from llmbench.records import CellRun
-from llmbench.summaries import CellResult, CellSummary, Distribution
-from llmbench.verdict import judge
+from llmbench.results import CellResult, CellSummary, Distribution
+from llmbench.verdict.validity import judge
 from tests.metrics.making import back_to_back, cell_run, failure, request
 
 

@@ -1,42 +1,5 @@
 """Wire dialects of model servers: what to ask, and what an answer says. Bytes in, facts out."""
 
-from llmbench.apis.facts import Ask, Dialect, Event
-from llmbench.apis.framing import frames
-from llmbench.apis.llamacpp import LlamaCpp
-from llmbench.apis.ollama import Ollama
-from llmbench.apis.openai_chat import OpenAIChat
-from llmbench.apis.openai_completions import OpenAICompletions
-from llmbench.apis.sglang import SGLang
-from llmbench.apis.tgi import Tgi
-from llmbench.apis.triton import Triton
-from llmbench.config import ConfigError, nearest
+import lazy_loader
 
-__all__ = ["NAMES", "Ask", "Dialect", "Event", "dialect", "frames"]
-
-_DIALECTS: dict[str, Dialect] = {
-    made.name: made
-    for made in (
-        OpenAICompletions("openai-completions"),
-        OpenAICompletions("openai-completions-plain", "none"),
-        OpenAICompletions("trtllm-completions", "length"),
-        OpenAIChat("openai-chat"),
-        OpenAIChat("openai-chat-plain", "none"),
-        OpenAIChat("trtllm-chat", "length"),
-        LlamaCpp(),
-        Tgi(),
-        SGLang(),
-        Ollama(),
-        Triton(),
-    )
-}
-
-NAMES: tuple[str, ...] = tuple(_DIALECTS)
-"""Names that `dialect` knows, as a model's ``api`` key or ``--llm-api`` gives them."""
-
-
-def dialect(name: str) -> Dialect:
-    """The dialect called `name`; `ConfigError` with the nearest name where there is none."""
-    try:
-        return _DIALECTS[name]
-    except KeyError:
-        raise ConfigError(f"unknown API {name!r}{nearest(name, list(NAMES))}") from None
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import (
+from llmbench.apis.protocol import (
     NO_HEADERS,
     NOTHING,
     REASONING,

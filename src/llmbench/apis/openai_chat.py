@@ -6,7 +6,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import (
+from llmbench.apis.openai_completions import Extras, Metrics, Timings, Usage, common, counted
+from llmbench.apis.protocol import (
     END,
     NO_HEADERS,
     NOTHING,
@@ -19,7 +20,6 @@ from llmbench.apis.facts import (
     error_words,
     words,
 )
-from llmbench.apis.openai_completions import Extras, Metrics, Timings, Usage, common, counted
 
 
 class _Message(Struct, gc=False):

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import (
+from llmbench.apis.protocol import (
     END,
     NO_HEADERS,
     NOTHING,

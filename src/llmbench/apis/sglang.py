@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import END, NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
+from llmbench.apis.protocol import END, NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
 
 
 class _Finish(Struct, gc=False):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct, structs
 
-from llmbench.apis.facts import NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
+from llmbench.apis.protocol import NO_HEADERS, Ask, Event, Headers, Trouble, error_words, words
 
 _FINISH = {"eos_token": "stop", "stop_sequence": "stop"}
 

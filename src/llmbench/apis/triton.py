@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.facts import NO_HEADERS, NOTHING, TEXT, Ask, Event, Headers, error_words
+from llmbench.apis.protocol import NO_HEADERS, NOTHING, TEXT, Ask, Event, Headers, error_words
 
 
 class _Chunk(Struct, gc=False):

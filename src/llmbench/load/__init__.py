@@ -1,7 +1,5 @@
 """The instrument: puts load on a server and records what the kernel saw of the answers."""
 
-from llmbench.load.cell import run_cell
-from llmbench.load.progress import Progress
-from llmbench.load.traces import read_trace
+import lazy_loader
 
-__all__ = ["Progress", "read_trace", "run_cell"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,7 +1,7 @@
 """What the events of one response add up to."""
 
 from llmbench.apis import Dialect, Event, frames
-from llmbench.load.exchange import Failure
+from llmbench.load.wire.exchange import Failure
 
 
 class Answer:
@@ -117,6 +117,12 @@ class Answer:
 
 
 _KEPT = (
-    "error", "finish_reason", "input_tokens", "output_tokens", "cached_tokens",
-    "queue_ms", "prompt_ms", "decode_ms",
-)  # fmt: skip
+    "error",
+    "finish_reason",
+    "input_tokens",
+    "output_tokens",
+    "cached_tokens",
+    "queue_ms",
+    "prompt_ms",
+    "decode_ms",
+)

@@ -4,15 +4,16 @@ import secrets
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
-from llmbench.load.channel import Alone
-from llmbench.load.loop import run_loop
-from llmbench.load.pinning import pinned
 from llmbench.load.progress import Progress
-from llmbench.load.shard import Job, Outcome, run_shard
-from llmbench.load.shards import Sharded, run_shards
+from llmbench.load.wire.polling import run_loop
+from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome
+from llmbench.load.workers.sharding import Sharded, run_shards
+from llmbench.load.workers.worker import run_shard
+from llmbench.process import pinned
 from llmbench.records import CellRun, Endpoint, Prompt
 from llmbench.store import Journal, RunDir
 
@@ -59,6 +60,21 @@ def run_cell(
     else:
         done = run_shards(job, journal_file, cores, cluster, progress, died)
     return _cell_run(job, done, prompts_sha256, cores)
+
+
+class Alone:
+    """The channel of a cell's only worker: nobody directs it, but the server may die."""
+
+    def __init__(self, died: Callable[[], str | None] | None) -> None:
+        self._died = died
+        self._asked = monotonic()
+
+    def exchange(self, now: Progress, *, ready: bool) -> Control:
+        if self._died is None or monotonic() - self._asked < ASK_PERIOD_S:
+            return RUN
+        self._asked = monotonic()
+        why = self._died()
+        return RUN if why is None else Control("server_died", why=why)
 
 
 def _alone(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from llmbench.cells import Arrivals, Users
-from llmbench.summaries import CellSummary
+from llmbench.results import CellSummary
 
 
 class Point(Struct, frozen=True):

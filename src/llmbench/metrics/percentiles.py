@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llmbench.summaries import Distribution
+from llmbench.results import Distribution
 
 CONFIDENCE = 0.99
 """Of the statement that a certified percentile is no higher than what was seen."""

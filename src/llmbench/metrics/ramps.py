@@ -5,7 +5,7 @@ from msgspec import structs
 
 from llmbench.cells import Users
 from llmbench.metrics.curves import Point
-from llmbench.metrics.summaries import summarise
+from llmbench.metrics.summary import summarise
 from llmbench.records import CellRun
 
 

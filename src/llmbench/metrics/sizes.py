@@ -8,7 +8,7 @@ from msgspec import Struct
 from llmbench.cells import Limits
 from llmbench.config import Price
 from llmbench.metrics.economics import usd_per_hour
-from llmbench.summaries import CellResult
+from llmbench.results import CellResult
 
 RETURNS = 0.5
 """More cores still pay while throughput grows by at least this share of what cores grow by."""

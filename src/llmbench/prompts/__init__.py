@@ -1,7 +1,5 @@
 """Prompts: sources → tokens → buckets by length → CSV files that a run takes from."""
 
-from llmbench.prompts.library import Library
-from llmbench.prompts.sources import Source, parse_source
-from llmbench.prompts.stock import DECK_LENGTHS, build, ensure
+import lazy_loader
 
-__all__ = ["DECK_LENGTHS", "Library", "Source", "build", "ensure", "parse_source"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

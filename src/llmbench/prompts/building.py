@@ -9,15 +9,15 @@ from itertools import islice, pairwise
 from msgspec import Struct
 
 from llmbench.config import ConfigError
-from llmbench.prompts.clean import Clean, cleaner
-from llmbench.prompts.files import Say
-from llmbench.prompts.passages import Passage, passage
-from llmbench.prompts.progress import Progress
-from llmbench.prompts.reading import Reader, Record
+from llmbench.prompts.build_progress import BuildProgress
+from llmbench.prompts.corpus.clean import Clean, cleaner
+from llmbench.prompts.corpus.passages import Passage, passage
+from llmbench.prompts.corpus.source_records import Record, RecordReader
+from llmbench.prompts.corpus.sources import Source
+from llmbench.prompts.prompt_files import Say
 from llmbench.prompts.sorting import Sorter, Wanted
-from llmbench.prompts.sources import Source
 from llmbench.prompts.synthesis import synthesise
-from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
 _BATCH = 256
@@ -58,9 +58,9 @@ def build_buckets(
             )
             for length in wanted.lengths
         }
-    reader = Reader(source, download=not hurry)
+    reader = RecordReader(source, download=not hurry)
     sorter = Sorter(tokenizer, wanted)
-    with Progress(f"prompts from {source}", say) as progress:
+    with BuildProgress(f"prompts from {source}", say) as progress:
         complete = _read(reader, sorter, tokenizer, wanted.seed, hurry, limit, progress)
     if sorter.prompts_seen == 0:
         raise ConfigError(f"prompt source {source}: there is no prompt in it")
@@ -78,13 +78,13 @@ def build_buckets(
 
 
 def _read(
-    reader: Reader,
+    reader: RecordReader,
     sorter: Sorter,
     tokenizer: Tokenizer,
     seed: int,
     hurry: bool,
     limit: int | None,
-    progress: Progress,
+    progress: BuildProgress,
 ) -> bool:
     """Sort what the reader gives; whether that was all it has."""
     clean = cleaner(tokenizer.specials)
@@ -98,7 +98,7 @@ def _read(
     return limit is None
 
 
-def _passes(reader: Reader, seed: int, hurry: bool) -> Iterator[Iterable[Record]]:
+def _passes(reader: RecordReader, seed: int, hurry: bool) -> Iterator[Iterable[Record]]:
     """What to look at before asking again whether the buckets are full.
 
     A file is read once for each share of its records, drawn from the seed; a hub data set,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from llmbench.config import ConfigError
-from llmbench.prompts import files
-from llmbench.prompts.files import Manifest, PromptFile
+from llmbench.prompts import prompt_files as files
+from llmbench.prompts.prompt_files import Manifest, PromptFile
 from llmbench.records import Prompt
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from llmbench.config import ConfigError
-from llmbench.prompts import files
-from llmbench.prompts.files import Manifest, PromptFile, Say
+from llmbench.prompts import prompt_files as files
+from llmbench.prompts.corpus.sources import Source, packaged
+from llmbench.prompts.prompt_files import Manifest, PromptFile, Say
 from llmbench.prompts.sorting import Wanted
-from llmbench.prompts.sources import Source, packaged
 
 
 def usable(

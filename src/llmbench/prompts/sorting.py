@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmbench.prompts.buckets import HEAD_CHARACTERS, Bucket
-from llmbench.prompts.passages import Passage
-from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.prompts.corpus.passages import Passage
+from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
 if TYPE_CHECKING:

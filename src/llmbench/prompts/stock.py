@@ -10,19 +10,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from llmbench.config import ConfigError
-from llmbench.prompts import files
+from llmbench.prompts import prompt_files as files
 from llmbench.prompts.building import Built, build_buckets
-from llmbench.prompts.files import Manifest, PromptFile, Say
+from llmbench.prompts.corpus.sources import Source, at_hand, for_building, hub_revision
 from llmbench.prompts.library import Library
+from llmbench.prompts.prompt_files import Manifest, PromptFile, Say
 from llmbench.prompts.reuse import usable
 from llmbench.prompts.sorting import Wanted
-from llmbench.prompts.sources import (
-    Source,
-    at_hand,
-    for_building,
-    hub_revision,
-)
-from llmbench.prompts.tokenizer import find, fingerprint, load
+from llmbench.prompts.tokens.tokenizer import find, fingerprint, load
 from llmbench.store import replace_file
 
 DECK_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
@@ -80,7 +75,7 @@ def build(
     """Build the files of `lengths` anew, from the whole of `source` (or its first `limit` records).
 
     Without a `source`: the deck's data set from the hub, else what is installed (see
-    `llmbench.prompts.sources.for_building`). `say` gets a line for each file.
+    `llmbench.prompts.corpus.sources.for_building`). `say` gets a line for each file.
     """
     wanted = _wanted(lengths, per_length, tolerance, seed, trim)
     if limit is not None and limit < 1:

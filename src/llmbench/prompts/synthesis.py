@@ -6,7 +6,7 @@ import random
 import re
 
 from llmbench.config import ConfigError
-from llmbench.prompts.tokenizer import Tokenizer
+from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
 _TRIES = 64

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from llmbench.report.gather import RunData
-from llmbench.report.words import certifiable
+from llmbench.report.numbers import certifiable
+from llmbench.report.read import RunData
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 
 from llmbench.report.advice import brief
-from llmbench.report.terminal import COLUMNS, caption, rows_of
+from llmbench.report.terminal.cell_table import COLUMNS, caption, rows_of
+from llmbench.results import CellResult
 from llmbench.store import RunDir
-from llmbench.summaries import CellResult
 
 
 def markdown(run: RunDir) -> str:
     """Title, verdict of each cell as a table, and why a cell is INVALID or misses its SLO."""
-    from llmbench.verdict.results import results
+    from llmbench.verdict import results
 
     return summary(run.path.resolve().name, results(run), ended=run.info().ended_ns is not None)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from llmbench.store import RunDir, replace_file
 
 if TYPE_CHECKING:
-    from llmbench.verdict.verdicts import Verdict
+    from llmbench.verdict import Verdict
 
 
 def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
@@ -17,10 +17,10 @@ def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
     too, from which a later call draws it again. `ConfigError` when ``run.json`` is damaged.
     """
     from llmbench.report.charts.gallery import gallery
-    from llmbench.report.files import write_parquet
-    from llmbench.report.gather import write_and_read
-    from llmbench.report.page import render
-    from llmbench.report.pictures import save
+    from llmbench.report.page.pictures import save
+    from llmbench.report.page.render import render
+    from llmbench.report.read import write_and_read
+    from llmbench.report.tables.run_files import write_parquet
 
     data = write_and_read(run)
     verdict = kept_verdict(run, verdict)
@@ -34,7 +34,7 @@ def kept_verdict(run: RunDir, verdict: "Verdict | None") -> "Verdict | None":
     """`verdict`, kept in ``verdict.json``; without one, what that file holds."""
     import msgspec
 
-    from llmbench.verdict.verdicts import Verdict
+    from llmbench.verdict import Verdict
 
     file = run.path / "verdict.json"
     if verdict is not None:

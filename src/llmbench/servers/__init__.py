@@ -1,16 +1,5 @@
 """Server life: launch, wait until it answers, watch, stop. One context manager for all kinds."""
 
-from llmbench.servers.cores import CoreSplit, split_cores
-from llmbench.servers.launching import launch, unavailable
-from llmbench.servers.life import LaunchError, RunningServer
-from llmbench.servers.sampling import Sampler
+import lazy_loader
 
-__all__ = [
-    "CoreSplit",
-    "LaunchError",
-    "RunningServer",
-    "Sampler",
-    "launch",
-    "split_cores",
-    "unavailable",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -37,10 +37,3 @@ def split_cores(wanted: float | None, usable: tuple[int, ...] | None = None) -> 
         f"shares core {cores[-1]} with it, so client and server slow each other down"
     )
     return CoreSplit(cores, cores[-1:], note)
-
-
-def pin(cores: tuple[int, ...]) -> None:
-    """Keep this process, and what it starts from now on, on `cores`; nothing where there are
-    none, or where the system can't (macOS)."""
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, cores)

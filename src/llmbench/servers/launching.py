@@ -5,15 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from llmbench.cells import Limits
-from llmbench.config import (
-    DockerServer,
-    ModelConfig,
-    ProcessServer,
-    RemoteServer,
-    SimulatedServer,
-)
+from llmbench.config import DockerServer, ModelConfig, ProcessServer, RemoteServer, SimulatedServer
 from llmbench.servers.cores import CoreSplit
-from llmbench.servers.life import RunningServer
+from llmbench.servers.running import RunningServer
 
 
 def launch(
@@ -38,17 +32,17 @@ def launch(
     """
     server = config.server
     if isinstance(server, DockerServer):
-        from llmbench.servers.docker import launch_docker
+        from llmbench.servers.docker.container import launch_docker
 
         return launch_docker(
             config, limits, log_dir=log_dir, cores=cores, session=session, slots=slots, say=say
         )
     if isinstance(server, ProcessServer):
-        from llmbench.servers.process import launch_process
+        from llmbench.servers.local.embedded import launch_process
 
         return launch_process(config, server, limits, log_dir=log_dir, cores=cores, slots=slots)
     if isinstance(server, SimulatedServer):
-        from llmbench.servers.simulated import launch_simulated
+        from llmbench.servers.local.simulated import launch_simulated
 
         return launch_simulated(config, server, log_dir=log_dir, cores=cores, seed=seed)
     from llmbench.servers.remote import launch_remote
@@ -61,11 +55,11 @@ def unavailable(config: ModelConfig, limits: Limits) -> str | None:
     """Why this host can't run `config` under `limits`, as the end of "skipped: …"; else None."""
     server = config.server
     if isinstance(server, DockerServer):
-        from llmbench.servers.docker import docker_unavailable
+        from llmbench.servers.docker.engine import docker_unavailable
 
         return docker_unavailable(config, limits)
     if isinstance(server, ProcessServer):
-        from llmbench.servers.process import process_unavailable
+        from llmbench.servers.local.embedded import process_unavailable
 
         return process_unavailable(server, limits)
     if limits != Limits():

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig, RemoteServer
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers.life import LaunchError, RunningServer
-from llmbench.servers.ready import wait_until_ready
+from llmbench.servers.readiness.waiting import wait_until_ready
+from llmbench.servers.running import LaunchError, RunningServer
 
 
 class Remote:

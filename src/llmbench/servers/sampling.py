@@ -6,7 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from llmbench.records import ResourceSample
-from llmbench.servers.life import RunningServer
+from llmbench.servers.running import RunningServer
 
 
 class Sampler:

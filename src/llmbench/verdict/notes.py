@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from llmbench.cells import Ramp
 from llmbench.config import Slo
 from llmbench.records import CellRun
-from llmbench.summaries import CellSummary
+from llmbench.results import CellSummary
+from llmbench.verdict.disagreements import disagreements
 from llmbench.verdict.objectives import uncertified
 from llmbench.verdict.rules import Rules
-from llmbench.verdict.views import disagreements
 
 
 def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterator[str]:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from llmbench.cells import Arrivals, Shape, Trace
 from llmbench.config import Percentiles, Slo
-from llmbench.metrics.percentiles import certifiable, samples_needed
-from llmbench.summaries import CellSummary, Distribution, Problem
+from llmbench.metrics import certifiable, samples_needed
+from llmbench.results import CellSummary, Distribution, Problem
 
 Limit = tuple[str, str, Distribution | None, float]
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from llmbench.cells import Arrivals, Trace
 from llmbench.config import Slo
-from llmbench.metrics.slos import resolve
+from llmbench.metrics import resolve
 from llmbench.records import CellRun
-from llmbench.summaries import CellResult, CellSummary, Problem
+from llmbench.results import CellResult, CellSummary, Problem
 from llmbench.verdict.notes import notes
 from llmbench.verdict.objectives import slo_misses
 from llmbench.verdict.rules import Rules
@@ -212,9 +212,20 @@ def _throttled(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
 Rule = Callable[[CellSummary, CellRun, Rules], Problem | None]
 
 _RULES: tuple[Rule, ...] = (
-    _not_launched, _server_died, _worker_died, _no_success, _error_rate, _output_length,
-    _client_lag, _schedule_delay, _delivered, _little, _ttft_bounded, _clock_step, _throttled,
-)  # fmt: skip
+    _not_launched,
+    _server_died,
+    _worker_died,
+    _no_success,
+    _error_rate,
+    _output_length,
+    _client_lag,
+    _schedule_delay,
+    _delivered,
+    _little,
+    _ttft_bounded,
+    _clock_step,
+    _throttled,
+)
 
 
 def _kinds(summary: CellSummary) -> str:

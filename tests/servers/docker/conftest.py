@@ -10,10 +10,11 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, load_model
-from llmbench.servers import RunningServer, split_cores
-from llmbench.servers.docker import launch_docker
+from llmbench.servers.cores import split_cores
+from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.engine import NoEngine, connect
 from llmbench.servers.docker.reaper import SESSION
+from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
     from docker import DockerClient

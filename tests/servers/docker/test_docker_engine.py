@@ -10,9 +10,9 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, load_model
-from llmbench.servers.docker import docker_unavailable, gpus
 from llmbench.servers.docker import engine as engine_module
-from llmbench.servers.docker.engine import NoEngine, reaching
+from llmbench.servers.docker import gpus
+from llmbench.servers.docker.engine import NoEngine, docker_unavailable, reaching
 from llmbench.servers.docker.gpus import GpuUse, gpu_count, gpu_use
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmbench.config import ConfigError, DockerServer
-from llmbench.servers import LaunchError
 from llmbench.servers.docker.images import PullProgress, _missing, ensure_image, split_tag
+from llmbench.servers.running import LaunchError
 from tests.servers.docker.registry import registry
 
 if TYPE_CHECKING:

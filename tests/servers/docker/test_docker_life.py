@@ -16,8 +16,9 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig
-from llmbench.servers import LaunchError, RunningServer
-from llmbench.servers.docker import docker_run_line, reap
+from llmbench.servers.docker.reaper import reap
+from llmbench.servers.docker.spec import docker_run_line
+from llmbench.servers.running import LaunchError, RunningServer
 
 if TYPE_CHECKING:
     from docker import DockerClient

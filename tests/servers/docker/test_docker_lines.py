@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import load_model
-from llmbench.servers.docker import docker_run_line
+from llmbench.servers.docker.spec import docker_run_line
 
 MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
@@ -87,8 +87,10 @@ def test_the_run_line_is_the_documented_one(name: str, monkeypatch: pytest.Monke
     assert flags(theirs[2]) <= flags(ours[2]), "a flag of the engine is missing"
     # beyond the documented ones: limits of our own
     assert {option.split()[0] for option in ours[0] - theirs[0]} <= {
-        "--cpuset-cpus", "--memory", "--memory-swap",
-    }  # fmt: skip
+        "--cpuset-cpus",
+        "--memory",
+        "--memory-swap",
+    }
 
 
 def test_the_blog_s_line_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:

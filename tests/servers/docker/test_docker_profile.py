@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmbench.servers import RunningServer
 from llmbench.servers.docker.profile import Profile
-from llmbench.servers.docker.reading import Reading, reading_of_stats, sample_of
+from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample
+from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -116,7 +116,7 @@ def test_gpus_add_to_the_sample(busy: "Container", monkeypatch: pytest.MonkeyPat
 
 
 def test_a_sample_is_the_difference_of_two_readings() -> None:
-    before = Reading(time_ns=0, cpu_ns=0, memory_bytes=1, usage_bytes=1)
-    now = Reading(time_ns=2_000_000_000, cpu_ns=1_000_000_000, memory_bytes=5, usage_bytes=9)
-    sample = sample_of(before, now, time_ns=3, target="m", limit_cores=1.0)
+    before = UsageReading(time_ns=0, cpu_ns=0, memory_bytes=1, usage_bytes=1)
+    now = UsageReading(time_ns=2_000_000_000, cpu_ns=1_000_000_000, memory_bytes=5, usage_bytes=9)
+    sample = usage_sample(before, now, time_ns=3, target="m", limit_cores=1.0)
     assert (sample.cpu_percent, sample.memory_bytes) == (50.0, 5)

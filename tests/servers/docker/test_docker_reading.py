@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llmbench.servers.docker.reading import Reading, reading_of_stats, sample_of, used_memory
+from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample, used_memory
 
 DATA = Path(__file__).parent / "data"
 
@@ -24,7 +24,7 @@ def docker_command_percent(before: dict[str, Any], after: dict[str, Any]) -> flo
 
 
 def test_v2_is_read_whole() -> None:
-    assert reading_of_stats(recorded("stats-cgroup-v2.json")) == Reading(
+    assert reading_of_stats(recorded("stats-cgroup-v2.json")) == UsageReading(
         time_ns=1_795_341_602_500_000_000,
         cpu_ns=5_250_000_000,
         memory_bytes=71_208_960 - 39_415_808,
@@ -62,7 +62,7 @@ def test_cpu_use_between_two_readings_is_the_docker_command_s() -> None:
     before, after = reading_of_stats(pair["before"]), reading_of_stats(pair["after"])
     assert before is not None
     assert after is not None
-    sample = sample_of(before, after, time_ns=7, target="m", limit_cores=0.5)
+    sample = usage_sample(before, after, time_ns=7, target="m", limit_cores=0.5)
     # the docker command divides by the host's ticks of 10 ms, we by nanoseconds
     assert abs(sample.cpu_percent - docker_command_percent(pair["before"], pair["after"])) < 1.5
     assert 45 < sample.cpu_percent < 55  # it was busy under a quota of half a core
@@ -80,6 +80,6 @@ def test_cache_larger_than_the_usage_is_not_subtracted() -> None:
 
 
 def test_two_readings_of_one_moment_divide_by_nothing() -> None:
-    reading = Reading(time_ns=5, cpu_ns=5, memory_bytes=1, usage_bytes=1)
-    sample = sample_of(reading, reading, time_ns=0, target="m", limit_cores=None)
+    reading = UsageReading(time_ns=5, cpu_ns=5, memory_bytes=1, usage_bytes=1)
+    sample = usage_sample(reading, reading, time_ns=0, target="m", limit_cores=None)
     assert sample.cpu_percent == 0.0

@@ -8,9 +8,13 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
-from llmbench.servers import CoreSplit
-from llmbench.servers.docker import container_spec, docker_run_line
-from llmbench.servers.docker.spec import format_cpuset, parse_cpuset
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.docker.spec import (
+    container_spec,
+    docker_run_line,
+    format_cpuset,
+    parse_cpuset,
+)
 
 EIGHT = CoreSplit((0, 1, 2, 3, 4, 5, 6), (7,))
 

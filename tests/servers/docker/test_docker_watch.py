@@ -63,7 +63,7 @@ def test_the_end_of_a_container(
         ('exec: "serv": executable file not found in $PATH', "check server.command"),
         ("couldn't bind HTTP server socket", "the port is taken"),
     ],
-)  # fmt: skip
+)
 def test_a_log_line_brings_its_hint(log: str, hint: str) -> None:
     assert hint in str(container_hint(log))
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.words import plural
-from llmbench.verdict.verdicts import Verdict
+from llmbench.report.numbers import plural
+from llmbench.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +24,17 @@ def data(verdict: Verdict) -> "pd.DataFrame":
 
     rows = [
         (
-            f"{c.cell}  {c.metric}", c.state, 100 * c.change, 100 * c.low, 100 * c.high,
-            100 * c.limit, min(c.repeats),
+            f"{c.cell}  {c.metric}",
+            c.state,
+            100 * c.change,
+            100 * c.low,
+            100 * c.high,
+            100 * c.limit,
+            min(c.repeats),
         )
         for c in verdict.comparisons
         if c.gating
-    ]  # fmt: skip
+    ]
     names = ["label", "state", "change", "low", "high", "limit", "repeats"]
     table = pd.DataFrame(rows, columns=names)
     rank = table["state"].map({"FAIL": 0, "INCONCLUSIVE": 1}).fillna(2)

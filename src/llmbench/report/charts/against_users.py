@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.words import number, plural
+from llmbench.report.numbers import number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,9 +150,15 @@ def _series(axis: "Axes", points: "pd.DataFrame", colour: Any, marker: str) -> N
     for valid, some in points.groupby("valid"):
         face = colour if valid else theme.PAPER
         axis.plot(
-            some["users"], some["middle"], marker, color=colour, markerfacecolor=face,
-            markeredgewidth=1.4, markersize=size, clip_on=False,
-        )  # fmt: skip
+            some["users"],
+            some["middle"],
+            marker,
+            color=colour,
+            markerfacecolor=face,
+            markeredgewidth=1.4,
+            markersize=size,
+            clip_on=False,
+        )
 
 
 def _handles(table: "pd.DataFrame", quantity: str) -> list[Any]:

@@ -7,8 +7,8 @@ from llmbench.cells import format_bytes
 from llmbench.config import Price
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.curves import Curve, tokens_of
-from llmbench.report.words import money, number, plural
+from llmbench.report.numbers import money, number, plural
+from llmbench.report.run_curves import Curve, tokens_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,9 +47,10 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
     found = curve.findings
     title = f"{curve.config}: {ramp_finding(curve)}"
     marks = [
-        ("knee", found.knee, "D"), ("latency sound up to", found.sustained, "s"),
+        ("knee", found.knee, "D"),
+        ("latency sound up to", found.sustained, "s"),
         ("peak", found.peak, "^"),
-    ]  # fmt: skip
+    ]
     with theme.style():
         figure, axes = theme.panels(2, 1, each_in=1.9, sharex=True)
         top, low = axes[0][0], axes[1][0]
@@ -155,10 +156,17 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
         axis = axes[0][0]
         axis.set_facecolor(theme.GRID)
         sns.heatmap(
-            values.astype(float), ax=axis, cmap=blues, annot=texts.to_numpy(), fmt="", vmin=0,
-            linewidths=1.5, linecolor=theme.PAPER, annot_kws={"fontsize": 10},
+            values.astype(float),
+            ax=axis,
+            cmap=blues,
+            annot=texts.to_numpy(),
+            fmt="",
+            vmin=0,
+            linewidths=1.5,
+            linecolor=theme.PAPER,
+            annot_kws={"fontsize": 10},
             cbar_kws={"label": "output tokens/s"},
-        )  # fmt: skip
+        )
         _crosses(axis, table, order, list(values.columns))
         axis.set(xlabel="cores", ylabel="memory limit")
         axis.tick_params(axis="y", rotation=0)
@@ -193,7 +201,7 @@ def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], cores: list[
 
 def size_finding(sizes: "Sizing") -> str:
     """The ideal size, and from where on more cores stop paying."""
-    from llmbench.report.findings import limits_text
+    from llmbench.report.page.headlines import limits_text
 
     if sizes.ideal is None:
         return f"none of {plural(len(sizes.rows), 'size')} will do"
@@ -254,9 +262,13 @@ def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any
         face = colour if row["sound"] else theme.PAPER
         axis.plot(row["requests_per_s"], row["usd"], marker, color=colour, mfc=face, ms=6.5)
         axis.annotate(
-            f"{row['load']:g}", (row["requests_per_s"], row["usd"]), (5, 5),
-            textcoords="offset points", fontsize=8.5, color=theme.MUTED,
-        )  # fmt: skip
+            f"{row['load']:g}",
+            (row["requests_per_s"], row["usd"]),
+            (5, 5),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=theme.MUTED,
+        )
     cell = curve.cell
     limits = cell.limits.suffix.strip("-").replace("-", " ")
     label = f"{limits} in {cell.input_tokens} · out {cell.output_tokens}".strip()

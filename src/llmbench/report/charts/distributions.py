@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from llmbench.report.charts import theme
 from llmbench.report.charts.over_time import short_names
 from llmbench.report.charts.theme import Chart
-from llmbench.report.words import number, plural
+from llmbench.report.numbers import number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +31,14 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
             for k, (cell, label) in enumerate(zip(shown, short_names(shown), strict=True)):
                 part = rows[(rows["cell"] == cell) & (rows["quantity"] == quantity)]
                 axis.step(
-                    part["value"], part["share"], where="post", color=colours[k], lw=1.7,
-                    label=label, dashes=theme.DASHES[k % len(theme.DASHES)] or (None, None),
-                )  # fmt: skip
+                    part["value"],
+                    part["share"],
+                    where="post",
+                    color=colours[k],
+                    lw=1.7,
+                    label=label,
+                    dashes=theme.DASHES[k % len(theme.DASHES)] or (None, None),
+                )
             values = rows[rows["quantity"] == quantity]["value"]
             theme.log_if_wide(axis, values, which="x")
             axis.set_xlabel(f"{LABELS[quantity]}, ms")
@@ -43,9 +48,14 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
         note = f"ECDF over the steady window; n = {low:,} to {high:,} requests a cell{picked}."
         stamp = theme.stamp_of(merged[merged["config"] == config]["stamp"])
         theme.finish(
-            figure, title, note, stamp, axes[0][0].get_lines(),
-            between_in=(0.3, 0), above_in=0.12,
-        )  # fmt: skip
+            figure,
+            title,
+            note,
+            stamp,
+            axes[0][0].get_lines(),
+            between_in=(0.3, 0),
+            above_in=0.12,
+        )
     return Chart(f"distribution-{config}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -120,9 +130,17 @@ def heat_chart(merged: "pd.DataFrame", config: str) -> Chart | None:
         for axis, (name, label) in zip(axes[0], HEAT.items(), strict=True):
             values = tables[name]
             sns.heatmap(
-                values, ax=axis, cmap=blues, annot=values.map(number), fmt="", cbar=False,
-                linewidths=1.5, linecolor=theme.PAPER, annot_kws={"fontsize": 10}, vmin=0,
-            )  # fmt: skip
+                values,
+                ax=axis,
+                cmap=blues,
+                annot=values.map(number),
+                fmt="",
+                cbar=False,
+                linewidths=1.5,
+                linecolor=theme.PAPER,
+                annot_kws={"fontsize": 10},
+                vmin=0,
+            )
             axis.set_title(label, loc="left")
             axis.set(xlabel="output tokens", ylabel="input tokens" if axis is axes[0][0] else "")
             axis.tick_params(axis="y", rotation=0)

@@ -12,9 +12,9 @@ from llmbench.report.charts import (
     tradeoff,
 )
 from llmbench.report.charts.theme import Chart, stamp_of
-from llmbench.report.curves import config_of, curves_of, sizing_of
-from llmbench.report.gather import RunData
-from llmbench.verdict.verdicts import Verdict
+from llmbench.report.read import RunData
+from llmbench.report.run_curves import config_of, curves_of, sizing_of
+from llmbench.verdict import Verdict
 
 GROUPS = {
     "baseline": "Against the baseline",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.words import number, plural, size
+from llmbench.report.numbers import number, plural, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,9 +45,14 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
         note = f"{plural(len(bands), 'cell')}, warm-up included; a request counts where it ended."
         stamp = theme.stamp_of(mine["stamp"])
         theme.finish(
-            figure, title, note, stamp, _load_handles(rows),
-            between_in=(0, 0.22), above_in=names_in(bands),
-        )  # fmt: skip
+            figure,
+            title,
+            note,
+            stamp,
+            _load_handles(rows),
+            between_in=(0, 0.22),
+            above_in=names_in(bands),
+        )
     return Chart(f"over-time-{model}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -104,10 +109,17 @@ def _mark(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]
     for (_, start, end), label in zip(bands, short_names([b[0] for b in bands]), strict=True):
         if end - start >= least or few:
             top.text(
-                (start + end) / 2, 1.02, label, transform=top.get_xaxis_transform(),
-                ha="center" if few else "left", va="bottom", fontsize=8.5, color=theme.MUTED,
-                rotation=0 if few else 30, rotation_mode="anchor",
-            )  # fmt: skip
+                (start + end) / 2,
+                1.02,
+                label,
+                transform=top.get_xaxis_transform(),
+                ha="center" if few else "left",
+                va="bottom",
+                fontsize=8.5,
+                color=theme.MUTED,
+                rotation=0 if few else 30,
+                rotation_mode="anchor",
+            )
 
 
 FLAT_NAMES, MOST_NAMES = 4, 16

@@ -55,16 +55,35 @@ def style() -> Iterator[None]:
 
 def _rc(fonts: Sequence[str]) -> Any:
     return {
-        "font.family": "sans-serif", "font.sans-serif": list(fonts), "font.size": 11,
-        "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED,
-        "axes.titlesize": 11, "axes.titlecolor": INK, "axes.labelsize": 11,
-        "xtick.color": MUTED, "ytick.color": MUTED, "xtick.labelsize": 10, "ytick.labelsize": 10,
-        "grid.color": GRID, "grid.linewidth": 0.8, "axes.linewidth": 0.8,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True,
-        "lines.linewidth": 2.0, "lines.markersize": 6, "legend.frameon": False,
-        "legend.fontsize": 10, "figure.facecolor": PAPER, "axes.facecolor": PAPER,
-        "savefig.facecolor": PAPER, "svg.fonttype": "none", "text.parse_math": False,
-    }  # fmt: skip
+        "font.family": "sans-serif",
+        "font.sans-serif": list(fonts),
+        "font.size": 11,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": MUTED,
+        "axes.titlesize": 11,
+        "axes.titlecolor": INK,
+        "axes.labelsize": 11,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelsize": 10,
+        "ytick.labelsize": 10,
+        "grid.color": GRID,
+        "grid.linewidth": 0.8,
+        "axes.linewidth": 0.8,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "lines.linewidth": 2.0,
+        "lines.markersize": 6,
+        "legend.frameon": False,
+        "legend.fontsize": 10,
+        "figure.facecolor": PAPER,
+        "axes.facecolor": PAPER,
+        "savefig.facecolor": PAPER,
+        "svg.fonttype": "none",
+        "text.parse_math": False,
+    }
 
 
 def palette(names: Sequence[str]) -> dict[str, Any]:
@@ -121,10 +140,13 @@ def finish(
     figure.set_size_inches(width, height)
     one_wide = (width - left_in - _RIGHT_IN - between_in[0] * (across - 1)) / across
     figure.subplots_adjust(
-        left=left_in / width, right=1 - _RIGHT_IN / width, top=1 - top / height,
-        bottom=bottom / height, wspace=between_in[0] / one_wide,
+        left=left_in / width,
+        right=1 - _RIGHT_IN / width,
+        top=1 - top / height,
+        bottom=bottom / height,
+        wspace=between_in[0] / one_wide,
         hspace=between_in[1] / (axes_in / rows),
-    )  # fmt: skip
+    )
     _words(figure, lines, small)
     if stamp:
         _stamp(figure, stamp)
@@ -143,23 +165,39 @@ def legend_columns(handles: Sequence[Any]) -> int:
 def _words(figure: "Figure", lines: list[str], small: list[str]) -> None:
     width, height = figure.get_size_inches()
     figure.text(
-        0.14 / width, 1 - 0.14 / height, "\n".join(lines),
-        fontsize=_TITLE_PT, fontweight="bold", va="top", linespacing=1.15,
-    )  # fmt: skip
+        0.14 / width,
+        1 - 0.14 / height,
+        "\n".join(lines),
+        fontsize=_TITLE_PT,
+        fontweight="bold",
+        va="top",
+        linespacing=1.15,
+    )
     figure.text(
-        0.14 / width, 1 - (0.2 + 0.27 * len(lines)) / height, "\n".join(small),
-        fontsize=_NOTE_PT, color=MUTED, va="top", linespacing=1.2,
-    )  # fmt: skip
+        0.14 / width,
+        1 - (0.2 + 0.27 * len(lines)) / height,
+        "\n".join(small),
+        fontsize=_NOTE_PT,
+        color=MUTED,
+        va="top",
+        linespacing=1.2,
+    )
 
 
 def _stamp(figure: "Figure", stamp: str) -> None:
     width, height = figure.get_size_inches()
     colour = BAD if "INVALID" in stamp else WARN
     figure.text(
-        1 - 0.22 / width, 1 - 0.2 / height, stamp, ha="right", va="top", color=colour,
-        fontsize=11, fontweight="bold",
+        1 - 0.22 / width,
+        1 - 0.2 / height,
+        stamp,
+        ha="right",
+        va="top",
+        color=colour,
+        fontsize=11,
+        fontweight="bold",
         bbox={"boxstyle": "square,pad=0.35", "facecolor": "none", "edgecolor": colour, "lw": 1.6},
-    )  # fmt: skip
+    )
 
 
 def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0, which: str = "y") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from llmbench.config import Percentiles, Slo
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.words import number, plural
+from llmbench.report.numbers import number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,9 +119,13 @@ def _line(axis: "Axes", k: int, group: "pd.DataFrame", quantity: str) -> Any:
         face = colour if row["valid"] else theme.PAPER
         axis.plot(row["requests_per_s"], row[quantity], marker, color=colour, mfc=face, ms=6.5)
         axis.annotate(
-            f"{row['amount']:g}", (row["requests_per_s"], row[quantity]), (4, 5),
-            textcoords="offset points", fontsize=8.5, color=theme.MUTED,
-        )  # fmt: skip
+            f"{row['amount']:g}",
+            (row["requests_per_s"], row[quantity]),
+            (4, 5),
+            textcoords="offset points",
+            fontsize=8.5,
+            color=theme.MUTED,
+        )
     first = group.iloc[0]
     open_loop = ", open loop" if first["load"] == "rate" else ""
     label = f"in {first['input']} · out {first['output']}{open_loop}"
@@ -137,6 +141,12 @@ def _limit(axis: "Axes", limit: float | None) -> None:
     if limit <= axis.get_ylim()[1]:
         axis.axhline(limit, color=theme.BAD, lw=1.3, dashes=(4, 3))
         axis.text(
-            1.0, limit, f"SLO {number(limit)} ", color=theme.BAD, fontsize=9, ha="right",
-            va="bottom", transform=axis.get_yaxis_transform(),
-        )  # fmt: skip
+            1.0,
+            limit,
+            f"SLO {number(limit)} ",
+            color=theme.BAD,
+            fontsize=9,
+            ha="right",
+            va="bottom",
+            transform=axis.get_yaxis_transform(),
+        )

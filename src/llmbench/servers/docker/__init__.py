@@ -6,8 +6,8 @@ pulls or builds, `creating` and `life` start and stop, `watch` tells how a conta
 when needed.
 """
 
+from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.engine import docker_unavailable
-from llmbench.servers.docker.life import launch_docker
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_run_line
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from llmbench.servers.docker.reading import Reading, used_memory
+from llmbench.servers.docker.usage import UsageReading, used_memory
 
 UNLIMITED = 1 << 60
 """cgroup v1 writes "no limit" as a number near 2**63."""
@@ -25,20 +25,20 @@ class Cgroup(Struct, frozen=True):
     pids: Path
     pid: int
 
-    def read(self) -> Reading | None:
+    def read(self) -> UsageReading | None:
         """What the container has used so far; None once it is gone."""
         try:
             return self._read_v1() if self.version == 1 else self._read_v2()
         except OSError:
             return None
 
-    def _read_v1(self) -> Reading:
+    def _read_v1(self) -> UsageReading:
         now_ns = time.monotonic_ns()
         usage = _number(self.memory / "memory.usage_in_bytes")
         limit = _number(self.memory / "memory.limit_in_bytes")
         memory, cpu = _table(self.memory / "memory.stat"), _table(self.cpu / "cpu.stat")
         received, sent = _network(self.pid)
-        return Reading(
+        return UsageReading(
             time_ns=now_ns,
             cpu_ns=_number(self.cpuacct / "cpuacct.usage"),
             memory_bytes=used_memory(usage, memory),
@@ -55,14 +55,14 @@ class Cgroup(Struct, frozen=True):
             pids=_number(self.pids / "pids.current"),
         )
 
-    def _read_v2(self) -> Reading:
+    def _read_v2(self) -> UsageReading:
         now_ns = time.monotonic_ns()
         usage = _number(self.memory / "memory.current")
         limit = (self.memory / "memory.max").read_text(encoding="ascii").strip()
         memory, cpu = _table(self.memory / "memory.stat"), _table(self.cpu / "cpu.stat")
         peak = self.memory / "memory.peak"  # from Linux 5.19 on
         received, sent = _network(self.pid)
-        return Reading(
+        return UsageReading(
             time_ns=now_ns,
             cpu_ns=cpu["usage_usec"] * 1000,
             memory_bytes=used_memory(usage, memory),

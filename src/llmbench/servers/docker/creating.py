@@ -13,7 +13,7 @@ from llmbench.servers.docker.engine import EngineFacts
 from llmbench.servers.docker.reaper import labels, remove
 from llmbench.servers.docker.spec import ContainerSpec, format_cpuset
 from llmbench.servers.docker.watch import container_hint
-from llmbench.servers.life import LaunchError
+from llmbench.servers.running import LaunchError
 
 if TYPE_CHECKING:
     from docker import DockerClient

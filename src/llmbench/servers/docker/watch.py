@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from llmbench.cells import format_bytes
-from llmbench.servers.life import LaunchError, hint_of, tail
+from llmbench.servers.running import LaunchError, hint_of, tail
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -19,22 +19,33 @@ if TYPE_CHECKING:
 KILLED = 137
 """Exit code of a process that SIGKILL ended, as Docker counts."""
 
-HINTS = (
-    (r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError", "the GPU's memory is too "
-     "small: use more GPUs (shards), a quantised model, or a shorter context"),
-    (r"GatedRepoError|gated repo|401 Client Error|403 Client Error|HF_TOKEN|awaiting a review",
-     "the weights are gated: accept their licence on the hub and set the variable that "
-     "server.environment names (HF_TOKEN)"),
-    (r"could not select device driver|nvidia-container-cli|unknown or invalid runtime",
-     "the engine can't use GPUs: install the NVIDIA container toolkit"),
+CONTAINER_HINTS = (
+    (
+        r"CUDA out of memory|CUDA error: out of memory|OutOfMemoryError",
+        "the GPU's memory is too "
+        "small: use more GPUs (shards), a quantised model, or a shorter context",
+    ),
+    (
+        r"GatedRepoError|gated repo|401 Client Error|403 Client Error|HF_TOKEN|awaiting a review",
+        "the weights are gated: accept their licence on the hub and set the variable that "
+        "server.environment names (HF_TOKEN)",
+    ),
+    (
+        r"could not select device driver|nvidia-container-cli|unknown or invalid runtime",
+        "the engine can't use GPUs: install the NVIDIA container toolkit",
+    ),
     (r"no space left on device", "free disk space for the engine, or give shm a larger size"),
     (r"bus error|shared memory|/dev/shm", "raise server.shm in the model's TOML"),
     (r"Requested CPUs are not available", "ask for fewer cores"),
-    (r"executable file not found|exec format error", "check server.command and server.entrypoint; "
-     "is the image made for this kind of processor?"),
-    (r"unrecognized arguments|invalid argument|unknown argument|unexpected argument",
-     "the image does not know a flag: check server.command against the image's version"),
-)  # fmt: skip
+    (
+        r"executable file not found|exec format error",
+        "check server.command and server.entrypoint; is the image made for this kind of processor?",
+    ),
+    (
+        r"unrecognized arguments|invalid argument|unknown argument|unexpected argument",
+        "the image does not know a flag: check server.command against the image's version",
+    ),
+)
 """Patterns of a container's last log lines, and what to do; the first that matches is shown."""
 
 
@@ -141,7 +152,7 @@ class Watch:
 
 def container_hint(text: str) -> str | None:
     """What to do about a log that holds `text`, where it holds something known."""
-    for pattern, hint in HINTS:
+    for pattern, hint in CONTAINER_HINTS:
         if re.search(pattern, text, re.IGNORECASE):
             return hint
     return hint_of(text)

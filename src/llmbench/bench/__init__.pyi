@@ -1,0 +1,13 @@
+from . import grid as grid
+from .grid import grid_of as grid_of
+from .grid import merge as merge
+from .grid import parse_setting as parse_setting
+from .grid import repeats_of as repeats_of
+from .launcher import Servers as Servers
+from .runs import discard_if_empty as discard_if_empty
+from .runs import end_run as end_run
+from .runs import new_run as new_run
+from .session import Measurement as Measurement
+from .session import Session as Session
+from .settings import Settings as Settings
+from .shelf import Shelf as Shelf

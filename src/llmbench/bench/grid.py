@@ -1,0 +1,168 @@
+"""From settings to cells: command line over TOML over ini over the defaults, then the product."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+
+import msgspec
+
+from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
+from llmbench.config import ConfigError, Grid, ModelConfig, limits_of, parse_bytes
+
+DEFAULTS = Grid(
+    input_tokens=(128,),
+    output_tokens=(64,),
+    users=(1, 4),
+    rates=(0.5, 1, 2, 4),
+    arrivals="poisson",
+    requests=5,
+    repeats="1",
+)
+RAMP_STEP_S = 10.0
+RATE_CELL_S = 30.0
+LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
+
+_LISTS: dict[str, Callable[[str], object]] = {
+    "input_tokens": int,
+    "output_tokens": int,
+    "users": int,
+    "rates": float,
+    "cores": float,
+    "memory": str,
+}
+_SINGLES: dict[str, Callable[[str], object]] = {
+    "requests": int,
+    "duration_s": float,
+    "spawn_rate": float,
+    "repeats": str,
+    "arrivals": str,
+}
+
+
+def parse_setting(key: str, text: str, where: str) -> object:
+    """The value of the setting `key` written as `text` on the command line or in an ini file.
+
+    `where` names the option or the ini key in the `ConfigError`.
+    """
+    parse = _LISTS.get(key) or _SINGLES[key]
+    try:
+        if key in _LISTS:
+            return tuple(parse(part.strip()) for part in text.split(",") if part.strip())
+        return parse(text)
+    except ValueError:
+        form = "numbers with commas between" if key in _LISTS else "a number"
+        raise ConfigError(f"{where}: {text!r} is not {form}") from None
+
+
+def grid_of(values: dict[str, tuple[str, object]]) -> Grid:
+    """A `Grid` from ``key -> (where it was said, value)``, checked like a TOML table."""
+    for key, (where, value) in values.items():
+        try:
+            msgspec.convert({key: value}, Grid)
+        except msgspec.ValidationError as error:
+            what = str(error).partition(" - at ")[0]
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            raise ConfigError(f"{where}: {shown!r} can't be: {what[0].lower()}{what[1:]}") from None
+    grid = msgspec.convert({key: value for key, (_, value) in values.items()}, Grid)
+    for key, (where, _) in values.items():
+        if key == "repeats":
+            repeats_of(grid, where)
+        if key == "memory":
+            for size in grid.memory or ():
+                parse_bytes(size, where)
+    return grid
+
+
+def merge(*grids: Grid) -> Grid:
+    """The first that says a key wins; who says any length decides about all the lengths."""
+    merged: dict[str, object] = {}
+    for grid in (*grids, DEFAULTS):
+        said = {k: v for k in grid.__struct_fields__ if (v := getattr(grid, k)) is not None}
+        if "pairs" in merged or ("pairs" in said and LENGTH_KEYS & merged.keys()):
+            said = {k: v for k, v in said.items() if k not in LENGTH_KEYS}
+        merged = said | merged
+    return Grid(**merged)  # type: ignore[arg-type]
+
+
+def repeats_of(grid: Grid, where: str = "grid.repeats") -> tuple[int, int]:
+    """Fewest and most repeats of each cell."""
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", grid.repeats or "1")
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= low <= high:
+        raise ConfigError(f"{where}: {grid.repeats!r} is no number of repeats; write 5, or 3..12")
+    return low, high
+
+
+def lengths(grid: Grid) -> tuple[tuple[int, int], ...]:
+    """The (input, output) token lengths of a merged grid."""
+    if grid.pairs is not None:
+        return grid.pairs
+    return tuple(product(grid.input_tokens or (), grid.output_tokens or ()))
+
+
+def first_lengths(grid: Grid) -> Grid:
+    """The same grid with only its first pair of lengths."""
+    only = {"input_tokens": None, "output_tokens": None, "pairs": lengths(grid)[:1]}
+    return msgspec.structs.replace(grid, **only)
+
+
+def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
+    """The limits to sweep: the product of cores and memory, a missing one from the TOML."""
+    own = limits_of(model.server)
+    memory = [parse_bytes(size, "grid.memory") for size in grid.memory or ()]
+    return tuple(
+        Limits(cores, size)
+        for cores, size in product(grid.cores or (own.cores,), memory or (own.memory_bytes,))
+    )
+
+
+def closed_loop(grid: Grid) -> tuple[Shape, ...]:
+    """One closed loop for each number of users. With a duration, no count of requests."""
+    requests = None if grid.duration_s is not None else grid.requests
+    return tuple(
+        Users(users, requests, grid.duration_s, grid.spawn_rate) for users in grid.users or ()
+    )
+
+
+def cold_start(grid: Grid) -> tuple[Shape, ...]:
+    """One request to a server that was launched for it."""
+    return (Users(1, 1, cold=True),)
+
+
+def ramp(grid: Grid) -> tuple[Shape, ...]:
+    """One climb through the users: as given if there are several beyond 4, else by doubling."""
+    given = grid.users or ()
+    steps = given if len(given) > 2 and max(given) > 4 else tuple(2**n for n in range(8))
+    return (Ramp(steps, grid.duration_s or RAMP_STEP_S, grid.spawn_rate),)
+
+
+def open_loop(grid: Grid) -> tuple[Shape, ...]:
+    """Arrivals at each rate, of the grid's distribution."""
+    duration_s = grid.duration_s or RATE_CELL_S
+    name, _, shape = (grid.arrivals or "poisson").partition(":")
+    kind = msgspec.convert(name, ArrivalProcess)
+    burstiness = float(shape or 1.0)
+    return tuple(
+        Arrivals(rate, kind, burstiness, duration_s=duration_s) for rate in grid.rates or ()
+    )
+
+
+def trace(path: str) -> tuple[Shape, ...]:
+    """The replay of one file."""
+    return (Trace(path),)
+
+
+def cells(
+    model: ModelConfig,
+    grid: Grid,
+    shapes: Sequence[Shape],
+    limits_to_sweep: Iterable[Limits] = (Limits(),),
+) -> tuple[Cell, ...]:
+    """The product of limits, lengths and shapes, in the order in which they will run."""
+    points = tuple(
+        Cell(model.name, tokens_in, tokens_out, shape, limit)
+        for limit, (tokens_in, tokens_out), shape in product(limits_to_sweep, lengths(grid), shapes)
+    )
+    if not points:
+        raise ConfigError(f"{model.name}: its grid has no cell; give input, output and users")
+    return points

@@ -1,0 +1,101 @@
+"""Holds the one model server that runs, and replaces it when another one is wanted."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from llmbench.cells import Limits
+from llmbench.config import DockerServer, ModelConfig, ProcessServer, SimulatedServer
+from llmbench.records import ResourceSample
+from llmbench.servers import CoreSplit, LaunchError, RunningServer, Sampler, launch, split_cores
+from llmbench.store import RunDir
+
+
+class Servers:
+    """Holds the one server that runs, and replaces it when another one is wanted."""
+
+    def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
+        self.split = CoreSplit((), (), None)
+        self._run_dir, self._say = run_dir, say
+        self._session, self._seed = uuid.uuid4().hex, seed
+        self._stack = ExitStack()
+        self._key: tuple[str, Limits] | None = None
+        self._server: RunningServer | None = None
+        self._sampler: Sampler | None = None
+        self._failed: dict[tuple[str, Limits], LaunchError] = {}
+
+    def __enter__(self) -> "Servers":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def get(self, model: ModelConfig, limits: Limits, slots: int) -> RunningServer:
+        """The server of `model` under `limits`: the running one, or else a new one.
+
+        A start that failed is not tried again in this session: its `LaunchError` is raised anew.
+        """
+        key = (model.name, limits)
+        if key in self._failed:
+            raise self._failed[key]
+        if self._server is None or self._key != key or self._server.died() is not None:
+            self.close()
+            try:
+                self._launch(model, limits, slots)
+            except LaunchError as error:
+                self._failed[key] = error
+                raise
+            self._key = key
+        assert self._server is not None
+        return self._server
+
+    @contextmanager
+    def tagged(self, cell_id: str, repeat: int) -> Iterator[None]:
+        """While it lasts, resource samples belong to that repeat of that cell."""
+        if self._sampler is not None:
+            self._sampler.tag(cell_id, repeat)
+        try:
+            yield
+        finally:
+            if self._sampler is not None:
+                self._sampler.tag(None, None)
+
+    def close(self) -> None:
+        """Stop sampling, then the server."""
+        self._stack.close()
+        self._server = self._sampler = self._key = None
+
+    def _launch(self, model: ModelConfig, limits: Limits, slots: int) -> None:
+        self.split = split_cores(wanted_cores(model, limits))
+        if self.split.note:
+            self._say(f"{model.name}: {self.split.note}")
+        with ExitStack() as stack:
+            server = stack.enter_context(
+                launch(
+                    model,
+                    limits,
+                    log_dir=self._run_dir.logs,
+                    cores=self.split,
+                    session=self._session,
+                    slots=slots,
+                    say=self._say,
+                    seed=self._seed,
+                )
+            )
+            sampler = Sampler(server, self._keep)
+            stack.callback(sampler.stop)
+            self._stack = stack.pop_all()
+        self._server, self._sampler = server, sampler
+
+    def _keep(self, sample: ResourceSample) -> None:
+        self._run_dir.append_samples([sample])
+
+
+def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:
+    """How many cores the model's server is to have; None where we don't choose."""
+    server = model.server
+    if isinstance(server, SimulatedServer):
+        return 1.0
+    if isinstance(server, ProcessServer | DockerServer):
+        return limits.cores or server.cores
+    return None

@@ -1,0 +1,65 @@
+"""The beginning and the end of a run's directory: what ``run.json`` tells of the run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import structs
+
+from llmbench.bench.host import describe_host, package_versions
+from llmbench.bench.settings import Settings
+from llmbench.clock import Clock
+from llmbench.config import ModelConfig
+from llmbench.prompts import Library
+from llmbench.records import MEASURING_VERSION
+from llmbench.store import RunDir, RunInfo, git_commit
+
+
+def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
+    """A fresh run directory whose ``run.json`` tells how to run it again."""
+    commit, dirty = git_commit(Path.cwd())
+    run_dir = (
+        RunDir.create(settings.runs_dir, commit)
+        if settings.run_dir is None
+        else (RunDir.create_at(settings.run_dir))
+    )
+    packages = package_versions()
+    run_dir.write_info(
+        RunInfo(
+            started_ns=Clock().unix_ns(),
+            command=settings.command,
+            seed=settings.seed,
+            harness=packages.get("pytest-llmbench", "unknown"),
+            measuring_version=MEASURING_VERSION,
+            git_commit=commit,
+            git_dirty=dirty,
+            host=describe_host(),
+            packages=packages,
+            models=tuple(models),
+            options=dict(settings.options),
+        )
+    )
+    return run_dir
+
+
+def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
+    """Write into ``run.json`` what the prompts of `tokenizer` are, unless it is there."""
+    info = run_dir.info()
+    described = library.describe()
+    if info.prompts.get(tokenizer) != described:
+        prompts = info.prompts | {tokenizer: described}
+        run_dir.write_info(structs.replace(info, prompts=prompts))
+
+
+def discard_if_empty(run_dir: RunDir) -> bool:
+    """Remove a run in which nothing began, so that it hides no other; whether it was one."""
+    if any(path != run_dir.info_file for path in run_dir.path.iterdir()):
+        return False
+    run_dir.info_file.unlink()
+    run_dir.path.rmdir()
+    return True
+
+
+def end_run(run_dir: RunDir) -> None:
+    """Write into ``run.json`` that the run came to its end by itself."""
+    ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
+    run_dir.write_info(ended)

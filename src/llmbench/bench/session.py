@@ -1,0 +1,265 @@
+"""One session of measuring: loads servers with cells, judges them, keeps what came of it.
+
+The conductor of the rooms below it. It knows nothing of pytest: `llmbench.plugin.fixtures` hands it
+cells, and a script may do the same.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TextIO
+
+from msgspec import Struct, structs
+
+from llmbench.bench.launcher import Servers
+from llmbench.bench.progress_line import shown
+from llmbench.bench.runs import note_prompts
+from llmbench.bench.settings import Settings
+from llmbench.bench.shelf import Shelf
+from llmbench.cells import Arrivals, Cell, Limits, Ramp, Trace, Users, is_cold
+from llmbench.clock import Clock
+from llmbench.config import ConfigError, ModelConfig
+from llmbench.load import read_trace, run_cell
+from llmbench.metrics import highest_rate
+from llmbench.prompts import Library
+from llmbench.records import CellRun, Endpoint, Launch
+from llmbench.results import CellResult
+from llmbench.servers import LaunchError, RunningServer, read_histograms, sums_since
+from llmbench.store import RunDir
+from llmbench.verdict import abba, judged_cells
+
+RATE_PRECISION = 0.1
+"""The search for the highest rate ends when it lies between two tried rates this close."""
+
+
+class Measurement(Struct, frozen=True):
+    """All repeats of one cell, and what they amount to."""
+
+    results: tuple[CellResult, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Whether every repeat's numbers can be trusted."""
+        return all(result.valid for result in self.results)
+
+    @property
+    def meets_slo(self) -> bool:
+        """Whether every repeat was good enough."""
+        return all(result.meets_slo for result in self.results)
+
+    @property
+    def why(self) -> str:
+        """What is wrong, a line for each rule and repeat; empty when nothing is."""
+        return "\n".join(result.why for result in self.results if result.why)
+
+
+class Session:
+    """Runs cells one after another, into one run directory.
+
+    `out` is where the live progress goes; `decided` says, after each repeat beyond the fewest,
+    whether more would change anything; `done` is called when a cell's repeats have ended.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir,
+        settings: Settings,
+        models: Sequence[ModelConfig],
+        servers: Servers,
+        shelf: Shelf,
+        *,
+        out: TextIO = sys.stderr,
+        done: Callable[[str, tuple[CellResult, ...]], None] = lambda cell_id, results: None,
+        decided: Callable[[Sequence[CellResult]], bool] = lambda results: False,
+    ) -> None:
+        self.run_dir, self.settings = run_dir, settings
+        self.models = {model.name: model for model in models}
+        self.results: dict[str, tuple[CellResult, ...]] = {}
+        self._servers, self._shelf = servers, shelf
+        self._out, self._done, self._decided = out, done, decided
+        self._planned: tuple[Cell, ...] = ()
+
+    def plan(self, cells: Iterable[Cell]) -> None:
+        """Tell which cells are to come, so that prompts and slots are made for all at once."""
+        self._planned = tuple(cells)
+
+    def highest_rate(self, cell: Cell) -> float | None:
+        """The highest rate (requests/s) at which `cell` is valid and meets its SLO, by search.
+
+        It starts from the cell's own rate; every rate tried is a cell of its own. None: none did.
+        """
+        assert isinstance(cell.shape, Arrivals)
+        search = highest_rate(cell.shape.rate_per_s, precision=RATE_PRECISION)
+        try:
+            rate = next(search)
+            while True:
+                measured = self.run(at_rate(cell, rate))
+                rate = search.send(measured.valid and measured.meets_slo)
+        except StopIteration as end:
+            found: float | None = end.value
+            return found
+
+    def alternate(self, a: Cell, b: Cell) -> None:
+        """Measure two cells repeat by repeat, interleaved A B B A."""
+        found: dict[str, list[CellResult]] = {a.id: [], b.id: []}
+        for repeat, is_a in abba(self.settings.repeats[1]):
+            cell = a if is_a else b
+            found[cell.id].append(self._repeat(cell, repeat))
+        self._keep(found)
+
+    def run(self, cell: Cell) -> Measurement:
+        """Launch what `cell` needs unless it runs already, load it, and judge what came.
+
+        With several repeats all planned cells of the same server are measured with it, in rounds:
+        a host that drifts then drifts through all of them alike, not from cell to cell.
+        """
+        if cell.id not in self.results:
+            several = self.settings.repeats[1] > 1 and in_rounds(cell)
+            self._rounds([cell, *(self._mates(cell) if several else ())])
+        return Measurement(self.results[cell.id])
+
+    def fits(self, cell: Cell) -> Measurement:
+        """Like `run`, but a server that does not start under the cell's limits is a result too."""
+        try:
+            return self.run(cell)
+        except LaunchError:
+            judged = next(judged_cells(self.run_dir, cell.id))
+            self.results[cell.id] = judged.results
+            self._done(cell.id, judged.results)
+            return Measurement(judged.results)
+
+    def server(self, cell: Cell) -> RunningServer:
+        """The running server of the cell's model under the cell's limits."""
+        mates = (c for c in self._planned if server_of(c) == server_of(cell))
+        slots = max(most_users(c) for c in (cell, *mates))
+        return self._servers.get(self._model(cell), cell.limits, slots)
+
+    def prompts(self, cell: Cell) -> Library:
+        """The prompts of the cell's model, all planned lengths built at once."""
+        tokenizer = self._model(cell).tokenizer
+        mates = [c for c in self._planned if self._model(c).tokenizer == tokenizer]
+        wanted = {tokens for c in (cell, *mates) for tokens in input_lengths(c)}
+        library = self._shelf.library(tokenizer, sorted(wanted))
+        note_prompts(self.run_dir, tokenizer, library)
+        return library
+
+    def _mates(self, cell: Cell) -> list[Cell]:
+        """The other planned cells of the cell's server that are still to be measured."""
+        wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
+        return [c for c in wanted if in_rounds(c) and server_of(c) == server_of(cell)]
+
+    def _rounds(self, cells: Sequence[Cell]) -> None:
+        """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
+        fewest, most = self.settings.repeats
+        found: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
+        still = list(cells)
+        for repeat in range(1, most + 1):
+            for cell in still:
+                found[cell.id].append(self._repeat(cell, repeat))
+            still = [c for c in still if repeat < fewest or not self._decided(found[c.id])]
+        self._keep(found)
+
+    def _keep(self, found: Mapping[str, Sequence[CellResult]]) -> None:
+        for cell_id, results in found.items():
+            self.results[cell_id] = tuple(results)
+            self._done(cell_id, self.results[cell_id])
+
+    def _repeat(self, cell: Cell, repeat: int) -> CellResult:
+        prompts, lengths = self.prompts(cell), input_lengths(cell)
+        cold = is_cold(cell)
+        if cold:
+            self._servers.close()
+        try:
+            server = self.server(cell)
+        except LaunchError as error:
+            told = f"{error.state}; {error.hint or 'see its log'}"
+            never = self._begin(cell, repeat, self._nowhere(cell))
+            self.run_dir.append_cell_run(structs.replace(never, launch_error=told))
+            raise
+        self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
+        before = read_histograms(server.endpoint)
+        with (
+            shown(self._out, self._title(cell, repeat)) as progress,
+            self._servers.tagged(cell.id, repeat),
+        ):
+            run = run_cell(
+                cell,
+                server.endpoint,
+                [prompt for tokens in lengths for prompt in prompts.take(tokens)],
+                run=self.run_dir,
+                repeat=repeat,
+                seed=self.settings.seed,
+                prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
+                cores=self._servers.split.client,
+                workers=self.settings.workers,
+                cluster=self.settings.cluster,
+                progress=progress,
+                died=server.died,
+                warmup_per_user=0 if cold else self.settings.warmup_per_user,
+            )
+        sums = sums_since(before, server.endpoint)
+        self.run_dir.append_cell_run(structs.replace(run, server_sums=sums))
+        judged = next(judged_cells(self.run_dir, cell.id))
+        return judged.results[-1]
+
+    def _title(self, cell: Cell, repeat: int) -> str:
+        """Which cell of how many, as in ``[3/8] tiny-in32-out8-users1 repeat 2``."""
+        place = self._planned.index(cell) + 1 if cell in self._planned else "+"
+        again = f" repeat {repeat}" if self.settings.repeats[1] > 1 else ""
+        return f"[{place}/{len(self._planned)}] {cell.id}{again}"
+
+    def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
+        """What is known of a repeat before its load: it stays the record of one that is killed."""
+        now_ns = Clock().unix_ns()
+        return CellRun(
+            cell=cell,
+            cell_id=cell.id,
+            repeat=repeat,
+            started_ns=now_ns,
+            ended_ns=now_ns,
+            endpoint=endpoint,
+            seed=self.settings.seed,
+            prompts_sha256="",
+        )
+
+    def _nowhere(self, cell: Cell) -> Endpoint:
+        """The endpoint of a server that did not start."""
+        model = self._model(cell)
+        launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=Clock().unix_ns())
+        return Endpoint("", model.api, model.model, model.simulated, launch, model.client)
+
+    def _model(self, cell: Cell) -> ModelConfig:
+        try:
+            return self.models[cell.model]
+        except KeyError:
+            raise ConfigError(f"{cell.id}: no configuration is named {cell.model!r}") from None
+
+
+def server_of(cell: Cell) -> tuple[str, Limits]:
+    """What cells must have in common to be served by one launch."""
+    return cell.model, cell.limits
+
+
+def in_rounds(cell: Cell) -> bool:
+    """Whether repeats of a cell may be interleaved with other cells: closed loops, not cold."""
+    return isinstance(cell.shape, Users) and not is_cold(cell)
+
+
+def at_rate(cell: Cell, rate_per_s: float) -> Cell:
+    """The same open-loop cell at another rate, to three digits (it is part of the id)."""
+    rate = float(f"{rate_per_s:.3g}")
+    return structs.replace(cell, shape=structs.replace(cell.shape, rate_per_s=rate))
+
+
+def input_lengths(cell: Cell) -> tuple[int, ...]:
+    """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
+    if not isinstance(cell.shape, Trace):
+        return (cell.input_tokens,)
+    asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))
+    return tuple(sorted({asked[(len(asked) - 1) * tenth // 10] for tenth in range(11)}))
+
+
+def most_users(cell: Cell) -> int:
+    """How many requests of a cell can be in flight by design; 1 where the shape does not say."""
+    if isinstance(cell.shape, Users):
+        return cell.shape.users
+    return max(cell.shape.steps) if isinstance(cell.shape, Ramp) else 1

@@ -1,0 +1,214 @@
+"""From what was seen on the wire to a `RequestRecord`: run after the last byte, never before."""
+
+import zlib
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.apis import Dialect
+from llmbench.clock import Clock
+from llmbench.load.answer import Answer
+from llmbench.load.wire.exchange import Exchange, Failure
+from llmbench.load.wire.stamps import ReadTimes, read_times
+from llmbench.records import ErrorKind, RequestRecord
+
+FULL_READ_BYTES = 32_768
+"""A read with more body than this may have left some of it waiting in the socket."""
+
+
+_ONLY_THE_END = ("cut", "reset", "stalled", "timeout")
+
+
+class PlannedRequest(Struct, frozen=True, gc=False):
+    """A request that the plan wants made, ready to be sent."""
+
+    user: int
+    request: int
+    phase: Literal["warmup", "measured"]
+    prompt: int
+    prompt_tokens: int
+    input_tokens: int
+    output_tokens: int
+    payload: bytes
+    stream: bool = True
+
+
+class Decoder:
+    """Understands exchanges in one dialect, for one repeat of a cell."""
+
+    def __init__(self, dialect: Dialect, clock: Clock, cell: str, repeat: int, worker: int) -> None:
+        self._dialect, self._clock = dialect, clock
+        self._cell, self._repeat, self._worker = cell, repeat, worker
+
+    def record(self, planned: PlannedRequest, exchange: Exchange) -> RequestRecord:
+        """What happened, judged by DESIGN.md section 4."""
+        when = read_times(exchange)
+        answer = Answer()
+        failure = exchange.failure or _bad_status(exchange, self._dialect)
+        if exchange.status is not None and 200 <= exchange.status < 300:
+            problem = self._understand(planned, exchange, when, answer)
+            failure = _worst(exchange, problem, answer)
+        return self._fill(planned, exchange, when, answer, failure)
+
+    def last_token_ns(self, exchange: Exchange) -> int | None:
+        """Reader's stamp of the last read that held a token so far, for time-outs."""
+        answer = Answer()
+        seen = [now for _, now, _ in exchange.reads]
+        try:
+            chunks = _decompressed(exchange)
+            ends = _read_ends(exchange.reads, chunks)
+            answer.take(b"".join(chunks), self._dialect, ends, seen, seen)
+        except (msgspec.DecodeError, zlib.error):
+            pass  # an event that is still on its way; its end will tell
+        return answer.times_ns[-1] if answer.times_ns else None
+
+    def _understand(
+        self, planned: PlannedRequest, exchange: Exchange, when: ReadTimes, answer: Answer
+    ) -> Failure | None:
+        """Fill `answer` from the body; what is wrong with it, if anything."""
+        body = b""
+        try:
+            chunks = _decompressed(exchange)
+            body = b"".join(chunks)
+            if planned.stream:
+                ends = _read_ends(exchange.reads, chunks)
+                answer.take(
+                    body, self._dialect, ends, when.times_ns, _emptied(exchange, when, ends)
+                )
+            else:
+                answer.take_whole(self._dialect.whole(body, dict(exchange.headers)))
+        except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
+            if planned.stream and body and not body.endswith((b"\n", b"\r")):
+                return "cut", "the stream stopped in the middle of an event"
+            return "malformed", f"not {self._dialect.name}: {error}"
+        return answer.flaw() if self._dialect.ends_itself else None
+
+    def _fill(
+        self,
+        planned: PlannedRequest,
+        exchange: Exchange,
+        when: ReadTimes,
+        answer: Answer,
+        failure: Failure | None,
+    ) -> RequestRecord:
+        unix = self._clock.to_unix_ns
+        sent = exchange.sent_ns
+        times = answer.times_ns
+        done = exchange.done_ns
+        if exchange.failure is None and when.times_ns:
+            done = when.times_ns[-1]
+        base = sent or 0
+        last = times[-1] if times else None
+        if not planned.stream and failure is None:
+            last = done
+        if failure is None and not answer.has_tokens:
+            failure = "empty", "the response ended well but held no token"
+        return RequestRecord(
+            cell=self._cell,
+            repeat=self._repeat,
+            phase=planned.phase,
+            request=planned.request,
+            user=planned.user,
+            worker=self._worker,
+            scheduled_ns=unix(exchange.scheduled_ns),
+            sent_ns=None if sent is None else unix(sent),
+            done_ns=unix(done),
+            requested_input_tokens=planned.input_tokens,
+            requested_output_tokens=planned.output_tokens,
+            prompt_tokens=planned.prompt_tokens,
+            prompt_index=planned.prompt,
+            input_tokens=answer.input_tokens,
+            output_tokens=answer.output_tokens,
+            cached_tokens=answer.cached_tokens,
+            first_token_ns=unix(times[0]) if times else None,
+            first_token_earliest_ns=unix(answer.first_earliest_ns()) if times else None,
+            first_answer_ns=None if answer.answer_ns is None else unix(answer.answer_ns),
+            last_token_ns=None if last is None else unix(last),
+            first_event_tokens=answer.tokens[0] if answer.tokens else None,
+            event_ns=tuple([at - base for at in times]),
+            event_tokens=answer.counts(),
+            bounded_events=tuple([(i, at - base) for i, at in answer.bounded]),
+            events=answer.events,
+            finish_reason=answer.finish_reason,
+            http_status=exchange.status,
+            error_kind=None if failure is None else failure[0],
+            error=None if failure is None else failure[1][:300],
+            connect_ns=exchange.connect_ns,
+            client_lag_ns=when.lag_ns,
+            clock=when.clock,
+            clock_step_ns=when.step_ns,
+            server_queue_ms=answer.queue_ms,
+            server_prompt_ms=answer.prompt_ms,
+            server_decode_ms=answer.decode_ms,
+        )
+
+
+def _emptied(exchange: Exchange, when: ReadTimes, ends: list[int]) -> list[int]:
+    """For each read, the latest moment at which the socket was seen empty before it.
+
+    That is when the reader came back from the read before, unless that one was so large that
+    it may have left some: then only its own arrival is certain.
+    """
+    emptied: list[int] = []
+    before = exchange.sent_ns or 0
+    end_before = 0
+    for (_, now, _), at, end in zip(exchange.reads, when.times_ns, ends, strict=True):
+        emptied.append(min(before, at))
+        before = now if end - end_before < FULL_READ_BYTES else at
+        end_before = end
+    return emptied
+
+
+def _read_ends(reads: list[tuple[bytes, int, int]], chunks: list[bytes]) -> list[int]:
+    """The offset in the body at which each read's share of it ends."""
+    ends: list[int] = []
+    done = offset = 0
+    for _, _, count in reads:
+        while done < count:
+            offset += len(chunks[done])
+            done += 1
+        ends.append(offset)
+    return ends
+
+
+def _decompressed(exchange: Exchange) -> list[bytes]:
+    """The body's chunks without their content encoding; asked for is none, some send it."""
+    encoding = b""
+    for name, value in exchange.headers:
+        if name == b"content-encoding":
+            encoding = value.lower()
+    if encoding in (b"", b"identity"):
+        return exchange.chunks
+    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
+        raise zlib.error(f"content-encoding {encoding.decode(errors='replace')} was not asked for")
+    expand = zlib.decompressobj(wbits=47 if encoding != b"deflate" else 15).decompress
+    return [expand(chunk) for chunk in exchange.chunks]
+
+
+def _bad_status(exchange: Exchange, dialect: Dialect) -> Failure | None:
+    """The failure that the status alone tells; None for 2xx."""
+    status = exchange.status
+    if status is None:
+        return "malformed", "no response"
+    if 200 <= status < 300:
+        return None
+    if 300 <= status < 400:
+        where = dict(exchange.headers).get(b"location", b"?").decode(errors="replace")
+        return "redirect", f"HTTP {status} to {where}; give the final URL"
+    kind: ErrorKind = "http_4xx" if status < 500 else "http_5xx"
+    said = dialect.error(b"".join(exchange.chunks))
+    return kind, f"HTTP {status}" + (f": {said}" if said else "")
+
+
+def _worst(exchange: Exchange, body: Failure | None, answer: Answer) -> Failure | None:
+    """The failure that explains most: what the server told, then the wire's, then the body's.
+
+    An answer that came whole stays a success when only the connection's end went wrong.
+    """
+    if answer.error is not None:
+        return "error_event", answer.error
+    wire = exchange.failure
+    if wire is not None and wire[0] in _ONLY_THE_END and body is None and answer.is_whole:
+        return None
+    return wire or body

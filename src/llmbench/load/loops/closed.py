@@ -1,0 +1,170 @@
+"""The closed loop: each user sends its next request when the last one has ended."""
+
+import asyncio
+from time import monotonic_ns
+
+from llmbench.load.decoding import PlannedRequest
+from llmbench.load.loops.dispatcher import Dispatcher
+from llmbench.load.loops.lane import Lane
+from llmbench.load.plan.shapes import ClosedPlan, RampStep, Start, is_flat
+from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.stamps import ended_ns
+from llmbench.records import RequestRecord
+
+BACKOFF_S = 0.1
+BACKOFF_MOST_S = 2.0
+
+
+class ClosedLoop:
+    """Runs a `ClosedPlan`. Warm-up is each user's own first requests, without a barrier.
+
+    `decides`: whether a ramp's end is for this worker to find; it sees only its own requests.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, plan: ClosedPlan, *, decides: bool = True) -> None:
+        self.step_ends_ns: list[tuple[int, int]] = []  # (users, monotonic)
+        self._dispatcher, self._plan = dispatcher, plan
+        self._loop = asyncio.get_running_loop()
+        self._lanes = [dispatcher.lane(self._finished, start.user) for start in plan.starts]
+        self._running = len(self._lanes)
+        self._over = asyncio.Event()
+        self._decides = decides and plan.stop_when_flat
+        self._spawns: dict[int, asyncio.TimerHandle] = {}
+        dispatcher.on_stop = self._cancel_spawns
+        self._deadline_ns: int | None = None
+        self._succeeded = 0
+        self._rates_per_s: list[float] = []
+        dispatcher.on_record(self._count)
+
+    @property
+    def total(self) -> int | None:
+        """Requests of this share, where the plan says."""
+        plan = self._plan
+        if plan.requests_per_user is None or plan.duration_s is not None or plan.steps:
+            return None
+        return len(plan.starts) * (plan.requests_per_user + plan.warmup_per_user)
+
+    async def prepare(self) -> None:
+        """Open all connections and build each user's first request."""
+        await self._dispatcher.open_lanes(self._lanes)
+        for lane in self._lanes:
+            lane.upcoming = self._make(lane)
+
+    async def run(self, begin_ns: int) -> None:
+        """Send until the plan is done, then wait for the last answer."""
+        if self._dispatcher.stopping is not None:
+            return
+        begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
+        self._spawns = {
+            lane.user: self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
+            for lane, start in zip(self._lanes, self._plan.starts, strict=True)
+        }
+        climb = asyncio.create_task(self._climb(begin))
+        if not self._lanes:
+            self._over.set()
+        try:
+            await self._over.wait()
+        finally:
+            climb.cancel()
+            self._cancel_spawns()
+        await self._dispatcher.drained()
+
+    def _cancel_spawns(self) -> None:
+        """Users that have not begun never will."""
+        for spawn in self._spawns.values():
+            spawn.cancel()
+        self._running -= len(self._spawns)
+        self._spawns.clear()
+        if not self._running:
+            self._over.set()
+
+    def _spawn(self, lane: Lane, begin_ns: int, start: Start) -> None:
+        del self._spawns[lane.user]
+        self._dispatcher.counts.users += 1
+        scheduled_ns = begin_ns + round(start.at_s * 1e9)
+        self._dispatcher.soon(monotonic_ns(), self._next, lane, scheduled_ns)
+
+    def _next(self, lane: Lane, scheduled_ns: int) -> None:
+        """Send the lane's next request, or retire it."""
+        if self._is_over(lane):
+            self._retire()
+            return
+        planned = lane.upcoming or self._make(lane)
+        lane.upcoming = None
+        if self._deadline_ns is None and planned.phase == "measured":
+            self._set_deadline()
+        self._dispatcher.go(lane, planned, scheduled_ns)
+        self._dispatcher.later(self._make_ahead, lane)
+
+    def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
+        if lane.failures_to_connect:
+            wait_s = min(BACKOFF_S * 2 ** (lane.failures_to_connect - 1), BACKOFF_MOST_S)
+            self._loop.call_later(wait_s, self._again, lane)
+            return
+        self._next(lane, 0)
+        if lane.exchange is not None:  # stamped after the sending: it must not wait for this
+            lane.exchange.scheduled_ns = ended_ns(exchange)
+
+    def _again(self, lane: Lane) -> None:
+        self._next(lane, monotonic_ns())
+
+    def _is_over(self, lane: Lane) -> bool:
+        plan = self._plan
+        if self._dispatcher.stopping is not None:
+            return True
+        if self._deadline_ns is not None and monotonic_ns() >= self._deadline_ns:
+            return True
+        limit = plan.requests_per_user
+        return limit is not None and lane.requests >= limit + plan.warmup_per_user
+
+    def _retire(self) -> None:
+        self._running -= 1
+        self._dispatcher.counts.users -= 1
+        if not self._running:
+            self._over.set()
+
+    def _make_ahead(self, lane: Lane) -> None:
+        if lane.upcoming is None and not self._is_over(lane):
+            lane.upcoming = self._make(lane)
+
+    def _make(self, lane: Lane) -> PlannedRequest:
+        sent = lane.requests
+        return self._dispatcher.maker.make(
+            sent * self._plan.users + lane.user - 1,
+            user=lane.user,
+            request=sent + 1,
+            phase="warmup" if sent < self._plan.warmup_per_user else "measured",
+        )
+
+    def _set_deadline(self) -> None:
+        """The duration counts from the first measured request, or the last spawn if later."""
+        if self._plan.duration_s is not None:
+            last_spawn_ns = round(self._plan.starts[-1].at_s * 1e9)
+            self._deadline_ns = monotonic_ns() + last_spawn_ns + round(self._plan.duration_s * 1e9)
+
+    def _count(self, record: RequestRecord) -> None:
+        self._succeeded += record.ok
+
+    async def _climb(self, begin: float) -> None:
+        """Follow the steps of a ramp; end it when it is done or requests/s stay flat."""
+        if not self._plan.steps:
+            return
+        for step in self._plan.steps:
+            await self._hold(begin, step)
+            if self._dispatcher.stopping is not None:
+                return
+            if self._decides and is_flat(self._rates_per_s):
+                self._dispatcher.stop("requests/s stopped rising")
+                break
+        self._dispatcher.stop("the last step of the ramp is over")
+
+    async def _hold(self, begin: float, step: RampStep) -> None:
+        """Wait for the end of `step` and note its requests/s, once all its users are there."""
+        await self._until(begin + step.spawned_s)
+        before, since = self._succeeded, self._loop.time()
+        await self._until(begin + step.end_s)
+        self._rates_per_s.append((self._succeeded - before) / (self._loop.time() - since))
+        self.step_ends_ns.append((step.users, monotonic_ns()))
+
+    async def _until(self, when: float) -> None:
+        await asyncio.sleep(max(0.0, when - self._loop.time()))

@@ -1,0 +1,214 @@
+"""Runs one worker's share of a plan on one event loop."""
+
+import asyncio
+import gc
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import monotonic_ns
+from typing import Any
+
+from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.loops.lane import Finished, Lane
+from llmbench.load.loops.timeouts import Timeouts
+from llmbench.load.plan.requests import RequestMaker
+from llmbench.load.progress import Counts
+from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.target import Target
+from llmbench.records import RequestRecord
+
+OPENING_AT_ONCE = 64
+SEND_SLICE_NS = 2_000_000
+LATER_SLICE_NS = 500_000
+BACKLOG_SLICE_NS = 5_000_000
+"""When many answers end at once (continuous batching does that), sending and decoding take turns
+with reading, so that no two tokens of a stream pile up in a socket meanwhile."""
+COLLECT_EVERY_S = 30.0
+
+
+class Dispatcher:
+    """What closed and open loops share: lanes, turns, time-outs, the end.
+
+    Reading comes first; what follows an answer at once (`soon`: sending the next request) gets
+    slices of a round of the event loop, and the rest (`later`: decoding) smaller ones.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        maker: RequestMaker,
+        decoder: Decoder,
+        sink: Callable[[RequestRecord], None],
+    ) -> None:
+        self.target, self.maker = target, maker
+        self.counts = Counts()
+        self.stopping: str | None = None  # why no more requests are sent
+        self.on_stop: Callable[[], None] = lambda: None
+        self.lanes: list[Lane] = []
+        self._decoder, self._sink = decoder, sink
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = Timeouts(target.endpoint.client, decoder)
+        self._soon: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._turn_began_ns = 0
+        self._in_turn = self._working = False
+        self._idle = asyncio.Event()
+        self._observers: list[Callable[[RequestRecord], None]] = []
+
+    def on_record(self, observer: Callable[[RequestRecord], None]) -> None:
+        """Have `observer` called with each record."""
+        self._observers.append(observer)
+
+    def lane(self, finished: Finished, user: int = 0) -> Lane:
+        """A new lane whose requests `finished` follows up."""
+
+        def over(lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
+            self.counts.in_flight -= 1
+            self.soon(exchange.done_ns, finished, lane, planned, exchange)
+            self.later(self._decode, planned, exchange)
+
+        lane = Lane(self.target, over, user)
+        self.lanes.append(lane)
+        return lane
+
+    def go(self, lane: Lane, planned: PlannedRequest, scheduled_ns: int) -> None:
+        """Send `planned` on `lane`."""
+        lane.requests += 1
+        self.counts.sent += 1
+        self.counts.in_flight += 1
+        lane.go(planned, scheduled_ns)
+
+    def drop(self, planned: PlannedRequest, scheduled_ns: int, why: str) -> None:
+        """Record a request that was not sent because too many were under way."""
+        exchange = Exchange()
+        exchange.scheduled_ns = scheduled_ns
+        exchange.finish(("dropped", why))
+        self.counts.sent += 1
+        self.counts.dropped += 1
+        self.later(self._decode, planned, exchange)
+
+    async def open_lanes(self, lanes: Sequence[Lane]) -> None:
+        """Open the connections of `lanes` before the clock starts."""
+        waiting = deque(lanes)
+
+        async def take_turns() -> None:
+            while waiting:
+                await waiting.popleft().open()
+
+        await asyncio.gather(*(take_turns() for _ in range(min(OPENING_AT_ONCE, len(lanes)))))
+
+    async def drained(self) -> None:
+        """Wait until nothing is under way, and all is decoded."""
+        while self.counts.in_flight or self._later or self._soon:
+            self._idle.clear()
+            await self._idle.wait()
+
+    def stop(self, why: str) -> None:
+        """Send no more."""
+        if self.stopping is None:
+            self.stopping = why
+            self.on_stop()
+
+    def abandon(self, why: str) -> None:
+        """The server died: what is under way has failed, and no more is sent."""
+        self.stop(why)
+        for lane in self.lanes:
+            if lane.planned is not None:
+                lane.fail("server_died", why)
+
+    async def sweep_timeouts(self) -> None:
+        """Look after time-outs until cancelled; off the path of a read."""
+        collected = self._loop.time()
+        while True:
+            await asyncio.sleep(self._timeouts.period_s)
+            self._timeouts.sweep(self.lanes)
+            if self._loop.time() - collected > COLLECT_EVERY_S:
+                gc.collect()
+                collected = self._loop.time()
+
+    def close(self) -> None:
+        """Close every connection and decode what had ended."""
+        for lane in self.lanes:
+            lane.close()
+        while self._later:
+            self._work_off(self._later)
+
+    def soon(self, now_ns: int, what: Callable[..., None], *args: Any) -> None:
+        """Do `what` at once, or, when this round has gone on for long, in the next ones."""
+        if not self._in_turn:
+            self._in_turn, self._turn_began_ns = True, now_ns
+            self._loop.call_soon(self._next_turn)
+        if self._soon or now_ns - self._turn_began_ns > SEND_SLICE_NS:
+            self._soon.append((what, args))
+        else:
+            what(*args)
+
+    def later(self, what: Callable[..., None], *args: Any) -> None:
+        """Do `what` when there is time."""
+        self._later.append((what, args))
+        if not self._working:
+            self._working = True
+            self._loop.call_soon(self._work)
+
+    def _next_turn(self) -> None:
+        until = monotonic_ns() + SEND_SLICE_NS
+        while self._soon and monotonic_ns() < until:
+            self._work_off(self._soon)
+        self._in_turn = bool(self._soon)
+        if self._in_turn:
+            self._loop.call_soon(self._next_turn)
+        else:
+            self._see_if_idle()
+
+    def _work(self) -> None:
+        backlog = len(self._later) > 4 * len(self.lanes) + 64
+        until = monotonic_ns() + (BACKLOG_SLICE_NS if backlog else LATER_SLICE_NS)
+        while self._later and monotonic_ns() < until:
+            self._work_off(self._later)
+        self._working = bool(self._later)
+        if self._working:
+            self._loop.call_soon(self._work)
+        else:
+            self._see_if_idle()
+
+    def _see_if_idle(self) -> None:
+        if not (self.counts.in_flight or self._later or self._soon):
+            self._idle.set()
+
+    @staticmethod
+    def _work_off(queue: deque[tuple[Callable[..., None], tuple[Any, ...]]]) -> None:
+        what, args = queue.popleft()
+        what(*args)
+
+    def _decode(self, planned: PlannedRequest, exchange: Exchange) -> None:
+        record = self._decoder.record(planned, exchange)
+        self._sink(record)
+        self.counts.settled += 1
+        self.counts.failed += not record.ok
+        self.counts.output_tokens += record.output_tokens or len(record.event_ns)
+        for observer in self._observers:
+            observer(record)
+
+
+class Quiet:
+    """The garbage collector stands still inside: its pauses would be client lag.
+
+    Records and exchanges make no reference cycles; `Dispatcher.sweep_timeouts` collects those of
+    other threads now and then. `cpu_ns` is this thread's CPU time inside.
+    """
+
+    cpu_ns = 0
+
+    def __enter__(self) -> "Quiet":
+        gc.collect()
+        gc.freeze()
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+        self._began_ns = time.thread_time_ns()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.cpu_ns = time.thread_time_ns() - self._began_ns
+        gc.unfreeze()
+        if self._was_enabled:
+            gc.enable()

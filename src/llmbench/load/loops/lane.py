@@ -1,0 +1,103 @@
+"""One line of requests: a connection, kept alive, and what is under way on it."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+
+from llmbench.load.decoding import PlannedRequest
+from llmbench.load.wire.connecting import connect
+from llmbench.load.wire.connection import Connection
+from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.target import Target
+from llmbench.records import ErrorKind
+
+Finished = Callable[["Lane", PlannedRequest, Exchange], None]
+
+
+class Lane:
+    """Sends one request at a time and replaces its connection when the server closed it.
+
+    `finished` is called with each request that ended, well or not, at once: it sends the next
+    one before anything is decoded.
+    """
+
+    def __init__(self, target: Target, finished: Finished, user: int = 0) -> None:
+        self.user = user
+        self.requests = 0  # sent so far
+        self.upcoming: PlannedRequest | None = None  # prepared ahead
+        self.failures_to_connect = 0  # in a row
+        self.planned: PlannedRequest | None = None
+        self.exchange: Exchange | None = None
+        self._target, self._finished = target, finished
+        self._connection: Connection | None = None
+        self._opening: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect before the clock starts; a failure shows when a request needs it."""
+        try:
+            self._connection = await connect(self._target, self._done)
+        except (OSError, TimeoutError):
+            self._connection = None
+
+    def go(self, planned: PlannedRequest, scheduled_ns: int) -> None:
+        """Send `planned` now, or as soon as a connection is open."""
+        exchange = Exchange()
+        exchange.scheduled_ns = scheduled_ns
+        self.planned, self.exchange = planned, exchange
+        connection = self._connection
+        if connection is None or not connection.send(planned.payload, exchange):
+            self._opening = asyncio.get_running_loop().create_task(self._open_and_send())
+
+    def fail(self, kind: ErrorKind, message: str) -> None:
+        """End what is under way as a failure."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            self._give_up(kind, message)
+        elif self._connection is not None:
+            self._connection.fail(kind, message)
+
+    def close(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _open_and_send(self) -> None:
+        client = self._target.endpoint.client
+        where = f"{self._target.host}:{self._target.port}"
+        try:
+            connection = self._connection = await connect(self._target, self._done)
+        except TimeoutError:
+            limit = f"{client.connect_timeout_s:g} s"
+            self._give_up("connect_timeout", f"{where}: no connection within {limit}")
+        except ssl.SSLError as error:
+            self._give_up("tls", f"{where}: {error.reason or error}: {error}")
+        except OSError as error:
+            self._give_up("refused", f"{where}: {error.strerror or error}")
+        else:
+            assert self.planned is not None and self.exchange is not None
+            self.failures_to_connect = 0
+            self.exchange.connect_ns = connection.connect_ns
+            connection.send(self.planned.payload, self.exchange)
+
+    def _give_up(self, kind: ErrorKind, message: str) -> None:
+        """No connection: the request ends without having been sent."""
+        exchange = self.exchange
+        assert exchange is not None
+        self._connection = None
+        self.failures_to_connect += 1
+        exchange.finish((kind, message))
+        self._done(exchange)
+
+    def _done(self, exchange: Exchange) -> None:
+        if exchange.failure is None and exchange.sent_ns is None:  # closed while idle: again
+            self._opening = asyncio.get_running_loop().create_task(self._open_and_send())
+            return
+        planned = self.planned
+        assert planned is not None
+        self.planned = self.exchange = None
+        if self._target.endpoint.client.fresh_connections and self._connection is not None:
+            self._connection.close()
+        if self._connection is not None and not self._connection.usable:
+            self._connection = None
+        self._finished(self, planned, exchange)

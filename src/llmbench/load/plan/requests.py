@@ -1,0 +1,86 @@
+"""Which prompt a request sends: a pure function of the seed, the cell and the request's ordinal,
+so that it depends on neither the number of workers nor on how fast the server is."""
+
+import hashlib
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from llmbench.apis import Ask
+from llmbench.cells import Cell
+from llmbench.config import ConfigError
+from llmbench.load.decoding import PlannedRequest
+from llmbench.load.wire.target import Target
+from llmbench.records import Prompt
+
+
+def generator(seed: int, *what: str) -> np.random.Generator:
+    """A random generator of its own for `what`, the same on every host for the same seed."""
+    digest = hashlib.sha256("\0".join([str(seed), *what]).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+class RequestMaker:
+    """Makes the requests of a cell, each a prompt that no earlier one had until they run out."""
+
+    def __init__(
+        self, cell: Cell, prompts: Sequence[Prompt], target: Target, *, seed: int, salt: str
+    ) -> None:
+        if not prompts:
+            raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
+        self._cell, self._prompts, self._target, self._seed = cell, prompts, target, seed
+        permutation = generator(seed, cell.id, "prompts").permutation(len(prompts))
+        self._permutation = [int(index) for index in permutation]
+        self._salt = salt
+        self._lengths = sorted({prompt.tokens for prompt in prompts})
+        self._of_length: dict[int, list[int]] = {}
+        for index in self._permutation:
+            self._of_length.setdefault(prompts[index].tokens, []).append(index)
+
+    def choose(self, ordinal: int) -> int:
+        """Index of the prompt of the request `ordinal` (0, 1, … over the whole cell)."""
+        return self._permutation[ordinal % len(self._permutation)]
+
+    def choose_near(self, ordinal: int, tokens: int) -> int:
+        """As `choose`, among the prompts whose length is nearest to `tokens`."""
+        place = bisect_left(self._lengths, tokens)
+        near = self._lengths[max(place - 1, 0) : place + 1]
+        length = min(near, key=lambda length: abs(length - tokens))
+        indexes = self._of_length[length]
+        return indexes[ordinal % len(indexes)]
+
+    def make(
+        self,
+        ordinal: int,
+        *,
+        user: int,
+        request: int,
+        phase: Literal["warmup", "measured"],
+        lengths: tuple[int, int] | None = None,
+    ) -> PlannedRequest:
+        """The request `ordinal`; `lengths` (input, output) where they are not the cell's."""
+        cell, target = self._cell, self._target
+        index = self.choose(ordinal) if lengths is None else self.choose_near(ordinal, lengths[0])
+        wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths
+        prompt = self._prompts[index]
+        ask = Ask(
+            prompt=prompt.text,
+            output_tokens=wanted[1],
+            model=target.endpoint.model,
+            stream=target.endpoint.client.stream,
+            unique=f"{self._salt}-{ordinal}-{phase}",
+            seed=self._seed % 2**31,
+        )
+        return PlannedRequest(
+            user=user,
+            request=request,
+            phase=phase,
+            prompt=index,
+            prompt_tokens=prompt.tokens,
+            input_tokens=wanted[0],
+            output_tokens=wanted[1],
+            payload=target.request(ask),
+            stream=ask.stream,
+        )

@@ -1,0 +1,178 @@
+"""Plans: who sends when. Pure, drawn once from the seed, and dealt to workers without drawing
+again, so that the load is the same however many workers carry it."""
+
+import math
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from llmbench.cells import Arrivals, Cell, Ramp, Trace, Users
+from llmbench.config import ConfigError
+from llmbench.load.plan.requests import generator
+from llmbench.load.plan.traces import read_trace
+
+FLAT_GAIN = 1.05
+FLAT_STEPS = 2
+
+
+class Start(Struct, frozen=True):
+    """A user of a closed loop and when it begins, in seconds from the start."""
+
+    user: int
+    at_s: float
+
+
+class RampStep(Struct, frozen=True):
+    """A stretch of a ramp: how many users there are until `end_s`, once all are spawned."""
+
+    users: int
+    spawned_s: float
+    end_s: float
+
+
+class ClosedPlan(Struct, frozen=True):
+    """Users that each send their next request when the last one ended."""
+
+    starts: tuple[Start, ...]
+    users: int  # of all workers
+    requests_per_user: int | None = None
+    duration_s: float | None = None  # from the first measured request, and all are spawned
+    steps: tuple[RampStep, ...] = ()
+    stop_when_flat: bool = False
+    warmup_per_user: int = 1
+
+
+class Arrival(Struct, frozen=True, gc=False):
+    """A request of an open loop, due `at_s` after the start; lengths where the trace says."""
+
+    ordinal: int
+    at_s: float
+    lengths: tuple[int, int] | None = None
+
+
+class OpenPlan(Struct, frozen=True):
+    """Requests that start at their own time, whatever became of the others."""
+
+    arrivals: tuple[Arrival, ...]
+    max_in_flight: int
+    total: int  # of all workers
+    warmup: int = 0
+
+
+Plan = ClosedPlan | OpenPlan
+
+
+def plan(cell: Cell, *, seed: int, warmup_per_user: int) -> Plan:
+    """The whole load of `cell`, before it is dealt."""
+    shape = cell.shape
+    if isinstance(shape, Users):
+        return _users(cell, shape, warmup_per_user)
+    if isinstance(shape, Ramp):
+        return _ramp(cell, shape, warmup_per_user)
+    if isinstance(shape, Arrivals):
+        return _arrivals(cell, shape, seed, warmup_per_user)
+    return _trace(cell, shape, warmup_per_user)
+
+
+def deal(whole: Plan, worker: int, workers: int) -> Plan:
+    """The part of `whole` that `worker` (0, 1, …) of `workers` carries."""
+    if isinstance(whole, ClosedPlan):
+        return ClosedPlan(
+            starts=whole.starts[worker::workers],
+            users=whole.users,
+            requests_per_user=whole.requests_per_user,
+            duration_s=whole.duration_s,
+            steps=whole.steps,
+            stop_when_flat=whole.stop_when_flat,
+            warmup_per_user=whole.warmup_per_user,
+        )
+    share = whole.max_in_flight // workers + (worker < whole.max_in_flight % workers)
+    return OpenPlan(
+        arrivals=whole.arrivals[worker::workers],
+        max_in_flight=share,
+        total=whole.total,
+        warmup=whole.warmup // workers + (worker < whole.warmup % workers),
+    )
+
+
+def is_flat(rates_per_s: Sequence[float]) -> bool:
+    """Whether requests/s has stopped rising: each of the last two steps brought less than 5 %
+    over the best step before it."""
+    if len(rates_per_s) <= FLAT_STEPS:
+        return False
+    return all(
+        rates_per_s[-n] < FLAT_GAIN * max(rates_per_s[:-n]) for n in range(1, FLAT_STEPS + 1)
+    )
+
+
+def _users(cell: Cell, shape: Users, warmup_per_user: int) -> ClosedPlan:
+    if shape.requests_per_user is None and shape.duration_s is None:
+        raise ConfigError(f"{cell.id}: give requests for each user, or a duration, or both")
+    if shape.users < 1:
+        raise ConfigError(f"{cell.id}: {shape.users} users can't send anything; give at least 1")
+    return ClosedPlan(
+        starts=_spawn(range(1, shape.users + 1), 0.0, shape.spawn_rate_per_s),
+        users=shape.users,
+        requests_per_user=shape.requests_per_user,
+        duration_s=shape.duration_s,
+        warmup_per_user=warmup_per_user,
+    )
+
+
+def _ramp(cell: Cell, shape: Ramp, warmup_per_user: int) -> ClosedPlan:
+    rising = all(a < b for a, b in zip((0, *shape.steps), shape.steps, strict=False))
+    if not shape.steps or not rising:
+        raise ConfigError(f"{cell.model}: the steps of a ramp must rise, as in 1,2,4,8")
+    starts: list[Start] = []
+    steps: list[RampStep] = []
+    begin_s = 0.0
+    for users in shape.steps:
+        new = _spawn(range(len(starts) + 1, users + 1), begin_s, shape.spawn_rate_per_s)
+        starts += new
+        steps.append(RampStep(users, new[-1].at_s, new[-1].at_s + shape.step_s))
+        begin_s = steps[-1].end_s
+    return ClosedPlan(
+        starts=tuple(starts),
+        users=shape.steps[-1],
+        steps=tuple(steps),
+        stop_when_flat=shape.stop_when_flat,
+        warmup_per_user=warmup_per_user,
+    )
+
+
+def _spawn(users: range, begin_s: float, rate_per_s: float | None) -> tuple[Start, ...]:
+    gap_s = 0.0 if rate_per_s is None else 1.0 / rate_per_s
+    return tuple(Start(user, begin_s + place * gap_s) for place, user in enumerate(users))
+
+
+def _arrivals(cell: Cell, shape: Arrivals, seed: int, warmup: int) -> OpenPlan:
+    count = shape.requests
+    if count is None:
+        if shape.duration_s is None:
+            raise ConfigError(f"{cell.id}: give a number of requests or a duration")
+        spare = 0 if shape.distribution == "constant" else 6 * math.sqrt(shape.duration_s + 1)
+        count = math.ceil(shape.rate_per_s * (shape.duration_s + spare)) + 16
+    times_s = arrival_times_s(cell, shape, seed, count)
+    if shape.duration_s is not None:
+        times_s = [at_s for at_s in times_s if at_s < shape.duration_s]
+    arrivals = tuple(Arrival(ordinal, at_s) for ordinal, at_s in enumerate(times_s))
+    return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup)
+
+
+def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, count: int) -> list[float]:
+    """`count` deadlines, in seconds from the start: the first at 0 for a constant rate, else
+    after a first gap. Gaps are gamma distributed with mean 1/rate (1 is Poisson)."""
+    if shape.distribution == "constant":
+        return [place / shape.rate_per_s for place in range(count)]
+    k = 1.0 if shape.distribution == "poisson" else shape.burstiness
+    gaps = generator(seed, cell.id, "arrivals").gamma(k, 1.0 / (shape.rate_per_s * k), count)
+    return [float(at_s) for at_s in gaps.cumsum()]
+
+
+def _trace(cell: Cell, shape: Trace, warmup: int) -> OpenPlan:
+    rows = read_trace(shape.path)
+    arrivals = tuple(
+        Arrival(ordinal, row.at_s / shape.speedup, (row.input_tokens, row.output_tokens))
+        for ordinal, row in enumerate(rows)
+    )
+    return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup)

@@ -1,0 +1,1 @@
+"""The timed window: sockets, kernel stamps, TLS, and the poll that calls the readers."""

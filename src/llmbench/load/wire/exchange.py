@@ -1,0 +1,51 @@
+"""What was seen on the wire of one request."""
+
+from time import monotonic_ns
+
+from llmbench.clock import offset_ns
+from llmbench.records import ErrorKind
+
+Failure = tuple[ErrorKind, str]
+
+
+class Exchange:
+    """What was seen on the wire of one request: raw, stamped, and not yet understood.
+
+    `reads` has for each read the kernel's stamp (raw, empty where there was none), the
+    reader's own on the monotonic clock, and how many of `chunks` had come by then.
+    """
+
+    __slots__ = (
+        "chunks",
+        "connect_ns",
+        "done_ns",
+        "failure",
+        "headers",
+        "offset_done_ns",
+        "offset_sent_ns",
+        "reads",
+        "scheduled_ns",
+        "seen_ns",
+        "sent_ns",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        self.chunks: list[bytes] = []
+        self.reads: list[tuple[bytes, int, int]] = []
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.status: int | None = None
+        self.failure: Failure | None = None
+        self.connect_ns: int | None = None
+        self.scheduled_ns = 0
+        self.sent_ns: int | None = None
+        self.done_ns = 0
+        self.offset_sent_ns = 0
+        self.offset_done_ns = 0
+        self.seen_ns: int | None = None  # last token that a time-out check has found
+
+    def finish(self, failure: Failure | None = None) -> None:
+        """The exchange is over, now."""
+        self.failure = self.failure or failure
+        self.done_ns = monotonic_ns()
+        self.offset_done_ns = offset_ns()

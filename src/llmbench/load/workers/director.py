@@ -1,0 +1,101 @@
+"""Directs the workers of a cell: when to begin, when to stop, and how far they are."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from llmbench.clock import Clock
+from llmbench.load.plan.shapes import ClosedPlan, is_flat, plan
+from llmbench.load.progress import Progress
+from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Team
+
+HEAD_START_NS = 300_000_000
+"""From the last worker's being ready to the start, so that all hear of it in time."""
+REPORT_S = 0.25
+
+
+class Director:
+    """Looks after a team through its channel; all its methods are called from one thread."""
+
+    def __init__(
+        self,
+        job: Job,
+        team: Team,
+        progress: Callable[[Progress], None] | None,
+        died: Callable[[], str | None] | None,
+    ) -> None:
+        self.began_unix_ns: int | None = None
+        self._team, self._progress, self._died = team, progress, died
+        self._workers = job.workers
+        self._clock = Clock()
+        self._control = Control("wait")
+        self._asked_s = self._reported_s = time.monotonic()
+        whole = plan(job.cell, seed=job.seed, warmup_per_user=job.warmup_per_user)
+        climbs = isinstance(whole, ClosedPlan) and whole.stop_when_flat
+        self._steps = list(whole.steps) if isinstance(whole, ClosedPlan) and climbs else []
+        self._step_began: tuple[float, int] | None = None
+        self._rates_per_s: list[float] = []
+
+    def look(self, *, over: bool) -> None:
+        """Do what is due."""
+        told = self._team.heard(afresh=over)
+        if self.began_unix_ns is None and sum(ready for _, ready in told) == self._workers:
+            self.began_unix_ns = self._clock.unix_ns() + HEAD_START_NS
+            self._tell(Control("run", self.began_unix_ns))
+        now_s = time.monotonic()
+        total = _sum([progress for progress, _ in told])
+        if self._progress is not None and (over or now_s - self._reported_s > REPORT_S):
+            self._reported_s = now_s
+            self._progress(total)
+        if self._died is not None and now_s - self._asked_s > ASK_PERIOD_S:
+            self._asked_s = now_s
+            why = self._died()
+            if why is not None:
+                self._tell(Control("server_died", self.began_unix_ns, why))
+        self._climb(total)
+
+    def stop(self, why: str) -> None:
+        """Have all send no more."""
+        if self._control.command in ("wait", "run"):
+            began = self.began_unix_ns or self._clock.unix_ns()
+            self._tell(Control("stop", began, why))
+
+    def nothing(self) -> Outcome:
+        """The outcome of a cell whose workers all died."""
+        now = self._clock.unix_ns()
+        return Outcome(self.began_unix_ns or now, now, 0, 0, 0)
+
+    def _tell(self, control: Control) -> None:
+        self._control = control
+        self._team.tell(control)
+
+    def _climb(self, total: Progress) -> None:
+        """Stop a ramp when requests/s, over all workers, have stopped rising."""
+        if not self._steps or self.began_unix_ns is None or self._control.command != RUN.command:
+            return
+        elapsed_s = (self._clock.unix_ns() - self.began_unix_ns) / 1e9
+        succeeded = total.done - total.failed
+        step = self._steps[0]
+        if self._step_began is None and elapsed_s >= step.spawned_s:
+            self._step_began = (elapsed_s, succeeded)
+        if self._step_began is not None and elapsed_s >= step.end_s:
+            since_s, before = self._step_began
+            self._rates_per_s.append((succeeded - before) / max(elapsed_s - since_s, 1e-9))
+            self._step_began = None
+            del self._steps[0]
+            if is_flat(self._rates_per_s):
+                self.stop("requests/s stopped rising")
+
+
+def _sum(each: Sequence[Progress]) -> Progress:
+    """The progress of all workers together."""
+    totals = [progress.total for progress in each]
+    return Progress(
+        sent=sum(progress.sent for progress in each),
+        done=sum(progress.done for progress in each),
+        failed=sum(progress.failed for progress in each),
+        output_tokens=sum(progress.output_tokens for progress in each),
+        total=None if None in totals else sum(total or 0 for total in totals),
+        in_flight=sum(progress.in_flight for progress in each),
+        elapsed_s=max((progress.elapsed_s for progress in each), default=0.0),
+        users=sum(progress.users for progress in each),
+    )

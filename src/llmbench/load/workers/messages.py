@@ -1,0 +1,79 @@
+"""What a worker and whoever directs it say to each other: job, commands, progress, outcome."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from llmbench.cells import Cell
+from llmbench.load.progress import Progress
+from llmbench.records import Endpoint, Prompt
+
+ASK_PERIOD_S = 1.0
+"""How often it is asked whether the server still runs."""
+
+
+class Control(Struct, frozen=True):
+    """What to do now. `begin_unix_ns` is when the load starts; None: as soon as ready."""
+
+    command: Literal["wait", "run", "stop", "server_died", "abort"]
+    begin_unix_ns: int | None = None
+    why: str = ""
+
+
+RUN = Control("run")
+WAIT = Control("wait")
+
+
+class Job(Struct, frozen=True):
+    """What a worker needs to know; crosses processes and hosts."""
+
+    cell: Cell
+    endpoint: Endpoint
+    prompts: tuple[Prompt, ...]
+    repeat: int
+    seed: int
+    warmup_per_user: int
+    salt: str  # keeps this run's requests apart from all others in the server's caches
+    worker: int = 0
+    workers: int = 1
+
+
+class Outcome(Struct, frozen=True):
+    """What a worker has to say besides its records."""
+
+    started_ns: int
+    ended_ns: int
+    cpu_ns: int
+    dropped: int
+    sent: int
+    step_ends_ns: tuple[tuple[int, int], ...] = ()
+    server_died: str | None = None
+    stopped: str | None = None
+
+
+class Channel(Protocol):
+    """A worker's line to its director."""
+
+    def exchange(self, now: Progress, *, ready: bool) -> Control:
+        """Tell how far it is, hear what to do. Called off the event loop, a few times a second;
+        it may block."""
+
+
+class Team(Protocol):
+    """Workers, each with its own executor. Leaving the context ends them all."""
+
+    def __enter__(self) -> "Team": ...
+
+    def __exit__(self, *exc: object) -> None: ...
+
+    def submit(self, job: Job, journal_file: Path) -> Future[Outcome]:
+        """Have a worker carry out `job`; its records go into `journal_file`."""
+
+    def tell(self, control: Control) -> None:
+        """Tell all workers."""
+
+    def heard(self, *, afresh: bool = False) -> Sequence[tuple[Progress, bool]]:
+        """How far each worker is, and whether it is ready to begin; `afresh`: as of now."""

@@ -1,0 +1,148 @@
+"""A team of processes on this host, a core for each where there are enough."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from llmbench.load.progress import NO_PROGRESS, Progress
+from llmbench.load.wire.polling import run_loop
+from llmbench.load.workers.messages import Control, Job, Outcome
+from llmbench.load.workers.worker import run_shard
+from llmbench.process import end_with, pinned
+from llmbench.store import Journal
+
+_COMMANDS = ("wait", "run", "stop", "server_died", "abort")
+_WHY_BYTES = 400
+_FIELDS = 10  # of Progress, then: ready, pid
+_READY, _PID = 8, 9
+END_S = 3.0
+
+
+class Board:
+    """Shared memory between a team's processes: a row of counts for each, and one command.
+
+    Readers may see a count that is one change old, never one that makes no sense.
+    """
+
+    def __init__(self, workers: int) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.rows: list[Any] = [spawn.RawArray(ctypes.c_int64, _FIELDS) for _ in range(workers)]
+        self.command: Any = spawn.RawArray(ctypes.c_int64, 2)
+        self.why: Any = spawn.RawArray(ctypes.c_char, _WHY_BYTES)
+
+
+class BoardChannel:
+    """A worker's line to its director, over the board."""
+
+    def __init__(self, board: Board, worker: int) -> None:
+        self._board, self._row = board, board.rows[worker]
+
+    def exchange(self, now: Progress, *, ready: bool) -> Control:
+        total = -1 if now.total is None else now.total
+        elapsed_us = round(now.elapsed_s * 1e6)
+        self._row[:_READY] = [
+            now.sent,
+            now.done,
+            now.failed,
+            now.output_tokens,
+            total,
+            now.in_flight,
+            elapsed_us,
+            now.users,
+        ]
+        self._row[_READY] = ready
+        command, begin_unix_ns = self._board.command
+        why = self._board.why.value.decode(errors="replace")
+        return Control(_COMMANDS[command], begin_unix_ns or None, why)  # type: ignore[arg-type]
+
+
+class LocalTeam:
+    """Processes, each in an executor of its own."""
+
+    def __init__(self, workers: int, cores: tuple[int, ...]) -> None:
+        self._board = Board(workers)
+        spawn = multiprocessing.get_context("spawn")
+        self._executors = [
+            ProcessPoolExecutor(1, spawn, _begin, (self._board, worker, os.getpid(), cores))
+            for worker in range(workers)
+        ]
+
+    def __enter__(self) -> "LocalTeam":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for executor in self._executors:
+            executor.shutdown(wait=False, cancel_futures=True)
+        deadline = time.monotonic() + END_S
+        while any(_is_alive(row[_PID]) for row in self._board.rows):
+            if time.monotonic() > deadline:
+                for row in self._board.rows:
+                    _kill(row[_PID])
+            time.sleep(0.01)
+        for executor in self._executors:
+            executor.shutdown(wait=True)
+
+    def submit(self, job: Job, journal_file: Path) -> Future[Outcome]:
+        return self._executors[job.worker].submit(_work, job, str(journal_file))
+
+    def tell(self, control: Control) -> None:
+        self._board.why.value = control.why.encode()[: _WHY_BYTES - 1]
+        self._board.command[1] = control.begin_unix_ns or 0
+        self._board.command[0] = _COMMANDS.index(control.command)
+
+    def heard(self, *, afresh: bool = False) -> Sequence[tuple[Progress, bool]]:
+        return [(_progress(row), bool(row[_READY])) for row in self._board.rows]
+
+
+def _progress(row: Any) -> Progress:
+    if not row[_PID]:
+        return NO_PROGRESS
+    sent, done, failed, output_tokens, total, in_flight, elapsed_us, users = row[:_READY]
+    known = None if total < 0 else total
+    return Progress(sent, done, failed, output_tokens, known, in_flight, elapsed_us / 1e6, users)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether our child `pid` still runs; it is reaped if not."""
+    if not pid:
+        return False
+    alive = {child.pid for child in multiprocessing.active_children()}
+    return pid in alive
+
+
+def _kill(pid: int) -> None:
+    if pid:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+# in the worker's process
+
+_channel: BoardChannel | None = None
+_core: tuple[int, ...] = ()
+
+
+def _begin(board: Board, worker: int, parent: int, cores: tuple[int, ...]) -> None:
+    """Runs first in each worker: its place on the board, its core, and its end with its parent's.
+
+    A Ctrl-C reaches the whole group; the director then tells the workers what to do.
+    """
+    global _channel, _core  # noqa: PLW0603
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _channel = BoardChannel(board, worker)
+    _core = (cores[worker % len(cores)],) if cores else ()
+    board.rows[worker][_PID] = os.getpid()
+    end_with(parent)
+
+
+def _work(job: Job, journal_file: str) -> Outcome:
+    assert _channel is not None
+    with pinned(_core), Journal(Path(journal_file)) as journal:
+        return run_loop(run_shard(job, _channel, journal.append))

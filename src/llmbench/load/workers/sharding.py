@@ -1,0 +1,104 @@
+"""A load that one core or one machine can't carry: the same shard function in many workers.
+
+Each worker is a `concurrent.futures.Executor` of its own, so that one that dies takes no other
+along: a process here, or a worker of a Dask cluster. Plans are drawn once and dealt; what the
+workers and this process say to each other is a `Channel`.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from llmbench.config import ConfigError
+from llmbench.load.progress import Progress
+from llmbench.load.workers.director import Director
+from llmbench.load.workers.lost_requests import lost_requests
+from llmbench.load.workers.messages import Control, Job, Outcome, Team
+from llmbench.load.workers.processes import LocalTeam
+from llmbench.load.workers.worker import share_of
+from llmbench.store import Journal
+
+POLL_S = 0.05
+ABORT_S = 5.0
+
+
+class Sharded(Struct, frozen=True):
+    """The outcomes of the workers that lived, and why each other one died."""
+
+    outcomes: tuple[Outcome, ...]
+    lost: tuple[str, ...]
+
+
+def run_shards(
+    job: Job,
+    journal_file: Callable[[int], Path],
+    cores: tuple[int, ...],
+    cluster: str | None,
+    progress: Callable[[Progress], None] | None,
+    died: Callable[[], str | None] | None,
+) -> Sharded:
+    """Deal `job` to its workers, direct them and gather what they say.
+
+    Raises what a worker raised (`ConfigError`); a worker that died is in `Sharded.lost`, its
+    records are kept and what it had under way is recorded as ``worker_died``.
+    """
+    jobs = [replace(job, worker=worker) for worker in range(job.workers)]
+    share_of(jobs[0])  # a plan that can't be carried out is refused here, before any start
+    files = [journal_file(worker) for worker in range(job.workers)]
+    with _team(job, cores, cluster) as team:
+        director = Director(job, team, progress, died)
+        futures = [team.submit(each, file) for each, file in zip(jobs, files, strict=True)]
+        try:
+            _direct(futures, director)
+        except BaseException:
+            team.tell(Control("abort", why="interrupted"))
+            wait(futures, timeout=ABORT_S)
+            raise
+    return _gather(jobs, files, futures, director)
+
+
+def _team(job: Job, cores: tuple[int, ...], cluster: str | None) -> Team:
+    if cluster is None:
+        return LocalTeam(job.workers, cores)
+    from llmbench.load.workers.dask import ClusterTeam
+
+    return ClusterTeam(cluster, job.workers)
+
+
+def _direct(futures: Sequence[Future[Outcome]], director: Director) -> None:
+    """Until all workers are done. When one is lost the others send no more."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=POLL_S)
+        for future in done:
+            failure = future.exception()
+            if isinstance(failure, ConfigError):
+                raise failure
+            if failure is not None:
+                director.stop(f"a worker died: {failure or type(failure).__name__}")
+        director.look(over=not pending)
+
+
+def _gather(
+    jobs: Sequence[Job],
+    files: Sequence[Path],
+    futures: Sequence[Future[Outcome]],
+    director: Director,
+) -> Sharded:
+    outcomes: list[Outcome] = []
+    lost: list[str] = []
+    for job, file, future in zip(jobs, files, futures, strict=True):
+        failure = future.exception()
+        if failure is None:
+            outcomes.append(future.result())
+            continue
+        lost.append(f"worker {job.worker} died: {str(failure) or type(failure).__name__}")
+        with Journal(file) as journal:
+            for record in lost_requests(job, file, director.began_unix_ns, lost[-1]):
+                journal.append(record)
+    if not outcomes:
+        outcomes.append(director.nothing())
+    return Sharded(tuple(outcomes), tuple(lost))

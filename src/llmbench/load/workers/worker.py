@@ -1,0 +1,160 @@
+"""One worker's share of a cell, from connections opened to journal closed."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from time import monotonic_ns
+
+from llmbench.apis import dialect
+from llmbench.clock import Clock
+from llmbench.load.decoding import Decoder
+from llmbench.load.loops.closed import ClosedLoop
+from llmbench.load.loops.dispatcher import Dispatcher, Quiet
+from llmbench.load.loops.open import OpenLoop
+from llmbench.load.plan.requests import RequestMaker
+from llmbench.load.plan.shapes import ClosedPlan, Plan, deal, plan
+from llmbench.load.progress import Progress
+from llmbench.load.wire.target import Target
+from llmbench.load.workers.messages import Channel, Control, Job, Outcome
+from llmbench.process import allow_many_connections
+from llmbench.records import RequestRecord
+
+WATCH_PERIOD_S = 0.25
+START_POLL_S = 0.005
+
+
+async def run_shard(
+    job: Job,
+    channel: Channel,
+    sink: Callable[[RequestRecord], None],
+    progress: Callable[[Progress], None] | None = None,
+) -> Outcome:
+    """Carry out `job` on this event loop; each record goes to `sink` at once, also those of
+    requests that had ended when it is interrupted."""
+    allow_many_connections()
+    clock = Clock()
+    target = Target(job.endpoint, dialect(job.endpoint.api))
+    maker = RequestMaker(job.cell, job.prompts, target, seed=job.seed, salt=job.salt)
+    share = share_of(job)
+    decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
+    with Quiet() as quiet:
+        dispatcher = Dispatcher(target, maker, decoder, sink)
+        load_loop = _loop(dispatcher, share, alone=job.workers == 1)
+        liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
+        try:
+            began_ns = await _carry_out(dispatcher, load_loop, liaison)
+        finally:
+            dispatcher.close()
+            liaison.last_word()
+        ended_ns = monotonic_ns()
+    return Outcome(
+        started_ns=clock.to_unix_ns(began_ns),
+        ended_ns=clock.to_unix_ns(ended_ns),
+        cpu_ns=quiet.cpu_ns,
+        dropped=dispatcher.counts.dropped,
+        sent=dispatcher.counts.sent,
+        step_ends_ns=tuple((users, clock.to_unix_ns(at)) for users, at in load_loop.step_ends_ns),
+        server_died=liaison.server_died,
+        stopped=dispatcher.stopping,
+    )
+
+
+def share_of(job: Job) -> Plan:
+    """The part of the cell's load that `job` carries."""
+    whole = plan(job.cell, seed=job.seed, warmup_per_user=job.warmup_per_user)
+    return deal(whole, job.worker, job.workers)
+
+
+def _loop(dispatcher: Dispatcher, share: Plan, *, alone: bool) -> ClosedLoop | OpenLoop:
+    if isinstance(share, ClosedPlan):
+        return ClosedLoop(dispatcher, share, decides=alone)
+    return OpenLoop(dispatcher, share)
+
+
+async def _carry_out(
+    dispatcher: Dispatcher, load_loop: ClosedLoop | OpenLoop, liaison: "Liaison"
+) -> int:
+    """Prepare, run, and keep watch meanwhile; when the clock started (monotonic)."""
+    background = [
+        asyncio.create_task(dispatcher.sweep_timeouts()),
+        asyncio.create_task(liaison.keep_in_touch()),
+    ]
+    try:
+        await load_loop.prepare()
+        began_ns = await liaison.start_signal()
+        await load_loop.run(began_ns)
+    finally:
+        for task in background:
+            task.cancel()
+    for failure in await asyncio.gather(*background, return_exceptions=True):
+        if isinstance(failure, Exception):
+            raise failure
+    return began_ns
+
+
+class Liaison:
+    """Tells how far it is and does as it is told, apart from the load itself."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        channel: Channel,
+        clock: Clock,
+        total: int | None,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self.server_died: str | None = None
+        self._dispatcher, self._channel, self._clock = dispatcher, channel, clock
+        self._total, self._progress = total, progress
+        self._ready = False
+        self._began_ns = monotonic_ns()
+        self._task = asyncio.current_task()
+
+    async def start_signal(self) -> int:
+        """Wait until all workers are ready; when to begin, on the monotonic clock."""
+        self._ready = True
+        while True:
+            control = await self._exchange()
+            if control.command != "wait":
+                break
+            await asyncio.sleep(START_POLL_S)
+        self._obey(control)
+        self._began_ns = monotonic_ns()
+        if control.begin_unix_ns is None:
+            return self._began_ns
+        return control.begin_unix_ns - self._clock.anchor_ns
+
+    async def keep_in_touch(self) -> None:
+        """Until cancelled, or the server has died."""
+        while True:
+            await asyncio.sleep(WATCH_PERIOD_S)
+            self.report()
+            self._obey(await self._exchange())
+
+    def report(self) -> None:
+        """Tell how far it is, now."""
+        if self._progress is not None:
+            self._progress(self._now())
+
+    def last_word(self) -> None:
+        """All is over and recorded: say so."""
+        self.report()
+        self._channel.exchange(self._now(), ready=self._ready)
+
+    async def _exchange(self) -> Control:
+        loop = asyncio.get_running_loop()
+        exchange = partial(self._channel.exchange, self._now(), ready=self._ready)
+        return await loop.run_in_executor(None, exchange)
+
+    def _obey(self, control: Control) -> None:
+        if control.command == "stop":
+            self._dispatcher.stop(control.why)
+        elif control.command == "server_died" and self.server_died is None:
+            self.server_died = control.why
+            self._dispatcher.abandon(control.why)
+        elif control.command == "abort" and self._task is not None:
+            self._task.cancel()
+
+    def _now(self) -> Progress:
+        elapsed_s = (monotonic_ns() - self._began_ns) / 1e9
+        return self._dispatcher.counts.at(elapsed_s, self._total)

@@ -1,0 +1,196 @@
+"""One repeat of a cell: its requests, and what was sampled meanwhile, as a `CellSummary`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from msgspec import structs
+from numpy.typing import NDArray
+
+from llmbench.cells import Arrivals, Shape, Trace
+from llmbench.config import Slo
+from llmbench.metrics import formulas, windows
+from llmbench.metrics.percentiles import distribution
+from llmbench.metrics.rates import Rates, delivered_share, rates
+from llmbench.metrics.resources import usage
+from llmbench.metrics.server_view import server_view
+from llmbench.metrics.slos import request_limit, resolve
+from llmbench.metrics.windows import Window
+from llmbench.records import CellRun, ResourceSample
+from llmbench.results import CellSummary
+
+INPUT_TOLERANCE_TOKENS = 10
+"""A prompt this close to the asked length is a hit. Source: the deck's prompt files."""
+
+OUTPUT_TOLERANCE = 0.1
+"""An output this close, relatively, to the asked length is a hit (MLPerf accepts over 90 %)."""
+
+TTFT_UNCERTAIN = 0.05
+"""A first token's stamp counts as bounded where its two bounds are further apart, relatively."""
+
+NO_LIMITS = Slo()
+
+
+def summarise(
+    run: CellRun,
+    requests: pd.DataFrame,
+    samples: Sequence[ResourceSample] = (),
+    slo: Slo = NO_LIMITS,
+) -> CellSummary:
+    """The numbers of one repeat of a cell; `requests` may hold others' rows too.
+
+    Distributions are of the successful requests in the steady window, counts and goodput of all
+    measured ones. `ConfigError` for an unknown `slo.preset`.
+    """
+    of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
+    mine = requests if of_run.all() else requests[of_run]
+    measured = mine[mine["phase"] == "measured"]
+    shape = run.cell.shape
+    window = windows.find(measured, shape)
+    inside = measured[windows.members(measured, window, shape)] if window else measured
+    good = inside[inside["ok"]]
+    fields = _counts(run, mine, measured) | _window(window) | _distributions(good, shape)
+    fields |= _rates(measured, window, shape) | _tokens(good) | _client(run, mine, inside)
+    fields |= server_view(good, mine, run.server_sums) | usage(samples, run, window)
+    return CellSummary(
+        cell=run.cell,
+        cell_id=run.cell_id,
+        repeat=run.repeat,
+        simulated=run.endpoint.simulated,
+        in_window=len(good),
+        goodput=goodput(measured, int(fields["requests"]), resolve(slo), shape),
+        **fields,
+    )
+
+
+def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> float | None:
+    """The share of all measured requests, failed and dropped ones too, that met every limit.
+
+    A request's limits are those of the highest percentile that the SLO names; in open loop
+    its times count from the schedule. None where the SLO limits no request, or nothing ran.
+    """
+    prefix = "scheduled_" if isinstance(shape, Arrivals | Trace) else ""
+    limits = {
+        f"{prefix}ttft_ms": request_limit(slo.ttft_ms),
+        "time_per_token_ms": request_limit(slo.time_per_token_ms),
+        f"{prefix}latency_ms": request_limit(slo.latency_ms),
+    }
+    if requests == 0 or all(limit is None for limit in limits.values()):
+        return None
+    met = measured["ok"].copy()
+    for column, limit in limits.items():
+        if limit is not None:
+            within = measured[column] <= limit
+            if column == "time_per_token_ms":
+                within |= measured[column].isna() & (measured["output_tokens"].fillna(0) <= 1)
+            met &= within
+    return float(met.sum()) / requests
+
+
+def _counts(run: CellRun, mine: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
+    kinds = {str(k): int(n) for k, n in measured["error_kind"].value_counts().items()}
+    recorded = kinds.get("dropped", 0)
+    dropped = max(run.dropped, recorded)
+    if dropped:
+        kinds["dropped"] = dropped
+    succeeded = int(measured["ok"].sum())
+    requests = len(measured) + dropped - recorded
+    return {
+        "requests": requests,
+        "succeeded": succeeded,
+        "failed": requests - succeeded - dropped,
+        "dropped": dropped,
+        "warmup": len(mine) - len(measured),
+        "errors": dict(sorted(kinds.items())),
+        "error_rate": (requests - succeeded) / requests if requests else 0.0,
+    }
+
+
+def _window(window: Window | None) -> dict[str, Any]:
+    return {
+        "window_start_ns": window.start_ns if window else None,
+        "window_end_ns": window.end_ns if window else None,
+        "window_s": window.seconds if window else 0.0,
+        "window_rule": window.rule if window else "whole",
+    }
+
+
+def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
+    plain = (
+        "ttft_ms",
+        "answer_ttft_ms",
+        "time_per_token_ms",
+        "latency_ms",
+        "throughput_tokens_per_s",
+        "schedule_delay_ms",
+        "client_lag_ms",
+    )
+    found: dict[str, Any] = {name: distribution(good[name]) for name in plain}
+    for name in ("scheduled_latency_ms", "scheduled_ttft_ms"):
+        is_open = isinstance(shape, Arrivals | Trace)
+        found[name] = distribution(good[name]) if is_open else None
+    gaps = [gap for gap in good["gaps_ms"] if len(gap)]
+    found["inter_token_ms"] = distribution(np.concatenate(gaps)) if gaps else None
+    found["output_tokens"] = distribution(_numbers(good["output_tokens"]))
+    found["input_tokens"] = distribution(_numbers(formulas.input_tokens(good)))
+    uncertain = distribution(good["ttft_uncertainty_ms"])
+    found["ttft_uncertainty_ms"] = uncertain.p99 if uncertain else None
+    return found
+
+
+def _rates(measured: pd.DataFrame, window: Window | None, shape: Shape) -> dict[str, Any]:
+    if window is None or window.seconds <= 0:
+        names = (*Rates.__struct_fields__, "total_tokens_per_s", "delivered_share")
+        return dict.fromkeys(names)
+    found = rates(measured, window)
+    inputs, outputs = found.input_tokens_per_s, found.output_tokens_per_s
+    return structs.asdict(found) | {
+        "total_tokens_per_s": None if outputs is None else inputs + outputs,
+        "delivered_share": delivered_share(measured, window, shape),
+    }
+
+
+def _tokens(good: pd.DataFrame) -> dict[str, Any]:
+    asked, got = good["requested_output_tokens"], good["output_tokens"]
+    inputs = formulas.input_tokens(good)
+    near = (inputs - good["requested_input_tokens"]).abs() <= INPUT_TOLERANCE_TOKENS
+    close = ((got - asked).abs() <= OUTPUT_TOLERANCE * asked)[got.notna()]
+    extra = (good["input_tokens"] - good["prompt_tokens"]).dropna()
+    usual = int(extra.mode().iloc[0]) if len(extra) else 0
+    cached = good[good["cached_tokens"].notna() & good["input_tokens"].notna()]
+    prompt_tokens = int(cached["input_tokens"].sum())
+    return {
+        "output_length_hit_rate": _share(close),
+        "input_length_hit_rate": _share(near),
+        "token_count_mismatches": int((extra != max(usual, 0)).sum()),
+        "cached_share": int(cached["cached_tokens"].sum()) / prompt_tokens
+        if prompt_tokens
+        else None,
+    }
+
+
+def _client(run: CellRun, mine: pd.DataFrame, inside: pd.DataFrame) -> dict[str, Any]:
+    events = int(inside["events"].sum())
+    tokens = int(mine["output_tokens"].fillna(0).sum())
+    first = inside[inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna()]
+    wide = first["ttft_uncertainty_ms"] > TTFT_UNCERTAIN * first["ttft_ms"]
+    tried = inside[inside["sent_ns"].notna()]
+    return {
+        "bounded_share": int(inside["bounded"].sum()) / events if events else None,
+        "ttft_bounded_share": _share(wide),
+        "client_cpu_us_per_token": run.client_cpu_ns / 1e3 / tokens
+        if tokens and run.client_cpu_ns
+        else None,
+        "reader_clock_share": _share(tried["clock"] == "reader"),
+        "clock_step_ms": float(inside["clock_step_ns"].abs().max()) / 1e6 if len(inside) else 0.0,
+    }
+
+
+def _numbers(column: "pd.Series[int]") -> NDArray[np.float64]:
+    return np.asarray(column.to_numpy(np.float64, na_value=np.nan))
+
+
+def _share(hits: "pd.Series[bool]") -> float | None:
+    """The share of hits; None where there was nothing to hit."""
+    return float(hits.mean()) if len(hits) else None

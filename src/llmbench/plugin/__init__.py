@@ -1,0 +1,250 @@
+"""The pytest edge: which cells become tests, in what order, and what the session's end shows.
+
+Wiring only. Measuring is `llmbench.bench`'s, pages are `llmbench.report`'s, and the state of
+the session is `llmbench.plugin.state`'s.
+"""
+
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+from llmbench.bench import grid
+from llmbench.cells import Cell, Limits, Shape
+from llmbench.config import ConfigError, Grid, ModelConfig
+from llmbench.plugin import hookspecs
+from llmbench.plugin.fixtures import (
+    CLOCK,
+    llm_bench,
+    llm_gate,
+    llm_prompts,
+    llm_replay,
+    llm_run,
+    llm_say,
+    llm_server,
+    llm_servers,
+    llm_session,
+    llm_versus,
+)
+from llmbench.plugin.options import (
+    ab_pair,
+    add_options,
+    check_options,
+    choose,
+    default_models,
+    merged_grid,
+    models,
+    text_of,
+    xdist_in_use,
+)
+from llmbench.plugin.replay import METRICS
+from llmbench.plugin.state import STATE, PluginState
+from llmbench.plugin.terminal_summary import show
+from llmbench.results import CellResult
+from llmbench.store import RunDir
+
+__all__ = (
+    "llm_bench",
+    "llm_gate",
+    "llm_prompts",
+    "llm_replay",
+    "llm_run",
+    "llm_say",
+    "llm_server",
+    "llm_servers",
+    "llm_session",
+    "llm_versus",
+)
+
+KINDS = ("grid", "ramp", "rate", "search", "sizing", "cold", "ab", "gate")
+XDIST = (
+    "llmbench: load tests can't share a host, so they refuse to run under pytest-xdist; "
+    "run them without -n, or with -p no:xdist"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the options."""
+    add_options(parser)
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker and hang the session's state on the configuration."""
+    config.addinivalue_line(
+        "markers",
+        "llm(kind, when_named=False): a benchmark whose `cell` (and `metric`) the plugin fills in; "
+        f"kind is one of {', '.join(KINDS)}; when_named keeps it for runs that name its file",
+    )
+    try:
+        check_options(config)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
+    config.stash[STATE] = PluginState(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_llmbench_models(config: pytest.Config) -> Sequence[ModelConfig]:
+    """Every TOML file of the models folder."""
+    return default_models(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make a test of each cell of each model, and of each metric where the test takes one."""
+    marker = metafunc.definition.get_closest_marker("llm")
+    if marker is None or "cell" not in metafunc.fixturenames:
+        return
+    try:
+        kind = choose(marker.args[0], KINDS, f"{metafunc.function.__name__}: pytest.mark.llm")
+        config = metafunc.config
+        cells = [c for model in models(config) for c in cells_of(config, model, kind)]
+    except ConfigError as error:
+        raise pytest.Collector.CollectError(str(error)) from None
+    if "metric" in metafunc.fixturenames:
+        pairs = [(cell, metric) for cell in cells for metric in METRICS]
+        metafunc.parametrize("cell,metric", pairs, ids=[f"{c.id}-{m}" for c, m in pairs])
+    else:
+        metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
+
+
+def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell, ...]:
+    """The cells of one model for one kind of benchmark."""
+    if kind == "ab" and (ab_pair(config)[0] or model.name) != model.name:
+        return ()
+    merged = merged_grid(config, model)
+    sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
+    if kind == "cold" or (kind == "rate" and text_of(config, "trace")):
+        merged = grid.first_lengths(merged)
+    return grid.cells(model, merged, shapes_of(config, merged, kind), sweep)
+
+
+def shapes_of(config: pytest.Config, merged: Grid, kind: str) -> tuple[Shape, ...]:
+    """The shapes of load that one kind of benchmark asks for."""
+    if kind == "cold":
+        return grid.cold_start(merged)
+    if kind == "ramp":
+        return grid.ramp(merged)
+    if kind == "search":
+        return grid.open_loop(merged)[:1]
+    if kind == "rate":
+        trace = text_of(config, "trace")
+        return grid.trace(trace) if trace else grid.open_loop(merged)
+    return grid.closed_loop(merged)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep what was asked for, order it so that each server starts once, and plan its cells."""
+    unwanted = [item for item in items if not _wanted(config, item)]
+    if unwanted:
+        items[:] = [item for item in items if item not in unwanted]
+        config.hook.pytest_deselected(items=unwanted)
+    load = [item for item in items if is_load(item)]
+    if not load:
+        return
+    for item in load:
+        if "llm_replay" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.benchmark(timer=CLOCK))
+    items.sort(key=_order(load))
+    config.stash[STATE].plan(cell_of(item) for item in load)
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse to load a server from several processes at once."""
+    if is_load(item) and xdist_in_use(item.config):
+        pytest.fail(XDIST, pytrace=False)
+
+
+def is_load(item: pytest.Item) -> bool:
+    """Whether `item` is a benchmark of this plugin with a cell of its own."""
+    return item.get_closest_marker("llm") is not None and hasattr(item, "callspec")
+
+
+def kind_of(item: pytest.Item) -> str:
+    """The kind that a benchmark's marker names."""
+    marker = item.get_closest_marker("llm")
+    return "" if marker is None else str(marker.args[0])
+
+
+def cell_of(item: pytest.Item) -> Cell:
+    """The cell that a benchmark's test was made for."""
+    cell: Cell = item.callspec.params["cell"]  # type: ignore[attr-defined]
+    return cell
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Judge and draw the run; a regression sets the exit status."""
+    state = session.config.stash[STATE]
+    state.finish()
+    if state.problems and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl
+def pytest_llmbench_cell_finished(run: RunDir, cell_id: str, results: Sequence[CellResult]) -> None:
+    """Write the cell's CSV files."""
+    from llmbench.report import write_cell
+
+    write_cell(run, cell_id, results)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_llmbench_report(run: RunDir) -> Path:
+    """Draw the charts and the page."""
+    from llmbench.report import write_report
+
+    return write_report(run)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table of cells, what was not run and why, the verdict, and where the page is."""
+    show(terminalreporter, config.stash[STATE])
+
+
+def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
+    """Whether a benchmark runs: some only where their file is named, the gate with a baseline."""
+    if not is_load(item):
+        return True
+    if kind_of(item) == "gate":
+        return text_of(config, "baseline") is not None
+    if kind_of(item) == "ab":
+        return text_of(config, "ab") is not None
+    marker = item.get_closest_marker("llm")
+    assert marker is not None
+    named = {(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args}
+    return not marker.kwargs.get("when_named", False) or item.path.resolve() in named
+
+
+def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ...]]:
+    """A sorting key: other tests first, then by server, then by cell; gates at the very end."""
+    servers: dict[tuple[str, Limits], int] = {}
+    cells: dict[str, int] = {}
+    for item in load:
+        cell = cell_of(item)
+        servers.setdefault((cell.model, cell.limits), len(servers))
+        cells.setdefault(cell.id, len(cells))
+    chosen = set(load)
+
+    def key(item: pytest.Item) -> tuple[int, ...]:
+        if item not in chosen:
+            return (0,)
+        cell = cell_of(item)
+        place = servers[cell.model, cell.limits], cells[cell.id]
+        return (2 if kind_of(item) == "gate" else 1, *place)
+
+    return key
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """End on SIGTERM as on Ctrl-C: servers are stopped, and what was measured is kept."""
+    raise KeyboardInterrupt

@@ -1,0 +1,191 @@
+"""The plugin's fixtures. A repository overrides `llm_servers` or `llm_prompts` for its own policy.
+
+Their ladder: `llm_run` (the run's directory) → `llm_servers`, `llm_prompts` → `llm_session`
+(the bench of the whole session) → `llm_bench` (what a benchmark calls).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pytest
+from msgspec.structs import replace
+
+from llmbench.config import ConfigError
+from llmbench.plugin.options import ab_pair, session_settings, text_of
+from llmbench.plugin.replay import ReplayClock
+from llmbench.plugin.state import STATE
+
+if TYPE_CHECKING:
+    from llmbench.bench import Measurement, Servers, Session, Shelf
+    from llmbench.cells import Cell
+    from llmbench.servers import RunningServer
+    from llmbench.store import RunDir
+
+Replay: TypeAlias = "Callable[[Cell, str], None]"
+"""What `llm_replay` is: shows one metric of a cell that was measured."""
+
+Gate: TypeAlias = "Callable[[Cell], None]"
+"""What `llm_gate` is: fails where a measured cell is worse than in the baseline."""
+
+CLOCK = ReplayClock()
+"""The timer that pytest-benchmark reads while recorded samples are replayed."""
+
+
+class Bench:
+    """What a benchmark holds: runs its cell, or skips with the reason why this host can't."""
+
+    def __init__(self, bench: Session, skipped: dict[str, str]) -> None:
+        self._bench, self._skipped = bench, skipped
+
+    def run(self, cell: Cell) -> Measurement:
+        """Measure `cell` (once a session) and return its results with their verdict."""
+        from llmbench.servers import LaunchError
+
+        self.require(cell)
+        try:
+            return self._bench.run(cell)
+        except (ConfigError, LaunchError) as error:
+            told = str(error)
+        pytest.fail(told, pytrace=False)  # outside, so that no chain of causes is shown with it
+
+    def fits(self, cell: Cell) -> Measurement:
+        """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
+        self.require(cell)
+        return self._bench.fits(cell)
+
+    def highest_rate(self, cell: Cell) -> float | None:
+        """The highest rate that meets the SLO, searched from the cell's own."""
+        self.require(cell)
+        return self._bench.highest_rate(cell)
+
+    def require(self, cell: Cell) -> None:
+        """Skip the test unless this host can run the cell's model under the cell's limits."""
+        from llmbench.servers import unavailable
+
+        model = self._bench.models[cell.model]
+        reason = unavailable(model, cell.limits)
+        if reason is not None:
+            self._skipped[f"{cell.model}{cell.limits.suffix}"] = reason
+            pytest.skip(f"{cell.model}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def llm_run(pytestconfig: pytest.Config) -> RunDir:
+    """The directory of this run."""
+    return pytestconfig.stash[STATE].run_dir
+
+
+@pytest.fixture(scope="session")
+def llm_say(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Shows a line to a person at once, past pytest's capturing."""
+    return pytestconfig.stash[STATE].say
+
+
+@pytest.fixture(scope="session")
+def llm_servers(
+    pytestconfig: pytest.Config, llm_run: RunDir, llm_say: Callable[[str], None]
+) -> Iterator[Servers]:
+    """Launches model servers, one at a time, and stops the last one when the session ends."""
+    from llmbench.bench import Servers
+
+    with Servers(llm_run, llm_say, seed=session_settings(pytestconfig).seed) as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def llm_prompts(pytestconfig: pytest.Config, llm_say: Callable[[str], None]) -> Shelf:
+    """Prompts by tokenizer and length, built when first wanted and reused after."""
+    from llmbench.bench import Shelf
+
+    said = session_settings(pytestconfig)
+    return Shelf(said.prompts_dir, said.prompt_source, llm_say)
+
+
+@pytest.fixture(scope="session")
+def llm_session(pytestconfig: pytest.Config, llm_servers: Servers, llm_prompts: Shelf) -> Session:
+    """The bench of the whole session."""
+    return pytestconfig.stash[STATE].make_bench(llm_servers, llm_prompts)
+
+
+@pytest.fixture
+def llm_bench(pytestconfig: pytest.Config, llm_session: Session) -> Bench:
+    """Runs cells: ``result = llm_bench.run(cell)``, then ``assert result.valid, result.why``."""
+    return Bench(llm_session, pytestconfig.stash[STATE].skipped)
+
+
+@pytest.fixture
+def llm_server(llm_bench: Bench, llm_session: Session, cell: Cell) -> RunningServer:
+    """The running server of the test's cell, for a benchmark that asks it something itself."""
+    llm_bench.require(cell)
+    return llm_session.server(cell)
+
+
+@pytest.fixture
+def llm_replay(benchmark: Any, llm_session: Session) -> Replay:
+    """Shows one metric of a cell that ran in this session as an entry of pytest-benchmark."""
+    from llmbench.metrics import table
+    from llmbench.plugin.replay import extra_info, samples_s
+
+    def replay(cell: Cell, metric: str) -> None:
+        results = llm_session.results.get(cell.id)
+        if results is None:
+            pytest.skip(f"{cell.id} was not measured in this session")
+        rates = [r.summary.output_tokens_per_s or 0.0 for r in results]
+        samples = samples_s(metric, table(llm_session.run_dir.requests(cell.id)), rates)
+        if not samples:
+            pytest.skip(f"{cell.id} has no {metric}")
+        benchmark.group = metric
+        benchmark.extra_info.update(extra_info(results[-1].summary, metric))
+        CLOCK.load(samples)
+        benchmark.pedantic(lambda: None, rounds=len(samples), iterations=1)
+
+    return replay
+
+
+@pytest.fixture
+def llm_gate(pytestconfig: pytest.Config, llm_session: Session) -> Gate:
+    """Fails where a cell is worse than in the baseline; skips where that can't be told yet."""
+    session = pytestconfig.stash[STATE]
+
+    def gate(cell: Cell) -> None:
+        if cell.id not in llm_session.results:
+            pytest.skip(f"{cell.id} was not measured in this session")
+        from llmbench.verdict import lines
+
+        mine = session.verdict().of(cell.id)
+        settle(mine.failed, mine.state == "PASS", "\n".join(lines(mine)))
+
+    return gate
+
+
+@pytest.fixture
+def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Bench) -> Gate:
+    """Measures a cell and its twin of the second model of ``--llm-ab``, interleaved A B B A.
+
+    Fails where the second is worse; skips where more repeats would be needed to tell.
+    """
+    from llmbench.verdict import lines, versus
+
+    def against(cell: Cell) -> None:
+        a, b = ab_pair(pytestconfig)
+        twin = replace(cell, model=b)
+        llm_bench.require(cell)
+        llm_bench.require(twin)
+        llm_session.alternate(cell, twin)
+        point = cell.id.removeprefix(f"{a}-")
+        tolerance = text_of(pytestconfig, "tolerance")
+        found = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)
+        pytestconfig.stash[STATE].compared.append(found)
+        settle(found.failed, found.state == "PASS", "\n".join(lines(found)))
+
+    return against
+
+
+def settle(failed: bool, passed: bool, told: str) -> None:
+    """End the test as a verdict says: what is open is skipped, neither green nor red."""
+    if failed:
+        pytest.fail(told, pytrace=False)
+    if not passed:
+        pytest.skip(told)

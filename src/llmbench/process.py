@@ -1,0 +1,89 @@
+"""What a process does with itself: keep to its cores, die with its parent, open many sockets.
+
+`begin_child` and `announce` are the child's half of `llmbench.servers`' pact with the processes
+that it starts: settings come as an argument, the port goes back over a pipe.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PARENT_POLL_S = 0.5
+
+
+def pin(cores: tuple[int, ...]) -> None:
+    """Keep this process, and what it starts from now on, on `cores`; nothing where there are
+    none, or where the system can't (macOS)."""
+    if cores and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
+def pinned(cores: tuple[int, ...]) -> Iterator[None]:
+    """This thread on `cores` for as long as it lasts; where the system can't, nothing."""
+    if not cores or not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def allow_many_connections() -> None:
+    """Raise this process's limit of open files as far as it may be raised.
+
+    Many systems begin with 1,024, which a thousand streams exceed.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def begin_child(argv: list[str]) -> tuple[bytes, int]:
+    """For the child's ``main``: tie it to its parent; its settings as JSON and the pipe."""
+    settings, parent, writer = argv
+    die_with_parent(int(parent))
+    return settings.encode(), int(writer)
+
+
+def announce(writer: int, port: int) -> None:
+    """For the child: tell the parent the port."""
+    os.write(writer, str(port).encode())
+    os.close(writer)
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process when `parent` ends, however that ends."""
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    else:
+        end_with(parent)
+    if os.getppid() != parent:  # it ended before this was set
+        os._exit(1)
+
+
+def end_with(parent: int) -> None:
+    """End this process soon after `parent` is gone, from a thread that looks now and then.
+
+    For a process that a thread of its parent started: on Linux the parent's death signal comes
+    when that *thread* ends.
+    """
+    threading.Thread(target=_poll_parent, args=(parent,), daemon=True).start()
+
+
+def _poll_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_POLL_S)
+    os._exit(1)

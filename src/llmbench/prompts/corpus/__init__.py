@@ -1,0 +1,1 @@
+"""Where prompts come from, and how their texts are taken out of it."""

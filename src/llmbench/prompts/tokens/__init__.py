@@ -1,0 +1,1 @@
+"""Tokenizers: the count by which a prompt has its length."""

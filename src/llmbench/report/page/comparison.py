@@ -1,0 +1,32 @@
+"""The page of a comparison: one file, as the page of a run."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from llmbench.verdict import Verdict
+
+_KINDS = {"PASS": "valid", "INCONCLUSIVE": "misses"}
+
+
+def comparison_page(verdict: Verdict) -> str:
+    """HTML of `verdict`: a chart of each gated metric's change, and a table of all."""
+    from llmbench.report.charts import against_baseline
+    from llmbench.report.numbers import number
+    from llmbench.report.page.pictures import save
+    from llmbench.report.page.render import environment, marked, script_and_style
+
+    chart = against_baseline.chart(verdict)
+    with TemporaryDirectory() as folder:
+        pictures = [save(chart, Path(folder))] if chart is not None else []
+    page: str = (
+        environment()
+        .get_template("comparison.html.j2")
+        .render(
+            verdict=verdict,
+            kinds=_KINDS,
+            number=number,
+            css=script_and_style()["css"],
+            chart=next(iter(marked(pictures)), None),
+        )
+    )
+    return page

@@ -1,0 +1,230 @@
+"""One cell in full: distributions, failures by kind, resources, log, and how to run it again."""
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmbench.report.numbers import known, milliseconds, number, percent, plural, size
+from llmbench.report.page import sparklines as small
+from llmbench.report.page.listing import anchor, tail, verdict_of
+from llmbench.report.read import FailureKind, RunData
+from llmbench.results import Problem
+from llmbench.store import RunInfo
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOG_LINES, LOG_BYTES = 60, 12_000
+TRACE_POINTS = 120
+
+
+class Sparkline(Struct, frozen=True):
+    """A small chart with its heading; `svg` is markup that is safe to put in as it is."""
+
+    label: str
+    svg: Any
+
+
+class Log(Struct, frozen=True):
+    """The end of a server's log file."""
+
+    anchor: str
+    name: str
+    lines: int
+    text: str
+
+
+class Detail(Struct, frozen=True):
+    """What opens when a cell is clicked."""
+
+    anchor: str
+    name: str
+    verdict: str
+    kind: str
+    summary: str
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+    smalls: tuple[Sparkline, ...]
+    table: tuple[tuple[str, ...], ...]
+    failures: tuple[FailureKind, ...]
+    facts: tuple[tuple[str, str], ...]  # of the server's launch and of the client's own part
+    command: str
+    log: str
+
+
+def details(data: RunData, logs: Sequence[Log]) -> tuple[Detail, ...]:
+    """Every cell, in the order in which they ran."""
+    return tuple(
+        _detail(data, k, row, logs) for k, (_, row) in enumerate(data.merged.iterrows(), 1)
+    )
+
+
+def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -> Detail:
+    name = str(row["cell"])
+    results = [result for result in data.results if result.summary.cell_id == name]
+    verdict, kind = verdict_of(row)
+    problems = dict.fromkeys(p for r in results for p in (*r.problems, *r.slo_misses))
+    notes = dict.fromkeys(note for result in results for note in result.notes)
+    failures = tuple(
+        FailureKind(f.kind, f.count, f.example[:400]) for f in data.failures.get(name, ())
+    )
+    used = {r.endpoint.launch.log_file for r in data.cell_runs if r.cell_id == name}
+    log = next((log.anchor for log in logs if log.name in used), "")
+    return Detail(
+        anchor(k),
+        name,
+        verdict,
+        kind,
+        _summary(row),
+        tuple(problems),
+        tuple(notes),
+        tuple(s for s in _smalls(data, name) if s.svg),
+        tuple(_table(row)),
+        failures,
+        (*_launch(data, name), *_own_part(row)),
+        command(data, name),
+        log,
+    )
+
+
+def _summary(row: "pd.Series[Any]") -> str:
+    parts = [
+        plural(int(row["requests"]), "request"),
+        f"{int(row['failed'])} failed",
+        plural(int(row["repeats"]), "repeat"),
+        f"{number(row['requests_per_s'])} requests/s",
+        f"{number(row['output_tokens_per_s'])} output and"
+        f" {number(row['input_tokens_per_s'])} input tokens/s",
+    ]
+    return " · ".join(parts)
+
+
+_ROWS = {
+    "ttft_ms": "TTFT, ms",
+    "time_per_token_ms": "time per token, ms",
+    "inter_token_ms": "between tokens, ms",
+    "latency_ms": "latency, ms",
+    "output_tokens": "output tokens",
+    "input_tokens": "input tokens",
+    "throughput_tokens_per_s": "(in + out) / latency, tokens/s",
+    "client_lag_ms": "client lag, ms",
+    "schedule_delay_ms": "schedule delay, ms",
+}
+
+
+def _table(row: "pd.Series[Any]") -> list[tuple[str, ...]]:
+    lines = []
+    for name, label in _ROWS.items():
+        if row[f"{name}_n"] > 0:
+            parts = [tail(row, name, part).text for part in ("p50", "p90", "p95", "p99")]
+            ends = [number(row[f"{name}_{part}"]) for part in ("mean", "max")]
+            lines.append((label, f"{int(row[f'{name}_n']):,}", ends[0], *parts, ends[1]))
+    return lines
+
+
+def _smalls(data: RunData, name: str) -> list[Sparkline]:
+    from markupsafe import Markup
+
+    found = []
+    rows = data.quantiles[data.quantiles["cell"] == name]
+    for quantity, label in (
+        ("ttft_ms", "TTFT"),
+        ("time_per_token_ms", "Time per token"),
+        ("latency_ms", "Latency"),
+    ):
+        part = rows[rows["quantity"] == quantity]
+        svg = small.ecdf(part["share"].tolist(), part["value"].tolist(), "ms", label)
+        found.append(Sparkline(f"{label}, cumulative", Markup(svg)))
+    samples = data.resources[data.resources["cell"] == name]
+    samples = samples.iloc[:: max(1, -(-len(samples) // TRACE_POINTS))]
+    times = samples["time_s"].tolist()
+    cpu = small.trace(times, samples["cpu_percent"].tolist(), "%", "CPU")
+    memory = small.trace(times, (samples["memory_bytes"] / 2**20).tolist(), "MiB", "Memory")
+    return [
+        *found,
+        Sparkline("CPU of the server", Markup(cpu)),
+        Sparkline("Memory", Markup(memory)),
+    ]
+
+
+def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
+    """What was started for the cell, as read back, and how long it took."""
+    launches = [r.endpoint.launch for r in data.cell_runs if r.cell_id == name]
+    if not launches:
+        return
+    first = launches[0]
+    limits = []
+    if first.cpu_quota_cores is not None or first.cores:
+        cores = first.cpu_quota_cores or len(first.cores)
+        limits.append(f"{cores:g} cores")
+    if first.memory_limit_bytes is not None:
+        limits.append(f"at most {size(first.memory_limit_bytes)}")
+    yield "server", ", ".join([first.kind, *filter(None, [first.image]), *limits])
+    for label, field in (("ready after", "healthy_s"), ("first token after", "first_token_s")):
+        times = [getattr(launch, field) for launch in launches]
+        told = dict.fromkeys(f"{number(time)} s" for time in times if time is not None)
+        if told:
+            yield label, ", ".join(told)
+    peaks = [launch.peak_memory_bytes for launch in launches if launch.peak_memory_bytes]
+    if peaks:
+        yield "peak memory", size(max(peaks))
+
+
+_OWN_PART = {
+    "ttft_uncertainty_ms": ("TTFT uncertain by at most (p99)", milliseconds),
+    "bounded_share": ("token events with a bounded stamp", percent),
+    "delivered_share": ("asked load that was delivered", percent),
+    "little_residual": ("off Little's law", percent),
+    "client_cpu_us_per_token": ("client's CPU for each token", lambda v: f"{number(v)} µs"),
+    "server_ttft_ms_p50": ("TTFT by the server, median", milliseconds),
+    "server_ttft_mean_ms": ("TTFT by the server, mean with warm-up", milliseconds),
+    "ttft_difference_ms": ("TTFT, client's minus server's view", milliseconds),
+    "server_time_per_token_ms_p50": ("time per token by the server, median", milliseconds),
+    "server_time_per_token_mean_ms": ("time per token by the server, mean", milliseconds),
+    "time_per_token_difference_ms": ("time per token, client's minus server's", milliseconds),
+    "server_latency_mean_ms": ("latency by the server, mean with warm-up", milliseconds),
+    "latency_difference_ms": ("latency, client's minus server's view", milliseconds),
+}
+
+
+def _own_part(row: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
+    """How far the client itself can have shaped the numbers, where that is known."""
+    for name, (label, shown) in _OWN_PART.items():
+        if known(row[name]):
+            yield label, shown(row[name])
+
+
+def whole_command(info: RunInfo) -> tuple[str, ...]:
+    """The run's command line; the plugin knows only what stood behind ``pytest``."""
+    told = info.command
+    return told if told and "pytest" in told[0] else ("pytest", *told)
+
+
+def command(data: RunData, cell_id: str) -> str:
+    """The run's own command, narrowed to one cell: its ``-k`` becomes the cell's id.
+
+    A directory that it named is left out: it holds this run.
+    """
+    kept, skip = [], False
+    for word in whole_command(data.info):
+        if skip or word in ("-k", "--llm-run-dir"):
+            skip = not skip
+        elif not word.startswith("--llm-run-dir="):
+            kept.append(word)
+    return shlex.join([*kept, "-k", f"{cell_id}]"])
+
+
+def logs_of(data: RunData) -> tuple[Log, ...]:
+    """The last lines of each log file of the servers."""
+    names = dict.fromkeys(r.endpoint.launch.log_file for r in data.cell_runs)
+    found = []
+    for k, name in enumerate((n for n in names if n), 1):
+        path = data.run.path / name
+        if path.is_file():
+            with path.open("rb") as file:
+                file.seek(max(0, path.stat().st_size - LOG_BYTES))
+                lines = file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
+            found.append(Log(f"log-{k}", name, len(lines), "\n".join(lines)))
+    return tuple(found)

@@ -1,0 +1,241 @@
+"""What a reader wants first of each model: best latency, top load, peak, size, cost."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmbench.cells import Limits, Users
+from llmbench.config import ModelConfig
+from llmbench.report.numbers import milliseconds, money, number, percent, plural
+from llmbench.report.read import RunData
+from llmbench.report.run_curves import Curve, config_of, cost_at, curves_of, sizing_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from llmbench.metrics import Sizing
+
+
+class Tile(Struct, frozen=True):
+    """One figure of the first screen; `value` is None where it is not known, `note` says why."""
+
+    label: str
+    value: str | None
+    unit: str
+    note: str
+
+
+class CurveLine(Struct, frozen=True):
+    """One configuration at one input × output, with the same tiles as the card's own."""
+
+    name: str
+    tiles: tuple[Tile, ...]
+
+
+class Headline(Struct, frozen=True):
+    """A model's card: the verdict, the tiles of its most telling line, all lines, what next."""
+
+    model: str
+    title: str
+    subtitle: str
+    stamp: str
+    state: str  # valid, invalid, misses: for the eye
+    verdict: str
+    shown: str  # the line that the tiles are of, '' where there is only one
+    tiles: tuple[Tile, ...]
+    lines: tuple[CurveLine, ...]
+    advice: tuple[str, ...]
+
+
+def headlines(data: RunData) -> tuple[Headline, ...]:
+    """A card for each model, in the order in which they ran."""
+    return tuple(headline(data, str(model)) for model in dict.fromkeys(data.merged["model"]))
+
+
+def headline(data: RunData, name: str) -> Headline:
+    """The card of one model."""
+    from llmbench.report.advice import advice
+
+    rows = data.merged[data.merged["model"] == name]
+    model = next((m for m in data.info.models if m.name == name), None)
+    curves = [curve for curve in curves_of(data) if curve.model == name]
+    sizes = sizing_of(data, name)
+    several = len({curve.config for curve in curves}) > 1
+    lines = tuple(
+        CurveLine(line_name(curve, several), tuple(tiles(data, curve, sizes))) for curve in curves
+    )
+    main = main_curve(curves, sizes)
+    state, verdict = verdict_of(rows)
+    stamp = "SIMULATED" if rows["simulated"].any() else ""
+    return Headline(
+        name,
+        model.title if model else name,
+        _subtitle(model),
+        stamp,
+        state,
+        verdict,
+        lines[main].name if len(lines) > 1 else "",
+        lines[main].tiles if lines else (),
+        lines,
+        advice(data, rows),
+    )
+
+
+def _subtitle(model: ModelConfig | None) -> str:
+    if model is None:
+        return ""
+    kind = type(model.server).__struct_config__.tag
+    return f"{model.model} · {kind} server · {model.api}"
+
+
+def line_name(curve: Curve, several: bool) -> str:
+    """Limits (where they differ), lengths, and the kind of load where it is not the usual one."""
+    cell = curve.cell
+    limits = f"{limits_text(cell.limits)} · " if several else ""
+    kind = ", ramp" if curve.ramp else "" if isinstance(cell.shape, Users) else ", open loop"
+    return f"{limits}in {cell.input_tokens} · out {cell.output_tokens}{kind}"
+
+
+def limits_text(limits: Limits) -> str:
+    """``2 cores, 4 GiB``; ``no limits`` where there are none."""
+    words = []
+    if limits.cores is not None:
+        words.append(f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}")
+    if limits.memory_bytes is not None:
+        gib = limits.memory_bytes / 2**30
+        words.append(f"{gib:g} GiB" if gib >= 1 else f"{1024 * gib:g} MiB")
+    return ", ".join(words) or "no limits"
+
+
+def main_curve(curves: Sequence[Curve], sizes: "Sizing | None") -> int:
+    """The curve whose tiles are shown: of the ideal size if there is one, with the most loads.
+
+    Of equal ones the one with the most output tokens/s.
+    """
+    ideal = sizes.ideal.limits if sizes and sizes.ideal else None
+
+    def weight(k: int) -> tuple[bool, int, float]:
+        top = curves[k].findings.peak
+        rate = top.summary.output_tokens_per_s if top else None
+        return curves[k].cell.limits == ideal, len(curves[k].points), rate or 0.0
+
+    return max(range(len(curves)), key=weight, default=0)
+
+
+def failures_text(failed: int, requests: int) -> str:
+    """How many requests failed, in words."""
+    if not requests:
+        return "no request was measured"
+    if not failed:
+        return f"none of {plural(requests, 'request')} failed"
+    return f"{failed:,} of {plural(requests, 'request')} failed ({percent(failed / requests)})"
+
+
+def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
+    """A word for the eye, and a sentence: validity first, then the SLO."""
+    cells, valid = len(rows), int(rows["valid"].sum())
+    missed = int((rows["valid"] & ~rows["meets_slo"]).sum())
+    tail = failures_text(int(rows["failed"].sum()), int(rows["requests"].sum()))
+    if valid == 0:
+        return "invalid", f"INVALID: no cell of {cells} can be trusted; {tail}"
+    if valid < cells:
+        word, count = "misses", f"{valid} of {plural(cells, 'cell')} valid"
+    else:
+        word, count = "valid", f"all {plural(cells, 'cell')} valid" if cells > 1 else "valid"
+    if missed:
+        count += f", {missed} of them miss the SLO"
+        word = "misses" if word == "valid" else word
+    return word, f"{count[0].upper()}{count[1:]}; {tail}"
+
+
+def tiles(data: RunData, curve: Curve, sizes: "Sizing | None") -> Iterator[Tile]:
+    """The figures of one curve; each says in its note what it is of."""
+    yield _best(curve)
+    yield _sustained(curve)
+    yield _peak(curve)
+    yield _size(sizes)
+    yield from _cost(data, curve)
+
+
+def load_text(curve: Curve, load: float) -> str:
+    """``with 4 users``, or the rate that was asked for."""
+    if curve.ramp or isinstance(curve.cell.shape, Users):
+        return f"with {plural(int(load), 'user')}"
+    return f"at {load:g} requests/s asked"
+
+
+def _best(curve: Curve) -> Tile:
+    from llmbench.metrics import latency_ms
+
+    point = curve.findings.best_latency
+    if point is None:
+        return Tile("Best latency", None, "", "no valid cell has a latency")
+    value, _, unit = milliseconds(latency_ms(point)).partition(" ")
+    parts = [f"p50 {load_text(curve, point.load)}"]
+    ttft, gap = point.summary.ttft_ms, point.summary.time_per_token_ms
+    if ttft:
+        parts.append(f"TTFT {milliseconds(ttft.p50)}")
+    if gap:
+        parts.append(f"{number(gap.p50)} ms/token")
+    return Tile("Best latency", value, unit, ", ".join(parts))
+
+
+def _sustained(curve: Curve) -> Tile:
+    from llmbench.metrics import latency_ms
+
+    found, name = curve.findings, "Max RPS without slowdown"
+    point, rule = found.sustained, found.rule
+    if point is None:
+        return Tile(name, None, "", "no load that it served well")
+    if len(curve.points) < 2:
+        return Tile(name, None, "", "only one load was measured")
+    latency = milliseconds(latency_ms(point, rule.percentile))
+    limit = milliseconds(found.latency_limit_ms)
+    note = (
+        f"{load_text(curve, point.load)}, {rule.percentile} latency {latency}"
+        f" (limit {rule.factor:g}× the best: {limit})"
+    )
+    return Tile(name, number(point.requests_per_s), "requests/s", note)
+
+
+def _peak(curve: Curve) -> Tile:
+    point = curve.findings.peak
+    if point is None:
+        return Tile("Peak throughput", None, "", "no request succeeded")
+    summary = point.summary
+    note = f"{load_text(curve, point.load)}; {number(summary.input_tokens_per_s)} in tokens/s"
+    if curve.findings.knee is not None:
+        note += f"; knee {load_text(curve, curve.findings.knee.load)}"
+    return Tile("Peak throughput", number(summary.output_tokens_per_s), "out tokens/s", note)
+
+
+def _size(sizes: "Sizing | None") -> Tile:
+    if sizes is None:
+        return Tile("Ideal size", None, "", "not swept: run benchmarks/test_sizing.py")
+    if sizes.ideal is None:
+        return Tile("Ideal size", None, "", f"none of {plural(len(sizes.rows), 'size')} will do")
+    value, _, unit = limits_text(sizes.ideal.limits).partition(" ")
+    note = f"of {plural(len(sizes.rows), 'size')} tried: {sizes.rule}"
+    return Tile("Ideal size", value, unit, note)
+
+
+def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
+    names = "1,000 requests", "1M tokens"
+    model = config_of(data, curve.model)
+    found = cost_at(data, curve)
+    if model is None or model.price is None or found is None:
+        priced = model is not None and model.price is not None
+        why = "the price needs limits of cores and memory" if priced else "no price in the TOML"
+        yield Tile(f"Cost of {names[0]}", None, "", why)
+        return
+    price = model.price
+    share = f" at {percent(found.utilisation)} use" if found.utilisation < 1 else ""
+    note = f"{money(found.usd_per_hour)}/h{share}, {price.region}, {price.date}"
+    yield Tile(f"Cost of {names[0]}", money(found.per_1000_requests_usd), "", note)
+    weighted = (found.per_million_input_weighted_usd, found.per_million_output_weighted_usd)
+    note = (
+        f"and {money(weighted[1])} for 1M out, at {found.output_weight:g}:1; with all cost on the"
+        f" output {money(found.per_million_output_usd)}"
+    )
+    yield Tile(f"Cost of {names[1]}", money(weighted[0]), "in", note)

@@ -1,0 +1,123 @@
+"""The page's table of cells: a row for each, with a key to sort by beside every text."""
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmbench.report.numbers import UNKNOWN, certifiable, known, number, size
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Column(Struct, frozen=True):
+    """A heading; `left` for text."""
+
+    label: str
+    unit: str = ""
+    left: bool = False
+
+
+class Value(Struct, frozen=True):
+    """A cell of the table: its text, what it sorts by ('': not known), whether it is a hint."""
+
+    text: str
+    sort: str
+    few: bool = False
+
+
+class Row(Struct, frozen=True):
+    """A cell of the grid as a row of the table."""
+
+    name: str  # without the model where all cells have the same
+    anchor: str
+    verdict: str
+    kind: str
+    text: str  # what the filter searches
+    cells: tuple[Value, ...]
+
+
+COLUMNS = (
+    Column("cell", left=True),
+    Column("verdict", left=True),
+    Column("users"),
+    Column("requests"),
+    Column("failed"),
+    Column("TTFT p50", "ms"),
+    Column("TTFT p95", "ms"),
+    Column("time/token p50", "ms"),
+    Column("latency p50", "ms"),
+    Column("out", "tokens/s"),
+    Column("in", "tokens/s"),
+    Column("requests/s"),
+    Column("CPU mean", "%"),
+    Column("memory"),
+)
+
+
+def rows_of(merged: "pd.DataFrame") -> list[Row]:
+    """All cells of `cells_table.by_cell`, in the order in which they ran."""
+    models = set(merged["model"])
+    shared = f"{models.pop()}-" if len(models) == 1 else ""
+    return [_row(k, row, shared) for k, (_, row) in enumerate(merged.iterrows(), 1)]
+
+
+def verdicts_of(merged: "pd.DataFrame") -> list[str]:
+    """The verdicts that occur, for the choice above the table."""
+    return sorted({verdict_of(row)[0] for _, row in merged.iterrows()})
+
+
+def anchor(number_of_cell: int) -> str:
+    """The id of a cell's place in the page."""
+    return f"cell-{number_of_cell}"
+
+
+def verdict_of(row: "pd.Series[Any]") -> tuple[str, str]:
+    """The word and its colour."""
+    if not row["valid"]:
+        return "INVALID", "invalid"
+    return ("valid", "valid") if row["meets_slo"] else ("misses SLO", "misses")
+
+
+def _row(k: int, row: "pd.Series[Any]", shared: str) -> Row:
+    verdict, kind = verdict_of(row)
+    stamp = "simulated" if row["simulated"] else ""
+    text = f"{row['cell']} {verdict} {stamp} {row['errors']}".lower()
+    name = str(row["cell"]).removeprefix(shared)
+    return Row(name, anchor(k), verdict, kind, text, tuple(_values(row)))
+
+
+def _values(row: "pd.Series[Any]") -> list[Value]:
+    rate = row["rate_per_s"]
+    load = Value(f"{number(rate)}/s", str(rate)) if known(rate) else plain(row["users"])
+    return [
+        load,
+        plain(row["requests"]),
+        plain(row["failed"]),
+        tail(row, "ttft_ms", "p50"),
+        tail(row, "ttft_ms", "p95"),
+        tail(row, "time_per_token_ms", "p50"),
+        tail(row, "latency_ms", "p50"),
+        plain(row["output_tokens_per_s"]),
+        plain(row["input_tokens_per_s"]),
+        plain(row["requests_per_s"]),
+        plain(row["cpu_percent_mean"]),
+        Value(size(row["memory_bytes_max"]), _key(row["memory_bytes_max"])),
+    ]
+
+
+def plain(value: float) -> Value:
+    """A number to three digits; counts in full."""
+    whole = known(value) and float(value).is_integer() and abs(value) < 1e9
+    return Value(f"{int(value):,}" if whole else number(value), _key(value))
+
+
+def tail(row: "pd.Series[Any]", name: str, part: str) -> Value:
+    """A percentile, marked where its samples are too few."""
+    text = number(row[f"{name}_{part}"])
+    few = text != UNKNOWN and not certifiable(part, row[f"{name}_n"])
+    return Value(f"~{text}" if few else text, _key(row[f"{name}_{part}"]), few)
+
+
+def _key(value: float) -> str:
+    return f"{value:g}" if known(value) else ""

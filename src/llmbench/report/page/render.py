@@ -1,0 +1,97 @@
+"""The page of a run: one file that needs nothing else, not even a network."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from importlib.resources import files as package_files
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+
+from llmbench.report.charts.gallery import GROUPS
+from llmbench.report.page.details import Detail, Log, details, logs_of
+from llmbench.report.page.headlines import headlines
+from llmbench.report.page.listing import COLUMNS, rows_of, verdicts_of
+from llmbench.report.page.pictures import Picture
+from llmbench.report.page.run_facts import banners, chips, facts, meta, verdict_banner
+from llmbench.report.read import RunData
+from llmbench.verdict import Verdict
+
+
+class Group(Struct, frozen=True):
+    """Charts under one heading."""
+
+    title: str
+    charts: tuple[Picture, ...]
+
+
+def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None = None) -> str:
+    """The page's HTML; every text of the run is escaped by Jinja2."""
+    logs: tuple[Log, ...] = logs_of(data)
+    cells: tuple[Detail, ...] = details(data, logs)
+    page: str = (
+        environment()
+        .get_template("page.html.j2")
+        .render(
+            title=data.run.path.resolve().name,
+            chips=chips(data),
+            facts=facts(data),
+            banners=[*banners(data), *verdict_banner(verdict)],
+            headlines=headlines(data),
+            columns=COLUMNS,
+            rows=rows_of(data.merged),
+            verdicts=verdicts_of(data.merged),
+            groups=_groups(pictures),
+            meta=meta(data),
+            logs=logs,
+            details=cells,
+            **script_and_style(),
+            made_by=f"Made by pytest-llmbench {data.info.harness}",
+        )
+    )
+    return page
+
+
+def _groups(pictures: Sequence[Picture]) -> list[Group]:
+    return [
+        Group(GROUPS[name], tuple(marked(list(some))))
+        for name, some in groupby(pictures, key=lambda picture: picture.group)
+    ]
+
+
+def marked(pictures: Sequence[Picture]) -> list[Picture]:
+    """Pictures whose markup Jinja2 leaves as it is."""
+    from markupsafe import Markup
+
+    return [Picture(p.name, p.group, Markup(p.body)) for p in pictures]
+
+
+def script_and_style() -> dict[str, Any]:
+    """What every page holds of its own, with the hash by which its policy lets the script run."""
+    from markupsafe import Markup
+
+    script = _template("page.js")
+    digest = hashlib.sha256(script.encode()).digest()
+    return {
+        "css": Markup(_template("style.css")),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(digest).decode(),
+    }
+
+
+def environment() -> Any:
+    """Jinja2 with autoescape on, and undefined names as errors."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    return Environment(
+        loader=PackageLoader("llmbench.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _template(name: str) -> str:
+    return (package_files("llmbench.report.page") / "templates" / name).read_text(encoding="utf-8")

@@ -1,0 +1,113 @@
+"""The curves of a run: a model's cells of one configuration and length, from light to heavy load.
+
+Knee, peak, sizes and costs are worked out by `llmbench.metrics`; here they meet the run's cells.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmbench.cells import Cell, Limits, Ramp, Users
+from llmbench.config import ModelConfig
+from llmbench.report.read import RunData
+from llmbench.report.tables.cell_rows import config_name
+from llmbench.results import CellResult, CellSummary
+
+if TYPE_CHECKING:
+    from llmbench.metrics import Cost, Findings, Point, Sizing
+
+
+class Curve(Struct, frozen=True):
+    """Points of rising load at one configuration and length, and what they show."""
+
+    model: str
+    config: str
+    cell: Cell  # any of its cells: they differ in load only
+    points: "tuple[Point, ...]"
+    findings: "Findings"
+    ramp: bool = False
+
+
+def curves_of(data: RunData) -> tuple[Curve, ...]:
+    """A curve for each configuration, input and output length; a ramp is a curve of its own."""
+    from llmbench.metrics import curve_of, findings
+
+    groups: dict[tuple[str, int, int, bool], list[CellSummary]] = {}
+    for result in usable(data.results):
+        cell = result.summary.cell
+        if is_load(cell):
+            open_loop = not isinstance(cell.shape, Users)
+            key = (config_name(cell), cell.input_tokens, cell.output_tokens, open_loop)
+            groups.setdefault(key, []).append(result.summary)
+    found = []
+    for (config, *_), summaries in groups.items():
+        points = tuple(curve_of(summaries))
+        cell = summaries[0].cell
+        found.append(Curve(cell.model, config, cell, points, findings(points)))
+    return (*found, *_ramps(data))
+
+
+def is_load(cell: Cell) -> bool:
+    """Whether the cell is a point of a curve: not a ramp, a trace or a cold start."""
+    from llmbench.cells import Arrivals
+
+    shape = cell.shape
+    return isinstance(shape, Arrivals) or (isinstance(shape, Users) and not shape.cold)
+
+
+def usable(results: Sequence[CellResult]) -> list[CellResult]:
+    """The valid ones; of a cell without any, none."""
+    return [result for result in results if result.valid]
+
+
+def _ramps(data: RunData) -> list[Curve]:
+    from llmbench.metrics import findings
+
+    return [
+        Curve(cell.model, config_name(cell), cell, points, findings(points), ramp=True)
+        for cell, points in data.ramps
+        if isinstance(cell.shape, Ramp)
+    ]
+
+
+def config_of(data: RunData, model: str) -> ModelConfig | None:
+    """The model's TOML, where the run kept it."""
+    return next((config for config in data.info.models if config.name == model), None)
+
+
+def cost_at(data: RunData, curve: Curve) -> "Cost | None":
+    """What the curve's sustained load costs (its peak, where no load is sustained)."""
+    from llmbench.metrics import cost
+
+    model = config_of(data, curve.model)
+    point = curve.findings.sustained or curve.findings.peak
+    if model is None or model.price is None or point is None:
+        return None
+    inputs, outputs = tokens_of(point.summary)
+    return cost(model.price, point.requests_per_s, inputs, outputs, curve.cell.limits)
+
+
+def tokens_of(summary: CellSummary) -> tuple[float, float]:
+    """Mean input and output tokens of a request, as measured; as asked where that is not known."""
+    inputs, outputs = summary.input_tokens, summary.output_tokens
+    return (
+        inputs.mean if inputs else summary.cell.input_tokens,
+        outputs.mean if outputs else summary.cell.output_tokens,
+    )
+
+
+def sizing_of(data: RunData, model: str) -> "Sizing | None":
+    """The sizes of a model that was run under several limits; None below two."""
+    from llmbench.metrics import Size, sizing
+
+    sizes: dict[Limits, list[CellResult]] = {}
+    for result in data.results:
+        cell = result.summary.cell
+        if cell.model == model and cell.limits != Limits():
+            sizes.setdefault(cell.limits, []).append(result)
+    if len(sizes) < 2:
+        return None
+    config = config_of(data, model)
+    found = [Size(limits, tuple(results)) for limits, results in sizes.items()]
+    return sizing(found, config.price if config else None)

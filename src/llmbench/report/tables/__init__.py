@@ -1,0 +1,1 @@
+"""Results and requests as tables and as the CSV and Parquet files of a run."""

@@ -1,0 +1,160 @@
+"""Results of cells as rows: what ``cells.csv`` holds and what most charts are drawn from."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from llmbench.cells import Arrivals, Cell, Ramp, Trace, Users
+from llmbench.results import CellResult, CellSummary, Distribution
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Value = str | int | float | bool | None
+_PARTS = Distribution.__struct_fields__
+
+
+def distributions() -> tuple[str, ...]:
+    """The fields of `CellSummary` that are a `Distribution`."""
+    hints = CellSummary.__annotations__
+    return tuple(n for n in CellSummary.__struct_fields__ if "Distribution" in str(hints[n]))
+
+
+def load_of(cell: Cell) -> tuple[str, int | None, float | None]:
+    """Kind of load, users at its top, and rate: what a cell's shape says in three columns."""
+    match cell.shape:
+        case Users(users=users, cold=cold):
+            return "cold" if cold else "users", users, None
+        case Ramp(steps=steps):
+            return "ramp", steps[-1], None
+        case Arrivals(rate_per_s=rate):
+            return "rate", None, rate
+        case Trace():
+            return "trace", None, None
+
+
+def config_name(cell: Cell) -> str:
+    """The model and its limits: cells that share it differ in lengths and load only."""
+    return cell.model + cell.limits.suffix
+
+
+def row(result: CellResult) -> dict[str, Value]:
+    """One repeat of a cell, flat: a distribution becomes ``ttft_ms_p50`` and so on."""
+    summary, cell = result.summary, result.summary.cell
+    kind, users, rate = load_of(cell)
+    values: dict[str, Value] = {
+        "cell": summary.cell_id,
+        "repeat": summary.repeat,
+        "model": cell.model,
+        "config": config_name(cell),
+        "cores": cell.limits.cores,
+        "memory_limit_bytes": cell.limits.memory_bytes,
+        "requested_input_tokens": cell.input_tokens,
+        "requested_output_tokens": cell.output_tokens,
+        "load": kind,
+        "users": users,
+        "rate_per_s": rate,
+        "stamp": result.stamp,
+        "valid": result.valid,
+        "meets_slo": result.meets_slo,
+        "why": result.why,
+        "notes": "\n".join(result.notes),
+    }
+    known = msgspec.structs.asdict(summary)
+    nested = distributions()
+    for name in CellSummary.__struct_fields__:
+        if name in nested:
+            values |= _flat(name, known[name])
+        elif name == "errors":
+            values[name] = " ".join(f"{kind}:{n}" for kind, n in sorted(summary.errors.items()))
+        elif name not in ("cell", "cell_id", "repeat"):
+            values[name] = known[name]
+    return values
+
+
+def frame(results: Sequence[CellResult]) -> "pd.DataFrame":
+    """A row for each repeat of each cell, in the order of `results`."""
+    import pandas as pd
+
+    table = pd.DataFrame([row(result) for result in results], columns=columns())
+    return _numbers(table)
+
+
+def columns() -> list[str]:
+    """The columns of `frame`, also of an empty one."""
+    names = [
+        "cell",
+        "repeat",
+        "model",
+        "config",
+        "cores",
+        "memory_limit_bytes",
+        "requested_input_tokens",
+        "requested_output_tokens",
+        "load",
+        "users",
+        "rate_per_s",
+        "stamp",
+        "valid",
+        "meets_slo",
+        "why",
+        "notes",
+    ]
+    nested = distributions()
+    for name in CellSummary.__struct_fields__:
+        if name in nested:
+            names += [f"{name}_{part}" for part in _PARTS]
+        elif name not in ("cell", "cell_id", "repeat"):
+            names.append(name)
+    return names
+
+
+def by_cell(cells: "pd.DataFrame") -> "pd.DataFrame":
+    """A row for each cell: medians over its valid repeats (over all where none is valid).
+
+    Counts (requests, succeeded, failed, dropped) are sums over all repeats; `repeats` counts
+    them, `valid` and `meets_slo` hold only when they do for every repeat.
+    """
+    import pandas as pd
+
+    groups = [_merge(group) for _, group in cells.groupby("cell", sort=False)]
+    return _numbers(pd.DataFrame(groups, columns=[*cells.columns, "repeats", "invalid_repeats"]))
+
+
+_SUMS = ("requests", "succeeded", "failed", "dropped", "warmup")
+
+
+def _merge(group: "pd.DataFrame") -> dict[str, Any]:
+    used = group[group["valid"]] if group["valid"].any() else group
+    first = used.iloc[0]
+    merged: dict[str, Any] = {}
+    for name in group.columns:
+        numeric = used[name].dtype.kind in "fiu" and name not in ("repeat", "users")
+        merged[name] = used[name].median() if numeric else first[name]
+    merged |= {name: int(group[name].sum()) for name in _SUMS}
+    merged["error_rate"] = float(group["failed"].sum() / max(1, group["requests"].sum()))
+    merged["valid"] = bool(group["valid"].all())
+    merged["meets_slo"] = bool(group["meets_slo"].all())
+    merged["stamp"] = max(group["stamp"], key=len)
+    merged["why"] = "\n".join(dict.fromkeys(w for w in group["why"] if w))
+    return merged | {"repeats": len(group), "invalid_repeats": int((~group["valid"]).sum())}
+
+
+_TEXT = ("cell", "model", "config", "load", "stamp", "why", "notes", "errors", "window_rule", "run")
+_FLAGS = ("valid", "meets_slo", "simulated")
+
+
+def _numbers(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Columns that hold numbers as floats, so that "not known" is NaN in all of them."""
+    kinds: dict[str, Any] = {}
+    for name in table.columns:
+        if name in _FLAGS:
+            kinds[name] = bool
+        elif name not in _TEXT and table[name].dtype.kind not in "iu":
+            kinds[name] = float
+    return table.astype(kinds).copy()
+
+
+def _flat(name: str, value: Distribution | None) -> dict[str, Value]:
+    return {f"{name}_{part}": getattr(value, part, None) for part in _PARTS}

@@ -1,0 +1,122 @@
+"""The table at the end of a session, for a terminal."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from llmbench.report.numbers import number, quantile, requests_done
+from llmbench.results import CellResult
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = (
+    "cell",
+    "requests",
+    "failed",
+    "TTFT p50",
+    "TTFT p95",
+    "ms/ token",
+    "out tokens/s",
+    "requests/s",
+    "verdict",
+)
+
+
+def terminal_table(results: Sequence[CellResult]) -> "Table":
+    """A row for each cell (medians over its repeats); times in ms.
+
+    A percentile of too few requests to certify it is marked with ``~``. A run on a simulated
+    server says so in its title; where only some cells are simulated, their verdict does.
+    """
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        caption=caption(results),
+        title=title(results),
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in COLUMNS:
+        left = name in ("cell", "verdict")
+        table.add_column(
+            name.replace(" ", "\n").replace("requests/s", "req/s"),
+            justify="left" if left else "right",
+            overflow="fold",
+            no_wrap=not left,
+            min_width={"cell": 12, "verdict": 10}.get(name),
+        )
+    shared = shared_prefix(results)
+    for row in rows_of(results):
+        table.add_row(*(escape(text) for text in (row[0].removeprefix(shared), *row[1:])))
+    return table
+
+
+def shared_prefix(results: Sequence[CellResult]) -> str:
+    """The model's name where all cells have the same: the title says it once."""
+    models = {result.summary.cell.model for result in results}
+    return f"{models.pop()}-" if len(models) == 1 else ""
+
+
+def title(results: Sequence[CellResult]) -> str | None:
+    """The model where there is one only, and the stamp of a run that is simulated as a whole."""
+    words = [shared_prefix(results).removesuffix("-")]
+    if _all_simulated(results):
+        words.append("SIMULATED: these numbers are no real server's")
+    return "  ".join(word for word in words if word) or None
+
+
+def _all_simulated(results: Sequence[CellResult]) -> bool:
+    return bool(results) and all(result.summary.simulated for result in results)
+
+
+def rows_of(results: Sequence[CellResult]) -> list[list[str]]:
+    """The texts of the table: a row for each cell, in `COLUMNS`."""
+    mixed = not _all_simulated(results)
+    return [_row(cells, mixed) for cells in _grouped(results)]
+
+
+def _grouped(results: Sequence[CellResult]) -> list[list[CellResult]]:
+    groups: dict[str, list[CellResult]] = {}
+    for result in results:
+        groups.setdefault(result.summary.cell_id, []).append(result)
+    return list(groups.values())
+
+
+def _row(cells: list[CellResult], mixed: bool) -> list[str]:
+    from llmbench.report.tables.cell_rows import by_cell, frame
+
+    merged = by_cell(frame(cells)).iloc[0]
+    repeats = f" ×{len(cells)}" if len(cells) > 1 else ""
+    return [
+        str(merged["cell"]) + repeats,
+        requests_done(merged["requests"], merged["dropped"]),
+        str(int(merged["failed"])),
+        quantile(merged, "ttft_ms", "p50"),
+        quantile(merged, "ttft_ms", "p95"),
+        quantile(merged, "time_per_token_ms", "p50"),
+        number(merged["output_tokens_per_s"]),
+        number(merged["requests_per_s"]),
+        verdict_word(cells, mixed),
+    ]
+
+
+def verdict_word(cells: Sequence[CellResult], stamped: bool = True) -> str:
+    """``valid``, ``misses SLO`` or ``INVALID: rule``, with SIMULATED where it is `stamped`."""
+    rules = dict.fromkeys(problem.rule for cell in cells for problem in cell.problems)
+    misses = any(not cell.meets_slo for cell in cells)
+    word = f"INVALID {' '.join(rules)}" if rules else "misses SLO" if misses else "valid"
+    simulated = stamped and any(cell.summary.simulated for cell in cells)
+    return f"{word}, SIMULATED" if simulated else word
+
+
+def caption(results: Sequence[CellResult]) -> str:
+    """The small print under the table."""
+    if not results:
+        return "No cell ended."
+    marked = any("~" in text for row in rows_of(results) for text in row[3:6])
+    return "times in ms; ~ too few requests to certify that percentile" if marked else "times in ms"

@@ -1,0 +1,195 @@
+"""What a session found out beyond its cells: the knee of a ramp, the top rate, the ideal size.
+
+Tables and lines for the terminal's end; the page shows the same with charts.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from statistics import median
+from typing import TYPE_CHECKING
+
+from llmbench.cells import Arrivals, Limits, Ramp, format_bytes, is_cold
+from llmbench.config import ModelConfig
+from llmbench.report.numbers import number, plural, size
+from llmbench.results import CellResult
+from llmbench.store import RunDir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from llmbench.metrics import Findings, Point, Sizing
+    from llmbench.verdict import JudgedCell
+
+
+def highlights(run: RunDir) -> "Iterator[Table | str]":
+    """Of ramps, cold starts, models under rates and under several limits, and server's views."""
+    from llmbench.verdict import judged_cells
+
+    models = {model.name: model for model in run.info().models}
+    cells = list(judged_cells(run))
+    for cell in cells:
+        if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
+            yield from ramp_found(cell)
+    yield from cold_starts_found(cells)
+    yield from rates_found([result for cell in cells for result in cell.results])
+    for name, mates in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
+        yield from sizes_found(models[name], list(mates))
+    yield from views_found([result for cell in cells for result in cell.results])
+
+
+def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
+    """The steps of a ramp's last repeat, and what its curve says."""
+    from llmbench.metrics import findings, ramp_curve
+
+    curve = ramp_curve(cell.runs[-1], cell.requests)
+    table = _table(f"{cell.cell_id}", ("users", "requests/s", "latency p50", "TTFT p50", "failed"))
+    for point in curve:
+        summary = point.summary
+        latency, ttft = summary.latency_ms, summary.ttft_ms
+        table.add_row(
+            f"{point.load:g}",
+            number(summary.requests_per_s),
+            number(latency.p50 if latency else None),
+            number(ttft.p50 if ttft else None),
+            number(summary.failed),
+        )
+    yield table
+    yield from curve_said(findings(curve))
+
+
+def curve_said(found: "Findings") -> Iterator[str]:
+    """Best latency, max RPS without significant deterioration, knee and peak, in words."""
+    rule, limit = found.rule, number(found.latency_limit_ms)
+    means = f"latency {rule.percentile} within {rule.factor:g}x of the least load's: {limit} ms"
+    yield f"best latency: {_latency(found.best_latency)}"
+    yield f"max RPS without significant deterioration: {_rate(found.sustained)} ({means})"
+    yield f"knee (Kneedle): {_rate(found.knee)}"
+    yield f"peak: {_rate(found.peak)}"
+
+
+def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
+    """From launch to healthy to the first token, and the memory at load; medians of the repeats."""
+    cold = [cell for cell in cells if is_cold(cell.runs[0].cell)]
+    if not cold:
+        return
+    columns = ("cold start", "launches", "healthy s", "first token s", "peak memory")
+    table = _table("cold starts", columns)
+    for cell in cold:
+        launches = [run.endpoint.launch for run in cell.runs]
+        peak = _median(launch.peak_memory_bytes for launch in launches)
+        table.add_row(
+            cell.cell_id,
+            str(len(launches)),
+            number(_median(launch.healthy_s for launch in launches)),
+            number(_median(launch.first_token_s for launch in launches)),
+            "-" if peak is None else size(peak),
+        )
+    yield table
+
+
+def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
+    """The highest rate of each model and lengths that was valid and met the SLO."""
+    opened = [r for r in results if isinstance(r.summary.cell.shape, Arrivals)]
+    for place in dict.fromkeys(_place(result) for result in opened):
+        mates = [result for result in opened if _place(result) == place]
+        met = [_asked(r) for r in mates if all(_good(m) for m in mates if _asked(m) == _asked(r))]
+        tried = f"of {len({_asked(r) for r in mates})} tried"
+        told = f"{max(met):g} requests/s" if met else "none"
+        yield f"{place}: highest rate that meets the SLO: {told} ({tried})"
+
+
+def views_found(results: Sequence[CellResult]) -> Iterator[str]:
+    """The cell in which the client's and the server's view are furthest apart, one line."""
+    from llmbench.verdict import Rules, disagreements
+
+    found = [(d, r.summary.cell_id) for r in results for d in disagreements(r.summary, Rules())]
+    if found:
+        worst, cell = max(found, key=lambda pair: pair[0].share)
+        others = len({cell for _, cell in found}) - 1
+        more = f" (and {plural(others, 'more cell')}: see their notes)" if others else ""
+        yield f"the server's own view: {cell}: {worst.text}{more}"
+
+
+def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":
+    """Every size of a model with what it does, and the ideal one; nothing for a single size."""
+    from llmbench.metrics import Size, sizing
+
+    by_limits: dict[Limits, list[CellResult]] = {}
+    for cell in cells:
+        limits = cell.runs[0].cell.limits
+        if limits != Limits():
+            by_limits.setdefault(limits, []).extend(cell.results)
+    if len(by_limits) > 1:
+        sizes = [Size(limits, tuple(results)) for limits, results in by_limits.items()]
+        found = sizing(sizes, model.price)
+        yield sizing_table(model.name, found)
+        ideal = found.ideal
+        yield f"ideal: {_size(ideal.limits) if ideal else 'none is feasible'} ({found.rule})"
+        if found.returns:
+            yield found.returns
+
+
+def sizing_table(name: str, found: "Sizing") -> "Table":
+    """Throughput, time per token, TTFT and efficiency against cores and memory."""
+    columns = ("cores", "memory", "out tokens/s", "per core", "ms/token", "TTFT p50", "USD/h", "")
+    table = _table(name, columns)
+    for row in found.rows:
+        memory = row.limits.memory_bytes
+        table.add_row(
+            "-" if row.limits.cores is None else f"{row.limits.cores:g}",
+            "-" if memory is None else format_bytes(memory),
+            number(row.output_tokens_per_s),
+            number(row.tokens_per_s_per_core),
+            number(row.time_per_token_p50_ms),
+            number(row.ttft_p50_ms),
+            number(row.usd_per_hour),
+            "IDEAL" if row == found.ideal else row.why.partition("\n")[0],
+        )
+    return table
+
+
+def _table(title: str, columns: Sequence[str]) -> "Table":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=escape(title), title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    return table
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
+def _latency(point: "Point | None") -> str:
+    latency = point.summary.latency_ms if point else None
+    if point is None or latency is None:
+        return "not known"
+    return f"{number(latency.p50)} ms (p50) with {plural(round(point.load), 'user')}"
+
+
+def _rate(point: "Point | None") -> str:
+    if point is None:
+        return "not found"
+    return f"{number(point.requests_per_s)} requests/s with {plural(round(point.load), 'user')}"
+
+
+def _size(limits: Limits) -> str:
+    return limits.suffix.lstrip("-").replace("-", ", ")
+
+
+def _place(result: CellResult) -> str:
+    cell = result.summary.cell
+    return f"{cell.model}{cell.limits.suffix}-in{cell.input_tokens}-out{cell.output_tokens}"
+
+
+def _asked(result: CellResult) -> float:
+    shape = result.summary.cell.shape
+    return shape.rate_per_s if isinstance(shape, Arrivals) else 0.0
+
+
+def _good(result: CellResult) -> bool:
+    return result.valid and result.meets_slo

@@ -1,0 +1,10 @@
+from .cores import CoreSplit as CoreSplit
+from .cores import split_cores as split_cores
+from .docker.spec import docker_run_line as docker_run_line
+from .launching import launch as launch
+from .launching import unavailable as unavailable
+from .readiness.metrics_page import read_histograms as read_histograms
+from .readiness.metrics_page import sums_since as sums_since
+from .running import LaunchError as LaunchError
+from .running import RunningServer as RunningServer
+from .sampling import Sampler as Sampler

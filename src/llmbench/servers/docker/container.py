@@ -1,0 +1,204 @@
+"""A container from its creation to its removal, whatever ends it."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from llmbench.cells import Limits
+from llmbench.clock import Clock
+from llmbench.config import DockerServer, ModelConfig
+from llmbench.records import Endpoint, Launch, ResourceSample
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.docker.creating import created, refused
+from llmbench.servers.docker.engine import EngineFacts, connect, engine_facts
+from llmbench.servers.docker.images import Say, ensure_image
+from llmbench.servers.docker.profile import Profile
+from llmbench.servers.docker.reaper import reap
+from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server, parse_cpuset
+from llmbench.servers.docker.watch import Watch
+from llmbench.servers.readiness.waiting import Ready, wait_until_ready
+from llmbench.servers.running import RunningServer
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image
+
+
+class DockerRunning:
+    """A `RunningServer` in a container."""
+
+    def __init__(self, endpoint: Endpoint, watch: Watch, profile: Profile) -> None:
+        self.endpoint = endpoint
+        self._watch = watch
+        self._profile = profile
+
+    def died(self) -> str | None:
+        end = self._watch.ending()
+        if end is None:
+            return None
+        code = "" if end.exit_code is None else f", exit code {end.exit_code}"
+        return f"container {end.reason}{code}"
+
+    def sample(self) -> ResourceSample | None:
+        return self._profile.sample()
+
+
+class _Start(Struct, frozen=True):
+    """What the steps of one launch share."""
+
+    config: ModelConfig
+    server: DockerServer
+    spec: ContainerSpec
+    facts: EngineFacts
+    clock: Clock
+    started_ns: int  # monotonic
+    notes: tuple[str, ...]
+
+
+@contextmanager
+def launch_docker(
+    config: ModelConfig,
+    limits: Limits,
+    *,
+    log_dir: Path,
+    cores: CoreSplit,
+    session: str,
+    slots: int | None = None,
+    say: Say = print,
+) -> Iterator[RunningServer]:
+    """The container of `config` under `limits` once it has answered one token, until the end.
+
+    What dead sessions left is removed first; the container is removed when the context is left,
+    by SIGTERM and Ctrl-C too. `LaunchError` or `ConfigError` say why it could not be had.
+    """
+    server = docker_server(config)
+    with _sigterm_interrupts(), closing(connect()) as client:
+        for name in reap(client):
+            say(f"removed {name}, which a dead session had left")
+        facts = engine_facts(client)
+        spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
+        image = ensure_image(client, config.name, server, say)
+        with created(client, config, spec, facts, session) as (container, warnings):
+            notes = (*(() if cores.note is None else (cores.note,)), *warnings)
+            clock = Clock()
+            start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes)
+            yield _running(start, container, image, log_dir / f"{container.name}.log")
+
+
+def _running(
+    start: _Start, container: "Container", image: "Image", log_file: Path
+) -> DockerRunning:
+    """The created `container`, started and ready."""
+    config, spec = start.config, start.spec
+    deadline = time.monotonic() + start.server.start_timeout_s
+    watch = _started(start, container, log_file)
+    url = f"http://{start.facts.reach_at}:{_host_port(container, spec.port, watch)}"
+    limit_cores = spec.quota_cores or float(len(spec.cpuset)) or None
+    profile = Profile(
+        container, config.name, limit_cores=limit_cores, gpus=spec.gpus, clock=start.clock
+    )
+    ready = wait_until_ready(
+        config, url, start.started_ns, deadline, watch, health=start.server.health
+    )
+    launch = _launch(start, container, image, ready, watch, profile)
+    endpoint = Endpoint(url, config.api, config.model, config.simulated, launch, config.client)
+    return DockerRunning(endpoint, watch, profile)
+
+
+def _started(start: _Start, container: "Container", log_file: Path) -> Watch:
+    """Start the container, and watch it."""
+    from docker.errors import APIError
+
+    try:
+        container.start()
+    except APIError as error:
+        raise refused(start.config.name, "started", error) from None
+    container.reload()
+    return Watch(container, start.config.name, log_file, start.spec.memory_bytes)
+
+
+def _host_port(container: "Container", port: int, watch: Watch) -> int:
+    """The port of the host that leads to `port` of the container."""
+    bound = container.ports.get(f"{port}/tcp")
+    if not bound:  # the container has ended already
+        raise watch.failure() or watch.error(f"the engine published no port for {port}/tcp")
+    return int(bound[0]["HostPort"])
+
+
+def _launch(
+    start: _Start,
+    container: "Container",
+    image: "Image",
+    ready: Ready,
+    watch: Watch,
+    profile: Profile,
+) -> Launch:
+    """What was started, read back from the engine and from the kernel."""
+    container.reload()
+    granted, reading = container.attrs["HostConfig"], profile.read()
+    digests = image.attrs.get("RepoDigests") or []
+    pid = container.attrs["State"]["Pid"]
+    return Launch(
+        kind="docker",
+        started_ns=start.clock.to_unix_ns(start.started_ns),
+        healthy_s=ready.healthy_s,
+        first_token_s=ready.first_token_s,
+        pid=pid,
+        container_id=container.id,
+        image=start.spec.image,
+        image_digest=digests[0].rpartition("@")[2] if digests else image.id,
+        command=("docker", *start.spec.run_arguments()),
+        cores=_granted_cores(pid, granted, profile),
+        cpu_quota_cores=granted["NanoCpus"] / 1e9 if granted["NanoCpus"] else None,
+        memory_limit_bytes=granted["Memory"] or None,
+        peak_memory_bytes=None if reading is None else reading.peak_bytes or reading.usage_bytes,
+        log_file=str(watch.log_file),
+        server_info=ready.server_info,
+        notes=(*start.notes, *_shortfalls(start.spec, granted), f"sampled by {profile.source}"),
+    )
+
+
+def _granted_cores(pid: int, granted: dict[str, Any], profile: Profile) -> tuple[int, ...]:
+    """The cores that the kernel lets the container's process use; else those that the engine
+    recorded."""
+    if profile.source != "docker stats" and hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(pid)))
+    return parse_cpuset(granted["CpusetCpus"])
+
+
+def _shortfalls(spec: ContainerSpec, granted: dict[str, Any]) -> Iterator[str]:
+    """Limits that were asked for and that the engine left out, as notes."""
+    if spec.memory_bytes is not None and granted["Memory"] != spec.memory_bytes:
+        yield f"the engine set the memory limit to {granted['Memory']}, not {spec.memory_bytes}"
+    if spec.memory_bytes is not None and granted["MemorySwap"] != granted["Memory"]:
+        yield "swap could not be switched off: memory beyond the limit goes to disk, slowly"
+    if spec.cpuset and parse_cpuset(granted["CpusetCpus"]) != spec.cpuset:
+        yield f"the engine set the cpuset to {granted['CpusetCpus']!r}"
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM ends like Ctrl-C while the context is open, so that what runs is removed.
+
+    Only where Python's default (to die on the spot) is in force, and on the main thread.
+    """
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    on_main = threading.current_thread() is threading.main_thread()
+    if not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,1 @@
+"""Servers that are our own child processes: the embedded engine and the simulator."""

@@ -1,0 +1,57 @@
+"""llama.cpp's own server, embedded: the main module of the child process that runs it.
+
+Native threads serve HTTP; nothing of Python runs while requests are under way.
+"""
+
+import signal
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.process import announce, begin_child, pin
+
+
+class EngineSettings(Struct, frozen=True):
+    """What the engine is started with; `context_tokens` is for each of the `slots`."""
+
+    model: str
+    weights: str
+    threads: int
+    context_tokens: int
+    slots: int
+    cores: tuple[int, ...]
+
+
+def main(argv: list[str]) -> None:
+    """Load the weights, serve on a free loopback port, and wait to be ended."""
+    text, writer = begin_child(argv)
+    settings = msgspec.json.decode(text, type=EngineSettings)
+    pin(settings.cores)
+    import xllamacpp
+
+    server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), settings))
+    announce(writer, urlsplit(server.listening_address).port or 0)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def _parameters(p: Any, settings: EngineSettings) -> Any:
+    """llama.cpp's parameters: prompt caches off, metrics on, threads as many as told."""
+    p.model.path = settings.weights
+    p.model_alias = {settings.model}
+    p.hostnames = ["127.0.0.1"]
+    p.port = 0
+    p.n_parallel = settings.slots
+    p.n_ctx = settings.context_tokens * settings.slots
+    p.cpuparams.n_threads = settings.threads
+    p.cpuparams_batch.n_threads = settings.threads
+    p.cache_prompt = False
+    p.cache_ram_mib = 0
+    p.endpoint_metrics = True
+    return p
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

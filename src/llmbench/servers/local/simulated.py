@@ -1,0 +1,37 @@
+"""The ``simulated`` kind: the deterministic server in a process of its own."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmbench.config import ModelConfig, SimulatedServer
+from llmbench.servers.cores import CoreSplit
+from llmbench.servers.local.local_server import running_local
+from llmbench.servers.running import RunningServer
+from llmbench.simulator import FaultPlan, SimulatorSettings
+
+
+@contextmanager
+def launch_simulated(
+    config: ModelConfig,
+    server: SimulatedServer,
+    *,
+    log_dir: Path,
+    cores: CoreSplit,
+    seed: int = 0,
+) -> Iterator[RunningServer]:
+    """The simulator with the configuration's truth, on the server's cores.
+
+    `ConfigError` for a fault that is none, before anything is started.
+    """
+    FaultPlan.parse(server.fault, seed)
+    settings = SimulatorSettings(server, seed=seed, model=config.model, cores=cores.server)
+    with running_local(
+        config,
+        "llmbench.simulator",
+        settings,
+        log_file=log_dir / f"{config.name}.log",
+        cores=cores,
+        timeout_s=server.start_timeout_s,
+    ) as running:
+        yield running

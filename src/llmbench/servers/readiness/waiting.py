@@ -1,0 +1,129 @@
+"""Wait until a server has really generated a token; what is wrong with it when it can't.
+
+Ready means that a one-token completion came back: health endpoints of some engines answer
+before the model does (vLLM, Triton), and remote servers may have none.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import httpx
+from msgspec import Struct
+
+from llmbench.config import ModelConfig
+from llmbench.servers.readiness.http import http_client
+from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy, one_token
+from llmbench.servers.readiness.self_description import server_info
+from llmbench.servers.running import LaunchError
+
+POLL_S = 0.05
+HEALTH = {"ollama": "/api/version", "triton": "/v2/health/ready"}
+"""Paths that say whether a server is up, where it isn't ``/health``."""
+
+T = TypeVar("T")
+
+
+class Ready(Struct, frozen=True):
+    """How long the start took, in seconds, and what the server says of itself.
+
+    `healthy_s` is None where the server has no health endpoint.
+    """
+
+    healthy_s: float | None
+    first_token_s: float
+    server_info: dict[str, str | int | float | bool | None] = {}
+
+
+class Watched(Protocol):
+    """What is being waited for: a child process, a container, a URL."""
+
+    def failure(self) -> LaunchError | None:
+        """How it ended; None while it may still become ready."""
+
+    def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
+        """`state` with all that is known of the server."""
+
+
+class Wait(Struct, frozen=True):
+    """The bounds of one wait: `deadline` is on `time.monotonic`; with `patient` off (a server
+    that somebody else runs) a connection that fails is an error at once."""
+
+    url: str
+    watched: Watched
+    deadline: float
+    patient: bool = True
+
+    def for_(self, step: Callable[[], T]) -> T:
+        """`step`'s result, tried again while it says `NotYet` and there is time."""
+        while True:
+            try:
+                return step()
+            except Refused as refused:
+                raise self.watched.error(f"{self.url}{refused}", hint=refused.hint) from None
+            except (NotYet, httpx.TransportError) as error:
+                if not self.patient and not isinstance(error, NotYet):
+                    raise self._unreachable(error) from error
+                reason = str(error) or type(error).__name__
+            failure = self.watched.failure()
+            if failure is not None:
+                raise failure
+            if time.monotonic() > self.deadline:
+                raise self.watched.error(
+                    f"{self.url}: not ready in time (start_timeout_s): {reason}",
+                    hint="raise server.start_timeout_s in the model's TOML, or read its log",
+                )
+            time.sleep(POLL_S)
+
+    def _unreachable(self, error: Exception) -> LaunchError:
+        if isinstance(error, httpx.ConnectTimeout):
+            return self.watched.error(
+                f"{self.url}: no connection in time", hint="check host, port and firewall"
+            )
+        if isinstance(error, httpx.TimeoutException):
+            return self.watched.error(
+                f"{self.url}: connected, but no answer in time (start_timeout_s)",
+                hint="is the model still loading? raise server.start_timeout_s, or look there",
+            )
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return self.watched.error(
+                f"{self.url}: its TLS certificate isn't trusted: {error}",
+                hint="name its authority's certificate in client.ca_file",
+            )
+        if not isinstance(error, httpx.ConnectError):
+            return self.watched.error(
+                f"{self.url}: the connection broke: {str(error) or type(error).__name__}",
+                hint="it crashed, or it doesn't speak HTTP here: look at its log",
+            )
+        return self.watched.error(
+            f"{self.url}: can't connect: {error}",
+            hint="start the server, or correct the URL (--llm-url, server.url)",
+        )
+
+
+def wait_until_ready(
+    config: ModelConfig,
+    url: str,
+    started_ns: int,
+    deadline: float,
+    watched: Watched,
+    *,
+    health: str | None = None,
+    patient: bool = True,
+) -> Ready:
+    """Poll the server at `url` until it has answered a one-token completion of `config`'s api.
+
+    Durations count from `started_ns` (monotonic). `LaunchError` says what is wrong.
+    """
+
+    def since_start() -> float:
+        return (time.monotonic_ns() - started_ns) / 1e9
+
+    wait = Wait(url, watched, deadline, patient)
+    path = health or HEALTH.get(config.api, "/health")
+    with http_client(url, config.client, max(deadline - time.monotonic(), 1.0)) as http:
+        healthy = wait.for_(lambda: is_healthy(http, path, patient))
+        healthy_s = since_start() if healthy else None
+        wait.for_(lambda: one_token(http, config))
+        first_token_s = since_start()
+        return Ready(healthy_s, first_token_s, server_info(http))

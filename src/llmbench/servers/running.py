@@ -1,0 +1,105 @@
+"""What every kind of server shows once it runs, and how a start that failed is told."""
+
+import re
+import signal
+from pathlib import Path
+from typing import Protocol
+
+from llmbench.records import Endpoint, ResourceSample
+
+LOG_LINES = 20
+"""How many of the last log lines an error shows."""
+
+LOG_HINTS = (
+    (r"address already in use|couldn't bind", "the port is taken; stop what listens there"),
+    (
+        r"std::bad_alloc|cannot allocate memory|out of memory|MemoryError|failed to allocate",
+        "out of memory; lower context_tokens or slots, or give the server more memory",
+    ),
+    (
+        r"no such file|failed to open GGUF|failed to load model|error loading model",
+        "the weights can't be loaded; check server.weights in the model's TOML",
+    ),
+    (
+        r"No module named '?xllamacpp",
+        "the embedded engine is missing; pip install 'pytest-llmbench[embedded]'",
+    ),
+    (r"sched_setaffinity", "not enough cores on this host"),
+)
+"""Patterns of log lines, and what to do about them; the first that matches is shown."""
+
+
+class RunningServer(Protocol):
+    """A server that answered; valid until the context that launched it is left."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it is, what it speaks, how it was started."""
+
+    def died(self) -> str | None:
+        """Why it no longer runs; None while it does (or where that can't be known)."""
+
+    def sample(self) -> ResourceSample | None:
+        """CPU and memory now, its cell and repeat left open; None where they can't be known."""
+
+
+class LaunchError(RuntimeError):
+    """A server did not start; the message says state, exit code, last log lines and a hint."""
+
+    def __init__(
+        self,
+        server: str,
+        state: str,
+        *,
+        exit_code: int | None = None,
+        log_tail: tuple[str, ...] = (),
+        log_file: Path | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.server = server
+        self.state = state
+        self.exit_code = exit_code
+        self.log_tail = log_tail
+        self.log_file = log_file
+        self.hint = hint or hint_of("\n".join((state, *log_tail)))
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        lines = [f"{self.server}: {self.state}"]
+        if self.exit_code is not None:
+            lines.append(f"  exit code: {self.exit_code}{signal_name(self.exit_code)}")
+        if self.log_tail:
+            lines.append(f"  last {len(self.log_tail)} log lines of {self.log_file}:")
+            lines += [f"    {line}" for line in self.log_tail]
+        if self.hint:
+            lines.append(f"  hint: {self.hint}")
+        return "\n".join(lines)
+
+
+def hint_of(text: str) -> str | None:
+    """What to do about a log that holds `text`, where it holds something known."""
+    for pattern, hint in LOG_HINTS:
+        if re.search(pattern, text, re.IGNORECASE):
+            return hint
+    return None
+
+
+def signal_name(exit_code: int) -> str:
+    """`` (killed by SIGKILL)`` for a negative exit code, else nothing."""
+    if exit_code >= 0:
+        return ""
+    try:
+        return f" (killed by {signal.Signals(-exit_code).name})"
+    except ValueError:
+        return f" (killed by signal {-exit_code})"
+
+
+def tail(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
+    """The last `lines` lines of a log file; none where it can't be read."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 65536))
+            text = log.read().decode("utf-8", "replace")
+    except OSError:
+        return ()
+    return tuple(text.splitlines()[-lines:])

@@ -1,0 +1,4 @@
+from .faults import HEADER as HEADER
+from .faults import FaultPlan as FaultPlan
+from .server import serve as serve
+from .simulator_settings import SimulatorSettings as SimulatorSettings

@@ -1,0 +1,265 @@
+"""One completion under way: what it sends when the schedule says so, and how it ends."""
+
+import math
+from functools import lru_cache
+from random import Random
+from typing import Protocol
+
+from msgspec import Struct
+
+from llmbench.simulator import encoding
+from llmbench.simulator.asked import Asked
+from llmbench.simulator.dialects.formats import FORMATS
+from llmbench.simulator.faults import Manner
+from llmbench.simulator.truth import Truth
+
+CUT_GAP_NS = 1_000_000
+"""Between the pieces of what is cut, so that they arrive apart."""
+
+SLOW_GAP_NS = 20_000_000
+"""Between the pieces of a slow head."""
+
+MESSAGE = "simulated failure"
+GARBAGE = b'{"choices": [{"text": '
+
+
+class ClientLine(Protocol):
+    """A client's connection, as an answer sees it."""
+
+    gone: bool
+
+    def send(self, data: bytes) -> None:
+        """Send `data` after all that was sent before."""
+
+    def dribble(self, pieces: list[bytes], gap_ns: int) -> None:
+        """Send `pieces` apart from each other."""
+
+    def close(self) -> None:
+        """Close the connection when all is sent."""
+
+    def reset(self) -> None:
+        """Reset the connection now."""
+
+    def answered(self) -> None:
+        """The answer is whole: the next request may come."""
+
+
+class CompletionJob(Struct, frozen=True):
+    """A request that was admitted: what it asks, how it is answered, when it came, and to
+    whom the answer goes."""
+
+    asked: Asked
+    manner: Manner
+    line: ClientLine
+    truth: Truth
+    received_ns: int
+    seed: str
+
+    @property
+    def total(self) -> int:
+        """Tokens that the model would generate."""
+        return math.ceil(self.asked.tokens * self.manner.length)
+
+    @property
+    def until(self) -> int:
+        """Tokens that are sent."""
+        stop = self.manner.stop_after
+        return self.total if stop is None else int(self.total * stop)
+
+    def ended(self, outcome: str, tokens: int) -> None:
+        """Write the request into the truth."""
+        self.truth.finished(outcome, self.asked.prompt_tokens, tokens)
+
+
+@lru_cache(maxsize=512)
+def _memo(asked: Asked, manner: Manner) -> dict[int, bytes]:
+    """The chunks of the single tokens of all requests that ask the same."""
+    return {}
+
+
+class Streamed:
+    """A `schedule.Stream` that sends an event for each token."""
+
+    held = 0
+
+    def __init__(self, job: CompletionJob) -> None:
+        manner = job.manner
+        self.prompt_tokens = job.asked.prompt_tokens
+        self.step = manner.tokens_per_event * manner.events_per_write
+        self._job = job
+        self._line = job.line
+        self._style = FORMATS[job.asked.dialect]
+        self._until = job.until
+        self._next = 1
+        self._sent_ns: list[int] = []
+        self._late_ns: list[int] = []
+        self._body = encoding.Body(manner)
+        self._random = Random(job.seed) if manner.cut else None
+        self._plain = (
+            self.step == 1
+            and manner.body == "chunked"
+            and not (manner.cut or manner.byte_by_byte or manner.gzip or manner.garbage != "none")
+        )
+        self._memo = _memo(job.asked, manner) if self._plain else {}
+
+    def begin(self) -> None:
+        """Send what comes at once: the head, and an event without a token."""
+        manner = self._job.manner
+        length = len(self._everything()) if manner.body == "length" else 0
+        head = encoding.stream_head(manner, self._style.framing, length)
+        if manner.slow_headers:
+            self._line.dribble(encoding.cut_evenly(head, 5), SLOW_GAP_NS)
+        else:
+            self._line.send(head)
+        early = self._early()
+        if early:
+            self._put(early)
+
+    def emit(self, due_ns: int, now_ns: int) -> bool:
+        """Send the tokens that were due at `due_ns`, now; whether nothing is left to send."""
+        first = self._next
+        data = self._memo.get(first)
+        if data is not None and first < self._until and not self._line.gone:
+            self._sent_ns.append(now_ns)
+            self._late_ns.append(now_ns - due_ns)
+            self._next = first + 1
+            self._line.send(data)
+            return False
+        return self._emit(first, due_ns, now_ns)
+
+    def _emit(self, first: int, due_ns: int, now_ns: int) -> bool:
+        """`emit` in full: what is not in the memo, and the end."""
+        if self._line.gone:
+            self._job.ended("gone", first - 1)
+            return True
+        last = min(first + self.step - 1, self._until)
+        if last >= first:
+            self._sent_ns.append(now_ns)
+            self._late_ns.append(now_ns - due_ns)
+            self._next = last + 1
+        tokens = self._tokens(first, last)
+        if last >= self._until:
+            self._finish(tokens)
+            return True
+        if self._plain:
+            self._memo[first] = encoding.chunk(tokens)
+        self._put(tokens)
+        return False
+
+    def _early(self) -> bytes:
+        """What precedes all tokens."""
+        if not self._job.manner.early_role:
+            return b""
+        return self._framed(self._style.early(self._job.asked))
+
+    def _tokens(self, first: int, last: int) -> bytes:
+        """The events of tokens `first` to `last`."""
+        asked, manner, total = self._job.asked, self._job.manner, self._job.total
+        if manner.garbage == "event" and first > self._until // 2:
+            return self._framed(GARBAGE)
+        each = manner.tokens_per_event
+        spans = [(at, min(at + each - 1, last)) for at in range(first, last + 1, each)]
+        events = [self._style.event(asked, manner, *span, total) for span in spans]
+        closing = last == total and not self._style.ending(asked, manner, total)
+        return b"".join(
+            self._framed(event, final=closing and place == len(events))
+            for place, event in enumerate(events, start=1)
+        )
+
+    def _tail(self) -> bytes:
+        """The events after the last token that is sent."""
+        job = self._job
+        if job.manner.ending == "done":
+            events = self._style.ending(job.asked, job.manner, job.total)
+        elif job.manner.ending == "error":
+            done = [b"[DONE]"] if job.asked.dialect.startswith("openai") else []
+            events = [self._style.error(MESSAGE), *done]
+        else:
+            events = []
+        return b"".join(
+            self._framed(event, final=place == len(events))
+            for place, event in enumerate(events, start=1)
+        )
+
+    def _everything(self) -> bytes:
+        """The whole body, whose length a head may tell."""
+        return self._early() + self._tokens(1, self._until) + self._tail()
+
+    def _framed(self, event: bytes, *, final: bool = False) -> bytes:
+        return encoding.framed(event, self._style.framing, self._job.manner, final=final)
+
+    def _put(self, data: bytes, *, end: bool = False) -> None:
+        """Send some of the body, with its end."""
+        manner = self._job.manner
+        sent = self._body.part(data) if data else b""
+        if end:
+            sent += self._body.end()
+        if manner.byte_by_byte:
+            self._line.dribble([sent[at : at + 1] for at in range(len(sent))], 0)
+        elif self._random is not None:
+            self._line.dribble(encoding.cut_anywhere(sent, self._random), CUT_GAP_NS)
+        elif sent:
+            self._line.send(sent)
+
+    def _finish(self, tokens: bytes) -> None:
+        """Send the last `tokens` and end as the manner says."""
+        manner = self._job.manner
+        whole = manner.ending in ("done", "error", "no-terminator")
+        self._put(tokens + self._tail(), end=whole)
+        if self._sent_ns and not (manner.cut or manner.byte_by_byte or manner.slow_headers):
+            self._job.truth.streamed(self._job.received_ns, self._sent_ns, self._late_ns)
+        self._job.ended("ok" if manner.healthy else outcome_of(manner), self._next - 1)
+        finish_line(self._line, manner, whole=whole)
+
+
+class Whole:
+    """A `schedule.Stream` that sends one body when its last token is due."""
+
+    step = 1
+
+    def __init__(self, job: CompletionJob) -> None:
+        self.prompt_tokens = job.asked.prompt_tokens
+        self.held = max(0, job.until - 1)
+        self._job = job
+
+    def begin(self) -> None:
+        """Nothing comes before the end."""
+
+    def emit(self, due_ns: int, now_ns: int) -> bool:
+        """Send the body, or as much of it as the manner lets through."""
+        job, manner = self._job, self._job.manner
+        style = FORMATS[job.asked.dialect]
+        if job.line.gone:
+            job.ended("gone", 0)
+            return True
+        if manner.ending in ("error", "no-terminator"):
+            answer = encoding.page(500, style.error_body(500, MESSAGE))
+        else:
+            answer = encoding.page(200, style.whole(job.asked, manner, job.total))
+        if manner.ending in ("done", "error", "no-terminator"):
+            job.line.send(answer)
+        elif job.until:
+            job.line.send(answer[: len(answer) // 2])
+        job.ended("ok" if manner.healthy else outcome_of(manner), job.until)
+        whole = manner.ending in ("done", "error", "no-terminator")
+        finish_line(job.line, manner, whole=whole)
+        return True
+
+
+def outcome_of(manner: Manner) -> str:
+    """What becomes of a request under an unhealthy manner, in a word."""
+    if manner.ending != "done":
+        return manner.ending
+    return f"malformed {manner.garbage}" if manner.garbage != "none" else f"http {manner.status}"
+
+
+def finish_line(line: ClientLine, manner: Manner, *, whole: bool) -> None:
+    """What happens to the connection after the last byte of an answer."""
+    if manner.ending == "reset":
+        line.reset()
+    elif manner.ending == "die":
+        raise SystemExit(3)
+    elif manner.ending == "close" or manner.body == "close" or manner.idle_close:
+        line.close()
+    elif whole:
+        line.answered()

@@ -1,0 +1,197 @@
+"""The dialects that engines have of their own: TGI, llama.cpp, SGLang, Ollama, Triton."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from llmbench.simulator.asked import Asked
+from llmbench.simulator.faults import Manner
+from llmbench.simulator.vocabulary import text_of
+
+encode = msgspec.json.encode
+
+
+class TgiFormat:
+    """text-generation-inference 0.9.4 and 3: one event a token, no terminator."""
+
+    framing: Literal["sse"] = "sse"
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        text = text_of(first, last, manner)
+        token = {"id": 1000 + last, "text": text, "logprob": -0.5, "special": False}
+        page: dict[str, Any] = {} if manner.tgi_version == "0.9.4" else {"index": last}
+        page |= {"token": token, "generated_text": None, "details": None}
+        return encode(page | self._last(asked, manner, total) if last >= total else page)
+
+    def early(self, asked: Asked) -> bytes:
+        return encode({"token": None, "generated_text": None, "details": None})
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        return [encode(self._last(asked, manner, 0))] if total == 0 else []
+
+    def error(self, message: str) -> bytes:
+        return encode({"error": message, "error_type": "generation"})
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        return encode(self._last(asked, manner, total))
+
+    def error_body(self, status: int, message: str) -> bytes:
+        kind = {422: "validation", 429: "overloaded", 503: "healthcheck"}.get(status, "generation")
+        return encode({"error": message, "error_type": kind})
+
+    def _last(self, asked: Asked, manner: Manner, total: int) -> dict[str, Any]:
+        details: dict[str, Any] = {
+            "finish_reason": "length" if total >= asked.tokens else "eos_token",
+            "generated_tokens": total,
+            "seed": None,
+        }
+        if manner.tgi_version != "0.9.4":
+            details["input_length"] = asked.prompt_tokens
+        told = asked.details and manner.usage
+        return {
+            "generated_text": text_of(1, total, manner),
+            "details": details if told else None,
+        }
+
+
+class LlamaCppFormat:
+    """llama.cpp's ``/completion``: the last event has no token but counts and timings."""
+
+    framing: Literal["sse"] = "sse"
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        text = text_of(first, last, manner)
+        tokens = list(range(1000 + first, 1001 + last))
+        return encode({"index": 0, "content": text, "tokens": tokens, "stop": False})
+
+    def early(self, asked: Asked) -> bytes:
+        return encode({"index": 0, "content": "", "tokens": [], "stop": False})
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        return [encode(self._last(asked, manner, total, ""))]
+
+    def error(self, message: str) -> bytes:
+        return self.error_body(500, message)
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        return encode(self._last(asked, manner, total, text_of(1, total, manner)))
+
+    def error_body(self, status: int, message: str) -> bytes:
+        return encode({"error": {"code": status, "message": message, "type": "server_error"}})
+
+    def _last(self, asked: Asked, manner: Manner, total: int, text: str) -> dict[str, Any]:
+        page: dict[str, Any] = {
+            "index": 0,
+            "content": text,
+            "tokens": [],
+            "stop": True,
+            "stop_type": "limit" if total >= asked.tokens else "eos",
+        }
+        counts = {
+            "tokens_predicted": total,
+            "tokens_evaluated": asked.prompt_tokens,
+            "tokens_cached": asked.prompt_tokens + total,
+        }
+        return page | counts if manner.usage else page
+
+
+class SGLangFormat:
+    """SGLang's ``/generate``: each event repeats the text so far."""
+
+    framing: Literal["sse"] = "sse"
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        text = text_of(1 if manner.cumulative else first, last, manner)
+        return encode(self._page(asked, manner, last, last >= total, text))
+
+    def early(self, asked: Asked) -> bytes:
+        return encode(self._page(asked, Manner(), 0, False, ""))
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        last = [encode(self._page(asked, manner, 0, True, ""))] if total == 0 else []
+        return [*last, b"[DONE]"]
+
+    def error(self, message: str) -> bytes:
+        return self.error_body(500, message)
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        return encode(self._page(asked, manner, total, True, text_of(1, total, manner)))
+
+    def error_body(self, status: int, message: str) -> bytes:
+        return encode({"error": {"message": message}})
+
+    def _page(
+        self, asked: Asked, manner: Manner, tokens: int, last: bool, text: str
+    ) -> dict[str, Any]:
+        kind = "length" if tokens >= asked.tokens else "stop"
+        meta: dict[str, Any] = {
+            "id": "simulated",
+            "finish_reason": {"type": kind, "length": tokens} if last else None,
+        }
+        counts = {
+            "prompt_tokens": asked.prompt_tokens,
+            "completion_tokens": tokens,
+            "cached_tokens": 0,
+        }
+        return {"text": text, "meta_info": meta | counts if manner.usage else meta}
+
+
+class OllamaFormat:
+    """Ollama's ``/api/generate``: one JSON object a line; the last one has no token."""
+
+    framing: Literal["ndjson"] = "ndjson"
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        return encode(self._line(asked, text_of(first, last, manner)))
+
+    def early(self, asked: Asked) -> bytes:
+        return encode(self._line(asked, ""))
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        return [encode(self._last(asked, manner, total, ""))]
+
+    def error(self, message: str) -> bytes:
+        return encode({"error": message})
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        return encode(self._last(asked, manner, total, text_of(1, total, manner)))
+
+    def error_body(self, status: int, message: str) -> bytes:
+        return encode({"error": message})
+
+    def _line(self, asked: Asked, text: str) -> dict[str, Any]:
+        created = "2026-01-01T00:00:00Z"
+        return {"model": asked.model, "created_at": created, "response": text, "done": False}
+
+    def _last(self, asked: Asked, manner: Manner, total: int, text: str) -> dict[str, Any]:
+        reason = "length" if total >= asked.tokens else "stop"
+        page = self._line(asked, text) | {"done": True, "done_reason": reason}
+        counts = {"prompt_eval_count": asked.prompt_tokens, "eval_count": total}
+        return page | counts if manner.usage else page
+
+
+class TritonFormat:
+    """Triton's generate extension: text only, no counts, no terminator."""
+
+    framing: Literal["sse"] = "sse"
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        return encode(self._page(asked, text_of(first, last, manner)))
+
+    def early(self, asked: Asked) -> bytes:
+        return encode(self._page(asked, ""))
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        return []
+
+    def error(self, message: str) -> bytes:
+        return encode({"error": message})
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        return encode(self._page(asked, text_of(1, total, manner)))
+
+    def error_body(self, status: int, message: str) -> bytes:
+        return encode({"error": message})
+
+    def _page(self, asked: Asked, text: str) -> dict[str, Any]:
+        return {"model_name": asked.model, "model_version": "1", "text_output": text}

@@ -1,0 +1,54 @@
+"""The events and bodies of each dialect, as the real servers write them.
+
+A format is pure. Tokens are numbered from 1; an event holds tokens `first` to `last`.
+"""
+
+from typing import Literal, Protocol
+
+from llmbench.simulator.asked import Asked
+from llmbench.simulator.dialects.engine_formats import (
+    LlamaCppFormat,
+    OllamaFormat,
+    SGLangFormat,
+    TgiFormat,
+    TritonFormat,
+)
+from llmbench.simulator.dialects.openai_format import OpenAIFormat
+from llmbench.simulator.faults import Manner
+
+
+class Format(Protocol):
+    """How one dialect writes its answers."""
+
+    @property
+    def framing(self) -> Literal["sse", "ndjson"]:
+        """How its events lie in a stream."""
+
+    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+        """The event of some tokens of `total`, with the finish reason when it is the last."""
+
+    def early(self, asked: Asked) -> bytes:
+        """An event that comes at once and holds no token."""
+
+    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+        """What follows the last token."""
+
+    def error(self, message: str) -> bytes:
+        """An error as an event of a stream that has begun."""
+
+    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+        """The body of an answer that is not streamed."""
+
+    def error_body(self, status: int, message: str) -> bytes:
+        """The body of an answer whose status is no success."""
+
+
+FORMATS: dict[str, Format] = {
+    "openai-completions": OpenAIFormat(chat=False),
+    "openai-chat": OpenAIFormat(chat=True),
+    "tgi": TgiFormat(),
+    "llama.cpp": LlamaCppFormat(),
+    "sglang": SGLangFormat(),
+    "ollama": OllamaFormat(),
+    "triton": TritonFormat(),
+}

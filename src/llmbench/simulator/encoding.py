@@ -1,0 +1,116 @@
+"""Events to bytes: how an answer lies on the wire under a manner."""
+
+import zlib
+from itertools import pairwise
+from random import Random
+
+import msgspec
+
+from llmbench.simulator.faults import Manner
+
+REASONS = {
+    200: "OK",
+    307: "Temporary Redirect",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+}
+
+CONTENT_TYPES = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
+JSON = "application/json"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+NO_HTTP = b"\x15\x03\x01\x00\x02\x02\x50 this is no HTTP\r\n\r\n"
+
+
+def head(status: int, content_type: str, *fields: str) -> bytes:
+    """The head of an answer with these further header fields."""
+    lines = [
+        f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}",
+        "server: llmbench-simulator",
+        f"content-type: {content_type}",
+        *fields,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
+
+
+def page(status: int, body: bytes, content_type: str = JSON, *fields: str) -> bytes:
+    """A whole answer with its length in its head."""
+    return head(status, content_type, f"content-length: {len(body)}", *fields) + body
+
+
+def stream_head(manner: Manner, framing: str, length: int) -> bytes:
+    """The head of a streamed answer, `length` bytes long where the manner tells the length."""
+    fields = {
+        "chunked": ["transfer-encoding: chunked"],
+        "length": [f"content-length: {length}"],
+        "close": ["connection: close"],
+    }[manner.body]
+    if manner.gzip:
+        fields.append("content-encoding: gzip")
+    return head(200, CONTENT_TYPES[framing], *fields)
+
+
+def framed(data: bytes, framing: str, manner: Manner, *, final: bool = False) -> bytes:
+    """One event's JSON as it stands in the body; the `final` one may lack its newline."""
+    if framing == "ndjson":
+        return data if final and not manner.final_newline else data + manner.newline
+    newline = manner.newline
+    lines = msgspec.json.format(data, indent=1).split(b"\n") if _splits(data, manner) else [data]
+    event = newline.join(manner.prefix + line for line in lines)
+    if manner.named:
+        event = b"event: message" + newline + b"id: 1" + newline + event
+    if manner.comments:
+        event = b": keep-alive" + newline + newline + event
+    return event if final and not manner.final_newline else event + newline + newline
+
+
+def _splits(data: bytes, manner: Manner) -> bool:
+    return manner.multiline and data.startswith(b"{")
+
+
+class Body:
+    """Turns parts of a body into what is sent: compressed and chunked as the manner says."""
+
+    def __init__(self, manner: Manner) -> None:
+        self._chunked = manner.body == "chunked"
+        self._gzip = zlib.compressobj(wbits=31) if manner.gzip else None
+
+    def part(self, data: bytes) -> bytes:
+        """Some of the body, ready to be sent."""
+        if self._gzip is not None:
+            data = self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
+        return chunk(data) if self._chunked else data
+
+    def end(self) -> bytes:
+        """What ends the body."""
+        rest = b"" if self._gzip is None else self._gzip.flush()
+        if not self._chunked:
+            return rest
+        return (chunk(rest) if rest else b"") + LAST_CHUNK
+
+
+def chunk(data: bytes) -> bytes:
+    """`data` as one chunk of HTTP's chunked coding."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def cut_anywhere(data: bytes, random: Random) -> list[bytes]:
+    """`data` in two to four pieces, one cut inside a character that is not ASCII if there is."""
+    cuts = {random.randrange(1, len(data)) for _ in range(3)} if len(data) > 1 else set()
+    inside = [index for index, byte in enumerate(data) if byte & 0xC0 == 0x80]
+    if inside:
+        cuts.add(random.choice(inside))
+    places = [0, *sorted(cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+def cut_evenly(data: bytes, pieces: int) -> list[bytes]:
+    """`data` in pieces of the same length, the last one shorter."""
+    length = -(-len(data) // pieces)
+    return [data[at : at + length] for at in range(0, len(data), length)]

@@ -1,0 +1,209 @@
+"""Every way in which the simulator can answer otherwise than a plain healthy server.
+
+A fault is a name, what it does, and the changes it makes to the `Manner` of an answer.
+docs/simulator.md lists them; a test holds that page and `FAULTS` together.
+"""
+
+from random import Random
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.config import ConfigError, nearest
+
+Ending = Literal["done", "no-terminator", "close", "reset", "stall", "die", "error"]
+
+
+class Manner(Struct, frozen=True):
+    """How an answer is put on the wire. The default is a healthy server's."""
+
+    status: int = 200
+    error_body: bool = True  # of a status that is no success
+    body: Literal["chunked", "length", "close"] = "chunked"
+    gzip: bool = False
+    interim: bool = False  # 100 Continue before the answer
+    slow_headers: bool = False
+    prefix: bytes = b"data: "
+    newline: bytes = b"\n"
+    comments: bool = False
+    final_newline: bool = True
+    multiline: bool = False  # an event's JSON over several data: lines
+    named: bool = False  # event: and id: lines before data:
+    early_role: bool = False
+    usage: bool = True
+    tokens_per_event: int = 1
+    events_per_write: int = 1
+    cut: bool = False  # anywhere, also in a UTF-8 character
+    byte_by_byte: bool = False
+    reasoning: bool = False  # the first half of the tokens, where the dialect has it
+    cumulative: bool = True  # SGLang's text
+    tgi_version: Literal["0.9.4", "3"] = "3"
+    length: float = 1.0  # share of the asked tokens after which the model stops by itself
+    stop_after: float | None = None  # share of the tokens after which `ending` happens
+    ending: Ending = "done"
+    garbage: Literal["none", "event", "http"] = "none"
+    idle_close: bool = False  # after the answer, although it was to be kept alive
+
+    @property
+    def healthy(self) -> bool:
+        """Whether a client should count its answer as a success."""
+        return self.status == 200 and self.ending == "done" and self.garbage == "none"
+
+
+class Fault(Struct, frozen=True):
+    """A named change of manner; `what` is its line in the documentation."""
+
+    name: str
+    what: str
+    changes: dict[str, Any]
+
+
+def _fault(name: str, what: str, **changes: Any) -> Fault:
+    return Fault(name, what, changes)
+
+
+_ALL = (
+    # events and reads
+    _fault(
+        "cut-anywhere",
+        "each event arrives in pieces cut anywhere, also inside a UTF-8 "
+        "character and inside HTTP's own framing; texts are not ASCII",
+        cut=True,
+    ),
+    _fault("byte-by-byte", "the answer's events arrive one byte at a time", byte_by_byte=True),
+    _fault("many-tokens-per-event", "three tokens in each event", tokens_per_event=3),
+    _fault("several-events-per-write", "four events in each write", events_per_write=4),
+    # server-sent events
+    _fault("no-space", "`data:` without a space", prefix=b"data:"),
+    _fault("crlf", "lines end in CR LF", newline=b"\r\n"),
+    _fault("cr", "lines end in CR alone", newline=b"\r"),
+    _fault("comments", "comment lines before the first event and between events", comments=True),
+    _fault("named-events", "`event:` and `id:` lines before `data:`", named=True),
+    _fault("multiline-data", "the JSON of an event over several `data:` lines", multiline=True),
+    _fault("no-final-newline", "the last event ends without its blank line", final_newline=False),
+    _fault(
+        "early-role",
+        "an event without a token comes at once: only a role, an empty text",
+        early_role=True,
+    ),
+    _fault("no-usage", "no token counts from the server", usage=False),
+    _fault("reasoning", "chat: the first half of the tokens is reasoning", reasoning=True),
+    _fault("incremental", "SGLang: each event holds only the new text", cumulative=False),
+    _fault("tgi-0.9.4", "TGI as of 0.9.4: no `index`, no `input_length`", tgi_version="0.9.4"),
+    _fault("short", "the model stops by itself at half of the asked tokens", length=0.5),
+    # errors inside an answer
+    _fault(
+        "error-event",
+        "an error event at half of the tokens, then the stream's normal end",
+        stop_after=0.5,
+        ending="error",
+    ),
+    _fault(
+        "error-first", "an error event instead of the first token", stop_after=0.0, ending="error"
+    ),
+    _fault("empty", "a well-formed answer without a single token", length=0.0),
+    _fault(
+        "no-terminator",
+        "the message ends well at half of the tokens, without finish reason and terminator",
+        stop_after=0.5,
+        ending="no-terminator",
+    ),
+    _fault(
+        "cut",
+        "the connection is closed at half of the tokens, in the middle of the message",
+        stop_after=0.5,
+        ending="close",
+    ),
+    _fault(
+        "reset", "the connection is reset at half of the tokens", stop_after=0.5, ending="reset"
+    ),
+    _fault(
+        "reset-first",
+        "the connection is reset instead of the first token",
+        stop_after=0.0,
+        ending="reset",
+    ),
+    _fault(
+        "stall",
+        "nothing more comes after half of the tokens; the connection stays open",
+        stop_after=0.5,
+        ending="stall",
+    ),
+    _fault("no-first-token", "headers come, a token never", stop_after=0.0, ending="stall"),
+    _fault("die", "the server's process ends at half of the tokens", stop_after=0.5, ending="die"),
+    _fault("malformed-event", "one event is no JSON", garbage="event"),
+    _fault("malformed-http", "the answer is no HTTP", garbage="http"),
+    # statuses
+    *(
+        _fault(f"http-{status}", f"status {status} with the dialect's error body", status=status)
+        for status in (400, 401, 404, 422, 429, 500, 503)
+    ),
+    _fault("http-400-empty", "status 400 without a body", status=400, error_body=False),
+    _fault("http-500-empty", "status 500 without a body", status=500, error_body=False),
+    _fault("redirect", "status 307 to another path", status=307),
+    # HTTP
+    _fault("content-length", "the stream's length is in its head", body="length"),
+    _fault("close-delimited", "the body ends with the connection", body="close"),
+    _fault("gzip", "the stream is compressed, asked for or not", gzip=True),
+    _fault("interim", "a 100 Continue comes before the answer's own head", interim=True),
+    _fault("slow-headers", "the head dribbles in, 20 ms between its pieces", slow_headers=True),
+    _fault(
+        "idle-close",
+        "the connection is closed after the answer, though kept alive",
+        idle_close=True,
+    ),
+)
+
+FAULTS: dict[str, Fault] = {fault.name: fault for fault in _ALL}
+"""All faults by name."""
+
+HEADER = "x-llmbench-fault"
+"""The request header that asks for a fault, or for ``none`` where the configuration has one."""
+
+
+def manner_of(name: str | None) -> Manner:
+    """The manner of an answer under the fault `name`; ``None`` and ``none`` are healthy.
+
+    Several names, joined by ``+``, are taken together. `ConfigError` for a name that is none.
+    """
+    changes: dict[str, Any] = {}
+    for part in (name or "none").split("+"):
+        if part != "none":
+            changes |= _known(part).changes
+    return msgspec.structs.replace(Manner(), **changes)
+
+
+class FaultPlan(Struct, frozen=True):
+    """The configuration's fault: on which share of the requests, drawn from the seed."""
+
+    faulty: Manner
+    share: float
+    seed: int
+
+    @classmethod
+    def parse(cls, text: str | None, seed: int) -> "FaultPlan":
+        """``NAME`` for every request or ``NAME:0.1`` for a tenth; `ConfigError` for neither."""
+        name, _, share = (text or "none").partition(":")
+        try:
+            part = float(share or 1)
+        except ValueError:
+            part = -1.0
+        if not 0 <= part <= 1:
+            raise ConfigError(f"server.fault: {share!r} is no share; write it like {name}:0.1")
+        return cls(manner_of(name), part, seed)
+
+    def manner(self, request: int) -> Manner:
+        """The manner of the answer to the request with that number."""
+        if self.share < 1 and Random(f"{self.seed}/{request}").random() >= self.share:
+            return Manner()
+        return self.faulty
+
+
+def _known(name: str) -> Fault:
+    try:
+        return FAULTS[name]
+    except KeyError:
+        raise ConfigError(
+            f"server.fault: unknown fault {name!r}{nearest(name, list(FAULTS))}"
+        ) from None

@@ -1,0 +1,108 @@
+"""The endpoints that are not completions: health, models, metrics, what the simulator did."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.simulator import encoding
+from llmbench.simulator.asked import count_tokens
+from llmbench.simulator.client import Request
+from llmbench.simulator.schedule import Schedule
+from llmbench.simulator.simulator_settings import SimulatorSettings
+from llmbench.simulator.truth import Truth
+
+
+class State(Struct, frozen=True):
+    """What the pages show."""
+
+    settings: SimulatorSettings
+    schedule: Schedule
+    truth: Truth
+
+
+def answer_page(state: State, request: Request) -> bytes:
+    """The answer to a request for anything but a completion."""
+    if request.path.startswith("/v2/models/") and request.path.endswith("/ready"):
+        return encoding.page(200, b"")
+    route = _ROUTES.get((request.method, request.path))
+    if route is not None:
+        return route(state, request)
+    status = 405 if any(path == request.path for _method, path in _ROUTES) else 404
+    return _json({"error": f"{request.method} {request.path}: nothing here"}, status)
+
+
+def _json(page: Any, status: int = 200) -> bytes:
+    return encoding.page(status, msgspec.json.encode(page))
+
+
+def _health(state: State, request: Request) -> bytes:
+    return _json({"status": "ok"})
+
+
+def _models(state: State, request: Request) -> bytes:
+    model = {
+        "id": state.settings.model,
+        "object": "model",
+        "created": 1700000000,
+        "owned_by": "llmbench-simulator",
+    }
+    return _json({"object": "list", "data": [model]})
+
+
+def _info(state: State, request: Request) -> bytes:
+    truth = msgspec.to_builtins(state.settings.config)
+    return _json({"model_id": state.settings.model, "simulated": True, **truth})
+
+
+def _tokenize(state: State, request: Request) -> bytes:
+    """llama.cpp's and vLLM's: made-up ids, as many as the simulator counts."""
+    try:
+        page = msgspec.json.decode(request.body)
+        text = next(page[key] for key in ("content", "prompt", "inputs") if key in page)
+        number = count_tokens(text) if text else 0
+    except (msgspec.DecodeError, TypeError, StopIteration):
+        return _json({"error": "send a JSON object with content, prompt or inputs"}, 400)
+    return _json({"tokens": list(range(1000, 1000 + number)), "count": number})
+
+
+def _stats(state: State, request: Request) -> bytes:
+    waiting, running = state.schedule.waiting, state.schedule.running
+    return _json(state.truth.page() | {"running": running, "waiting": waiting})
+
+
+def _reset(state: State, request: Request) -> bytes:
+    state.truth.reset()
+    return _stats(state, request)
+
+
+def _metrics(state: State, request: Request) -> bytes:
+    """Under vLLM's names, so that whoever reads vLLM's can be tried here."""
+    truth = state.truth
+    numbers = (
+        ("vllm:num_requests_running", "gauge", state.schedule.running),
+        ("vllm:num_requests_waiting", "gauge", state.schedule.waiting),
+        ("vllm:prompt_tokens_total", "counter", truth.prompt_tokens),
+        ("vllm:generation_tokens_total", "counter", truth.output_tokens),
+    )
+    lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, kind, value in numbers]
+    lines += truth.ttft_histogram.lines("vllm:time_to_first_token_seconds")
+    lines += truth.gap_histogram.lines("vllm:inter_token_latency_seconds")
+    text = "\n".join(lines) + "\n"
+    return encoding.page(200, text.encode(), "text/plain; version=0.0.4")
+
+
+_ROUTES: dict[tuple[str, str], Callable[[State, Request], bytes]] = {
+    ("GET", "/health"): _health,
+    ("GET", "/ping"): _health,
+    ("GET", "/v2/health/ready"): _health,
+    ("GET", "/api/version"): lambda state, request: _json({"version": "0.0.0-simulated"}),
+    ("GET", "/version"): lambda state, request: _json({"version": "0.0.0-simulated"}),
+    ("GET", "/v1/models"): _models,
+    ("GET", "/info"): _info,
+    ("GET", "/metrics"): _metrics,
+    ("GET", "/stats"): _stats,
+    ("POST", "/stats/reset"): _reset,
+    ("POST", "/tokenize"): _tokenize,
+}

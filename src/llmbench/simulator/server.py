@@ -1,0 +1,148 @@
+"""The simulator's server: accepts, routes, and lets the schedule send."""
+
+import gc
+import os
+import socket
+from collections.abc import Callable
+
+from llmbench.config import ConfigError, SimulatedServer
+from llmbench.process import allow_many_connections, pin
+from llmbench.simulator import encoding
+from llmbench.simulator.asked import Asked, NotAsked, is_completion, read_ask
+from llmbench.simulator.client import ClientConnection, Request
+from llmbench.simulator.completions import MESSAGE, CompletionJob, Streamed, Whole, outcome_of
+from llmbench.simulator.dialects.formats import FORMATS
+from llmbench.simulator.faults import HEADER, FaultPlan, Manner, manner_of
+from llmbench.simulator.pages import State, answer_page
+from llmbench.simulator.reactor import Reactor
+from llmbench.simulator.schedule import schedule
+from llmbench.simulator.simulator_settings import SimulatorSettings
+from llmbench.simulator.truth import Truth
+
+BACKLOG = 4096
+MOVED = "/moved"
+
+
+class Simulator:
+    """Listens when made; `run` serves. `ConfigError` for a fault that is none."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self._settings = settings
+        self._faults = FaultPlan.parse(settings.config.fault, settings.seed)
+        self._schedule = schedule(settings.config, settings.seed)
+        self._truth = Truth()
+        self._state = State(settings, self._schedule, self._truth)
+        self._reactor = Reactor(self._schedule.tick)
+        self._requests = 0
+        self._listener = _listen(settings.host, settings.port)
+        self._reactor.watch(self._listener, self._accept)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._listener.getsockname()[1])
+
+    def run(self) -> None:
+        """Serve until the process ends."""
+        self._reactor.run()
+
+    def _accept(self, mask: int) -> None:
+        while True:
+            try:
+                sock, _address = self._listener.accept()
+            except OSError:
+                return
+            ClientConnection(sock, self._reactor, self._handle)
+
+    def _handle(self, line: ClientConnection, request: Request) -> None:
+        if request.method == "POST" and is_completion(request.path):
+            self._complete(line, request)
+        else:
+            line.send(answer_page(self._state, request))
+            line.answered()
+
+    def _complete(self, line: ClientConnection, request: Request) -> None:
+        self._requests += 1
+        seed = f"{self._settings.seed}/{self._requests}"
+        try:
+            asked = read_ask(request.path, request.body, self._settings.model)
+            manner = self._manner(request)
+        except (NotAsked, ConfigError) as error:
+            line.send(encoding.page(400, f'{{"error": "{error}"}}'.encode()))
+            line.answered()
+            return
+        if manner.status != 200 or manner.garbage == "http":
+            self._refuse(line, asked, manner, request)
+            return
+        job = CompletionJob(asked, manner, line, self._truth, request.received_ns, seed)
+        stream = Streamed(job) if asked.stream else Whole(job)
+        if manner.interim:
+            line.send(encoding.CONTINUE)
+        stream.begin()
+        self._schedule.admit(stream, request.received_ns)
+
+    def _manner(self, request: Request) -> Manner:
+        """The fault that the request asks for, or the configuration's."""
+        asked = request.headers.get(HEADER)
+        return self._faults.manner(self._requests) if asked is None else manner_of(asked)
+
+    def _refuse(
+        self, line: ClientConnection, asked: Asked, manner: Manner, request: Request
+    ) -> None:
+        """Answer at once, without a token."""
+        if manner.garbage == "http":
+            line.send(encoding.NO_HTTP)
+        elif manner.status == 307:
+            fields = (f"location: {MOVED}{request.path}",)
+            line.send(encoding.page(307, b"", encoding.JSON, *fields))
+        else:
+            body = FORMATS[asked.dialect].error_body(manner.status, MESSAGE)
+            line.send(encoding.page(manner.status, body if manner.error_body else b""))
+        self._truth.finished(outcome_of(manner), asked.prompt_tokens, 0)
+        line.answered()
+
+
+def serve(
+    config: SimulatedServer,
+    host: str,
+    port: int,
+    *,
+    seed: int = 0,
+    pin: tuple[int, ...] = (),
+    say: Callable[[str], None] = print,
+) -> None:
+    """Serve the truth of `config` until Ctrl-C; says its URL once it listens.
+
+    `pin` keeps the process to those cores. `ConfigError` for a fault that is none, or where it
+    can't listen.
+    """
+    settle(pin)
+    simulator = Simulator(SimulatorSettings(config, seed=seed, host=host, port=port))
+    say(f"simulated server at http://{host}:{simulator.port} (its truth: /stats); Ctrl-C ends it")
+    try:
+        simulator.run()
+    except KeyboardInterrupt:
+        say("ended")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        listener = socket.create_server((host, port), backlog=BACKLOG)
+    except OSError as error:
+        what = os.strerror(error.errno or 0)
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {what}; give another --port, or 0 for any"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def settle(cores: tuple[int, ...]) -> None:
+    """Make this process fit to serve: on `cores`, with many connections, without pauses.
+
+    The garbage collector is off: it stopped all streams for 10 ms at 1,024 users, and nothing
+    here leaves cycles behind (a connection lets go of its parser when it closes).
+    """
+    pin(cores)
+    allow_many_connections()
+    gc.disable()

@@ -1,0 +1,17 @@
+from .disagreements import disagreements as disagreements
+from .gate.baselines import load_baseline as load_baseline
+from .gate.baselines import save_baseline as save_baseline
+from .gate.comparing import compare as compare
+from .gate.comparing import decided as decided
+from .gate.comparing import gate_run as gate_run
+from .gate.pairs import abba as abba
+from .gate.pairs import versus as versus
+from .gate.tolerances import parse_tolerances as parse_tolerances
+from .gate.verdicts import Verdict as Verdict
+from .gate.wording import lines as lines
+from .gate.wording import markdown as markdown
+from .gate.wording import to_json as to_json
+from .judging import JudgedCell as JudgedCell
+from .judging import judged_cells as judged_cells
+from .judging import results as results
+from .rules import Rules as Rules

@@ -1,0 +1,1 @@
+"""A run against a baseline, or A against B: samples, statistics, decisions, words."""

@@ -1,0 +1,187 @@
+"""What of a run is compared: the repeats of each cell's metrics. Stored, it is a baseline.
+
+A baseline file is meant to be committed and read in a review: sorted, a line for each metric,
+six digits.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.cells import Arrivals, Trace, Users
+from llmbench.config import ConfigError, nearest
+from llmbench.metrics import certifiable
+from llmbench.records import CellRun
+from llmbench.results import CellSummary, Distribution
+from llmbench.store import RunDir, replace_file
+from llmbench.verdict.gate.fingerprints import fingerprint
+from llmbench.verdict.judging import JudgedCell, judged_cells
+
+FORMAT = "llmbench baseline"
+VERSION = 1
+
+ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
+"""Metrics that gate only where every repeat has enough requests to certify the percentile."""
+
+
+class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
+    """The valid repeats of one cell. ``None`` in a list: that repeat doesn't know it."""
+
+    metrics: dict[str, list[float | None]]
+    requests: int  # fewest in a repeat's window
+    repeats: int
+    invalid: int = 0  # repeats left out
+    why: str = ""  # what was wrong with them
+    advisory: list[str] = []  # metrics that too few requests keep from gating
+
+
+class Sample(Struct, frozen=True, forbid_unknown_fields=True):
+    """A run reduced to what the gate compares; a file of it is a baseline."""
+
+    name: str
+    created: str  # ISO, UTC
+    git_commit: str | None
+    simulated: bool
+    fingerprint: dict[str, str]
+    cells: dict[str, CellSample]
+    format: str = FORMAT
+    version: int = VERSION
+
+
+def sample_of(run: RunDir, name: str = "") -> Sample:
+    """What a run has to say to the gate; INVALID repeats are left out and counted."""
+    info = run.info()
+    cells = list(judged_cells(run))
+    return Sample(
+        name=name or run.path.name,
+        created=f"{datetime.fromtimestamp(info.started_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        git_commit=info.git_commit,
+        simulated=any(r.summary.simulated for cell in cells for r in cell.results),
+        fingerprint=fingerprint(info, [r for cell in cells for r in cell.runs]),
+        cells={cell.cell_id: _cell(cell) for cell in cells},
+    )
+
+
+def save_baseline(folder: Path, name: str, run: RunDir) -> Path:
+    """Store a run as the baseline `name` in `folder`; where it is.
+
+    `ConfigError` for a name that is no file name and for a run with a cell that has no valid
+    repeat: a baseline must be trusted.
+    """
+    path = _path(folder, name)
+    measured = sample_of(run, name)
+    bad = [f"{cell}: {m.why}" for cell, m in measured.cells.items() if m.repeats == 0]
+    if bad or not measured.cells:
+        reason = "\n".join(bad) or "the run has no cells"
+        raise ConfigError(f"{path}: not stored, a baseline must be valid\n{reason}")
+    replace_file(path, render(measured))
+    return path
+
+
+def load_baseline(folder: Path, name: str) -> Sample:
+    """The baseline `name` of `folder`; `ConfigError` names those that exist."""
+    path = _path(folder, name)
+    if not path.is_file():
+        there = sorted(p.stem for p in folder.glob("*.json"))
+        hint = nearest(name, there) if there else "; make one with --llm-save-baseline"
+        raise ConfigError(f"{path}: no such baseline{hint}")
+    return read_baseline(path)
+
+
+def read_baseline(path: Path) -> Sample:
+    """The baseline in the file `path`; `ConfigError` where it is damaged, foreign or newer."""
+    try:
+        raw: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: damaged, not JSON: {error}; store it again") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise ConfigError(f"{path}: not a baseline of pytest-llmbench; see --llm-save-baseline")
+    if raw.get("version") != VERSION:
+        raise ConfigError(
+            f"{path}: baseline of version {raw.get('version')}, this one reads {VERSION}: "
+            "store it again with --llm-save-baseline"
+        )
+    try:
+        return msgspec.convert(raw, Sample)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{path}: damaged: {error}; store it again") from error
+
+
+def render(measured: Sample) -> bytes:
+    """The text of a baseline file: sorted keys, each list of numbers on one line."""
+    text = json.dumps(msgspec.to_builtins(measured), indent=2, sort_keys=True, ensure_ascii=False)
+    lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
+    return (lists.sub(lambda m: f"[{' '.join(m[1].split())}]", text) + "\n").encode()
+
+
+def _cell(cell: JudgedCell) -> CellSample:
+    sound = [(r, run) for r, run in zip(cell.results, cell.runs, strict=True) if r.valid]
+    good = [r.summary for r, _ in sound]
+    bad = [r for r in cell.results if not r.valid]
+    fewest = min((s.in_window for s in good), default=0)
+    found = [compared(r.summary) for r, _ in sound]
+    cold = _cold([run for _, run in sound])
+    names = found[0] if found else {}
+    return CellSample(
+        metrics={name: [_round(values[name]) for values in found] for name in names} | cold,
+        requests=fewest,
+        repeats=len(good),
+        invalid=len(bad),
+        why="; ".join(dict.fromkeys(r.why.replace("\n", "; ") for r in bad)),
+        advisory=[n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)],
+    )
+
+
+def compared(summary: CellSummary) -> dict[str, float | None]:
+    """What is compared. Open loop: TTFT from the schedule, and the rate is not the server's."""
+    is_open = isinstance(summary.cell.shape, Arrivals | Trace)
+    ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
+    token = summary.time_per_token_ms
+    known: dict[str, float | None] = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
+    if not is_open:
+        known["throughput"] = summary.output_tokens_per_s
+    for percentile in ("p95", "p99"):
+        known[f"ttft_{percentile}"] = _at(ttft, percentile)
+        known[f"time_per_token_{percentile}"] = _at(token, percentile)
+    return known
+
+
+def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
+    """Of cold starts: seconds from create to healthy and to the first token, peak memory.
+
+    A replicate is a launch: repeats that share one are one.
+    """
+    cold = [r for r in runs if isinstance(r.cell.shape, Users) and r.cell.shape.cold]
+    launches = {run.endpoint.launch.started_ns: run.endpoint.launch for run in cold}.values()
+    if not launches:
+        return {}
+    memory = [launch.peak_memory_bytes for launch in launches]
+    return {
+        "cold_healthy": [_round(launch.healthy_s) for launch in launches],
+        "cold_first_token": [_round(launch.first_token_s) for launch in launches],
+        "cold_peak_memory": [None if m is None else _round(m / 2**20) for m in memory],
+    }
+
+
+def _at(found: Distribution | None, percentile: str) -> float | None:
+    return None if found is None else float(getattr(found, percentile))
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _path(folder: Path, name: str) -> Path:
+    if not re.fullmatch(r"[\w.-]+", name) or name.startswith("."):
+        raise ConfigError(
+            f"baseline {name!r}: use letters, digits, dots, dashes and underscores only"
+        )
+    return folder / f"{name}.json"

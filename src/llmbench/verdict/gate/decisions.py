@@ -1,0 +1,208 @@
+"""PASS, FAIL or INCONCLUSIVE for each cell and metric: the rule, without files or words.
+
+docs/verdict.md says why it is as it is; tests/perf/gate_error_rates.py measures how often it
+is wrong.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Literal
+
+import numpy as np
+from msgspec import Struct
+
+from llmbench.verdict.gate.statistics import (
+    Array,
+    differences,
+    holm,
+    interval_ranks,
+    moderated,
+    simes,
+)
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+
+HODGES_LEHMANN_EFFICIENCY = 3 / np.pi
+"""On normal noise: variance of the difference of means over that of the Hodges-Lehmann shift."""
+
+
+class Policy(Struct, frozen=True):
+    """How sure the gate has to be. Shares are of ratios: 0.02 is 2 %."""
+
+    confidence: float = 0.8  # of the exact interval whose ends are held against the tolerance
+    family_error: float = 0.0075  # chance of any FAIL in a session in which nothing changed
+    shared_drift: float = 0.02  # most of a shift common to the other cells that is the host's
+    drift_cells: int = 4  # from so many cells on can a common shift be told
+    least_repeats: int = 3  # on each side, for the exact interval
+    least_freedom: int = 4  # of the pooled noise, for the fallback below that
+    noise_floor: float = 0.001  # no repeat is less noisy than that
+    looks: int = 1  # at the same data, as it grows; each gets its part of family_error
+
+
+class Contrast(Struct, frozen=True):
+    """One metric of one cell on both sides: a log value for each repeat, larger is worse."""
+
+    cell: str
+    metric: str
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+    tolerance: float  # log ratio
+
+
+class Decision(Struct, frozen=True):
+    """What is known of one contrast. `near` and `far` are the ends of the interval of `shift`
+    (log ratio, larger is worse): the end next to no change or better, and the worse one."""
+
+    contrast: Contrast
+    status: Status
+    shift: float
+    near: float
+    far: float
+    confidence: float
+    p_value: float  # of no change beyond what all cells share
+    low_power: bool = False
+    more_repeats: int | None = None  # on each side, until it may be decided; None: over 100
+
+
+DEFAULT = Policy()
+
+Background = Mapping[str, Sequence[Sequence[float]]]
+"""For each metric the repeats (log values) of some other cells."""
+
+
+def decide(
+    contrasts: Sequence[Contrast], policy: Policy = DEFAULT, background: Background | None = None
+) -> list[Decision]:
+    """The outcome of each contrast of one session, in their order.
+
+    PASS: the interval's far end is within the tolerance. FAIL: its near end is beyond it, and
+    no-change is rejected for the cell (Simes 1986 over its metrics) by Holm over all cells.
+    `background` holds repeats of cells that are not tested but tell the noise.
+    """
+    if not contrasts:
+        return []
+    ends = _intervals(contrasts, policy)
+    spread, freedom = _noise(contrasts, policy, background or {})
+    sizes = np.array([(len(c.old), len(c.new)) for c in contrasts], dtype=np.float64)
+    error = spread * np.sqrt((1 / sizes).sum(axis=1) / HODGES_LEHMANN_EFFICIENCY)
+    low = sizes.min(axis=1) < policy.least_repeats
+    ends[low] = _by_noise(ends[low], error[low], freedom[low], policy)
+    p_values = _p_values(contrasts, ends[:, 0], error, freedom, policy)
+    rejected = _rejected(contrasts, p_values, policy)
+    tolerance = np.array([c.tolerance for c in contrasts])
+    known = ~low | (freedom >= policy.least_freedom)
+    failed = known & rejected & (ends[:, 1] > tolerance)
+    passed = known & ~failed & (ends[:, 2] < tolerance)
+    gap = np.abs(ends[:, 0] - tolerance)
+    return [
+        Decision(
+            contrast=contrast,
+            status="FAIL" if failed[i] else "PASS" if passed[i] else "INCONCLUSIVE",
+            shift=float(ends[i, 0]),
+            near=float(ends[i, 1]),
+            far=float(ends[i, 2]),
+            confidence=float(ends[i, 3]),
+            p_value=float(p_values[i]),
+            low_power=bool(low[i]),
+            more_repeats=None
+            if failed[i] or passed[i]
+            else _more(contrast, spread[i], gap[i], ends[i], len(contrasts), policy),
+        )
+        for i, contrast in enumerate(contrasts)
+    ]
+
+
+def _intervals(contrasts: Sequence[Contrast], policy: Policy) -> Array:
+    """Shift, near end, far end and confidence of each contrast, those of equal size at once."""
+    by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, contrast in enumerate(contrasts):
+        by_size[len(contrast.old), len(contrast.new)].append(index)
+    found = np.empty((len(contrasts), 4))
+    for (n, m), members in by_size.items():
+        old = np.array([contrasts[i].old for i in members])
+        new = np.array([contrasts[i].new for i in members])
+        pairs = differences(old, new)
+        drop, confidence = interval_ranks(n, m, policy.confidence)
+        ends = (np.median(pairs, axis=-1), pairs[:, drop], pairs[:, n * m - 1 - drop])
+        found[members] = np.column_stack([*ends, np.full(len(members), confidence)])
+    return found
+
+
+def _noise(
+    contrasts: Sequence[Contrast], policy: Policy, background: Background
+) -> tuple[Array, Array]:
+    """Standard deviation of a repeat and its degrees of freedom, moderated within each metric."""
+    variances, freedom = np.empty(len(contrasts)), np.empty(len(contrasts))
+    for metric in {c.metric for c in contrasts}:
+        members = [i for i, c in enumerate(contrasts) if c.metric == metric]
+        groups = [(contrasts[i].old, contrasts[i].new) for i in members]
+        groups += [(values, ()) for values in map(tuple, background.get(metric, ()))]
+        squares = np.array([_squares(old) + _squares(new) for old, new in groups])
+        free = np.array([sum(len(side) - 1 for side in group if side) for group in groups], float)
+        apart = np.divide(squares, free, out=np.zeros_like(squares), where=free > 0)
+        drawn, gained = moderated(apart, free)
+        variances[members], freedom[members] = drawn[: len(members)], gained[: len(members)]
+    return np.sqrt(np.maximum(variances, policy.noise_floor**2)), freedom
+
+
+def _squares(values: Sequence[float]) -> float:
+    """Sum of squared deviations from the mean; 0 for none."""
+    mean = sum(values) / len(values) if values else 0.0
+    return sum((v - mean) ** 2 for v in values)
+
+
+def _by_noise(ends: Array, error: Array, freedom: Array, policy: Policy) -> Array:
+    """The fallback for too few repeats: an interval from the noise that the cells share."""
+    from scipy.special import stdtrit
+
+    reach = stdtrit(np.maximum(freedom, 1), (1 + policy.confidence) / 2) * error
+    shift = ends[:, 0]
+    return np.column_stack(
+        [shift, shift - reach, shift + reach, np.full(len(ends), policy.confidence)]
+    )
+
+
+def _p_values(
+    contrasts: Sequence[Contrast], shift: Array, error: Array, freedom: Array, policy: Policy
+) -> Array:
+    """Of no change for the worse, beyond what the other cells of the same metric share."""
+    from scipy.special import stdtr
+
+    shared = np.zeros(len(contrasts))
+    for metric in {c.metric for c in contrasts}:
+        members = np.array([i for i, c in enumerate(contrasts) if c.metric == metric])
+        if len(members) >= policy.drift_cells:
+            for place, i in enumerate(members):
+                others = np.delete(shift[members], place)
+                shared[i] = np.clip(np.median(others), 0, np.log1p(policy.shared_drift))
+    return np.asarray(stdtr(np.maximum(freedom, 1), -(shift - shared) / error))
+
+
+def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) -> Array:
+    """Where no-change is rejected: by Holm for the cell, and by the metric's own p-value."""
+    names = list(dict.fromkeys(c.cell for c in contrasts))
+    members = [[i for i, c in enumerate(contrasts) if c.cell == name] for name in names]
+    adjusted = holm(np.array([simes(p_values[rows]) for rows in members]))
+    level = policy.family_error / policy.looks
+    rejected = np.zeros(len(contrasts), dtype=bool)
+    for rows, p_cell in zip(members, adjusted, strict=True):
+        rejected[rows] = (p_cell <= level) & (p_values[rows] <= level)
+    return rejected
+
+
+def _more(
+    contrast: Contrast, spread: float, gap: float, ends: Array, tests: int, policy: Policy
+) -> int | None:
+    """How many more repeats on each side would decide it, if shift and noise stay as they are."""
+    from scipy.special import ndtri
+
+    have = min(len(contrast.old), len(contrast.new))
+    if gap <= 0:
+        return None
+    needed = 2 * (ndtri((1 + policy.confidence) / 2) * spread / gap) ** 2
+    if ends[0] > contrast.tolerance:
+        sure = ndtri(1 - policy.family_error / policy.looks / tests)
+        needed = max(needed, 2 * (sure * spread / ends[0]) ** 2)
+    more = max(ceil(needed / HODGES_LEHMANN_EFFICIENCY), policy.least_repeats, have + 1) - have
+    return more if more <= 100 else None

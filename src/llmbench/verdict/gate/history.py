@@ -1,0 +1,100 @@
+"""A row for each cell of each run, in the CSV form that Apache Otava reads as it is."""
+
+import csv
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import median
+
+from llmbench.config import ConfigError
+from llmbench.store import RunDir
+from llmbench.verdict.gate.baselines import Sample, sample_of
+from llmbench.verdict.gate.tolerances import RATES
+
+GATING = ("ttft", "time_per_token", "throughput")
+COLUMNS = ("time", "commit", *GATING, "requests", "repeats", "simulated")
+
+
+def append_history(folder: Path, measured: Sample) -> list[Path]:
+    """Append a run to ``<cell>.csv`` in `folder`, a file for each cell; the files written.
+
+    Columns: time (ISO, UTC), commit, the median of the repeats of each gated metric (ms, ms,
+    tokens/s), requests, repeats, simulated. A cell without a valid repeat gets no row. A file
+    with other columns is a `ConfigError`.
+    """
+    written = []
+    for cell, found in measured.cells.items():
+        if not found.repeats:
+            continue
+        row: dict[str, object] = {
+            "time": measured.created,
+            "commit": measured.git_commit or "",
+            "requests": found.requests,
+            "repeats": found.repeats,
+            "simulated": measured.simulated,
+        }
+        row |= {name: _median(found.metrics.get(name, [])) for name in GATING}
+        written.append(_append(folder / f"{cell}.csv", row))
+    return written
+
+
+def otava_config(folder: Path, cells: Iterable[str]) -> str:
+    """The YAML configuration with which Otava reads the history in `folder`, a test for a cell."""
+    lines = ["tests:"]
+    for cell in sorted(cells):
+        lines += [
+            f"  {cell}:",
+            "    type: csv",
+            f"    file: {folder / f'{cell}.csv'}",
+            "    time_column: time",
+            "    attributes: [commit]",
+            "    metrics:",
+        ]
+        for name in GATING:
+            direction = 1 if name in RATES else -1
+            lines += [
+                f"      {name}:",
+                f"        column: {name}",
+                f"        direction: {direction}",
+                "        scale: 1.0",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def _append(path: Path, row: dict[str, object]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = not path.exists()
+    if not fresh:
+        with path.open(encoding="utf-8", newline="") as old:
+            header = next(csv.reader(old), [])
+        if tuple(header) != COLUMNS:
+            raise ConfigError(f"{path}: not a history of this version: its columns are {header}")
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+    return path
+
+
+def _median(values: Iterable[float | None]) -> float | str:
+    """The median of the repeats that know it; empty where none does."""
+    known = [value for value in values if value is not None]
+    return float(f"{median(known):.6g}") if known else ""
+
+
+def main() -> None:
+    """``python -m llmbench.verdict.gate.history RUN FOLDER``: append a run, write otava.yaml."""
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m llmbench.verdict.gate.history RUN FOLDER")
+    try:
+        folder = Path(sys.argv[2])
+        append_history(folder, sample_of(RunDir.open(Path(sys.argv[1]))))
+    except ConfigError as error:
+        sys.exit(f"llmbench: {error}")
+    cells = [path.stem for path in folder.glob("*.csv")]
+    (folder / "otava.yaml").write_text(otava_config(folder, cells), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

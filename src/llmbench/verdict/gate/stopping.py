@@ -1,0 +1,45 @@
+"""When the repeats of a cell may stop: as soon as its verdict is known (``--llm-repeats 3..12``).
+
+Only the baseline and the cell itself are known at that time. Stopping for PASS costs nothing.
+Stopping for FAIL needs a p-value that holds for all looks together (Bonferroni), so that looking
+often does not make false alarms.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import structs
+
+from llmbench.verdict.gate.decisions import DEFAULT, Background, Contrast, Policy, decide
+
+LOOKS = 10
+"""How often a cell is looked at, at most: after each of 3 to 12 repeats."""
+
+
+def after_stopping(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> Policy:
+    """The policy for a session whose cells stopped at different repeats: half the error rate.
+
+    Cells that stop early are those that look quiet, so the noise of all looks smaller than it is.
+    """
+    stopped = len({len(contrast.new) for contrast in contrasts}) > 1
+    return structs.replace(policy, looks=2 * policy.looks) if stopped else policy
+
+
+def settled(
+    contrasts: Sequence[Contrast],
+    background: Background,
+    *,
+    cells: int,
+    policy: Policy = DEFAULT,
+) -> bool:
+    """Whether one cell's `contrasts` are decided.
+
+    `background` has, for each metric, the baseline's repeats of the other cells, which tell the
+    noise; `cells` is how many cells the session tests.
+    """
+    if not contrasts or any(len(c.new) < policy.least_repeats for c in contrasts):
+        return False
+    outcomes = decide(contrasts, policy, background)
+    return all(o.status == "PASS" for o in outcomes) or any(
+        o.status == "FAIL" and o.p_value * cells * len(contrasts) <= policy.family_error / LOOKS
+        for o in outcomes
+    )

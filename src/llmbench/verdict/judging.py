@@ -1,0 +1,57 @@
+"""A run's journal to judged cells: the one way from what happened to what is shown."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from llmbench.config import Slo
+from llmbench.metrics import summarise, table
+from llmbench.records import CellRun
+from llmbench.results import CellResult
+from llmbench.store import RunDir
+from llmbench.verdict.unfinished import leftovers
+from llmbench.verdict.validity import judge
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+class JudgedCell(Struct, frozen=True):
+    """All repeats of one cell, with their requests as `llmbench.metrics.table` makes them."""
+
+    cell_id: str
+    runs: tuple[CellRun, ...]
+    results: tuple[CellResult, ...]  # one for each of `runs`
+    requests: "DataFrame"
+
+
+def results(run: RunDir) -> list[CellResult]:
+    """Every repeat of every cell of a run, by cell in the order in which they first ran.
+
+    Cells that a killed run left unfinished are there too, INVALID (rule ``did_not_end``).
+    `ConfigError` when ``run.json`` is damaged.
+    """
+    return [result for cell in judged_cells(run) for result in cell.results]
+
+
+def judged_cells(
+    run: RunDir, cell_id: str | None = None, *, with_events: bool = False
+) -> Iterator[JudgedCell]:
+    """The cells of a run, or one of them, each with its requests; reads one cell at a time."""
+    slos = {model.name: model.slo for model in run.info().models}
+    samples = run.samples()
+    ended = {(r.cell_id, r.repeat): r for r in run.cell_runs()}
+    every = [*ended.values(), *leftovers(run, set(ended))]
+    for name in dict.fromkeys(r.cell_id for r in every):
+        if cell_id not in (None, name):
+            continue
+        runs = sorted((r for r in every if r.cell_id == name), key=lambda r: r.repeat)
+        requests = table(run.requests(name), with_events=with_events)
+        slo = slos.get(runs[0].cell.model, Slo())
+        mine = [sample for sample in samples if sample.cell == name]
+        judged = tuple(
+            judge(summarise(r, requests, mine, slo), r, slo, ended=(name, r.repeat) in ended)
+            for r in runs
+        )
+        yield JudgedCell(name, tuple(runs), judged, requests)

@@ -1,0 +1,162 @@
+"""The CSV files and the Parquet file."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+from llmbench.cells import Cell, Users
+from llmbench.records import RequestRecord
+from llmbench.report.tables import run_files as files
+from llmbench.report.tables.run_files import write_cell
+from llmbench.store import Journal, RunDir
+from llmbench.verdict.judging import results
+from tests.report.synthetic import START_NS, cell_run, grid, model, write_run
+
+DECK = (
+    "request,start_time,end_time,input_tokens,output_tokens,latency(ms),"
+    "throughput(tokens/second),time_per_token(ms/tokens),TTFT(ms)"
+)
+
+
+def record(cell: Cell, **changes: object) -> RequestRecord:
+    values: dict[str, object] = {
+        "cell": cell.id,
+        "repeat": 1,
+        "phase": "measured",
+        "request": 1,
+        "user": 0,
+        "worker": 0,
+        "scheduled_ns": START_NS,
+        "sent_ns": START_NS + 2_000_000,
+        "done_ns": START_NS + 1_102_000_000,
+        "requested_input_tokens": 128,
+        "requested_output_tokens": 51,
+        "prompt_tokens": 130,
+        "prompt_index": 3,
+        "input_tokens": 131,
+        "output_tokens": 51,
+        "first_token_ns": START_NS + 102_000_000,
+        "first_token_earliest_ns": START_NS + 102_000_000,
+        "last_token_ns": START_NS + 1_002_000_000,
+        "first_event_tokens": 1,
+        "event_ns": tuple(range(100_000_000, 1_000_000_001, 18_000_000)),
+        "finish_reason": "length",
+    }
+    return RequestRecord(**(values | changes))  # type: ignore[arg-type]
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def one(run_path: Path) -> tuple[RunDir, Cell]:
+    run = write_run(run_path, [], configs=[model()])
+    return run, Cell("tiny", 128, 51, Users(1))
+
+
+def written(run: RunDir, cell: Cell, *records: RequestRecord) -> list[dict[str, str]]:
+    run.append_cell_start(cell_run(cell, 1, START_NS, START_NS, model(), None))
+    with Journal(run.journal_file(cell.id, 1)) as journal:
+        for item in records:
+            journal.append(item)
+    write_cell(run, cell.id, results(run))
+    return rows(run.requests_file(cell.id))
+
+
+def test_the_first_columns_are_spelt_as_in_the_deck(one: tuple[RunDir, Cell]) -> None:
+    run, cell = one
+    written(run, cell, record(cell))
+    head = run.requests_file(cell.id).read_text().splitlines()[0]
+    assert head.startswith(DECK + ",status,error_kind,")
+
+
+def test_a_request_has_the_deck_s_numbers(one: tuple[RunDir, Cell]) -> None:
+    (row,) = written(*one, record(one[1]))
+    assert row["request"] == "1"
+    assert row["start_time"] == "2026-09-21 14:13:20.002000"
+    assert row["end_time"] == "2026-09-21 14:13:21.002000"
+    assert float(row["latency(ms)"]) == 1000.0
+    assert float(row["TTFT(ms)"]) == 100.0
+    assert float(row["time_per_token(ms/tokens)"]) == 18.0
+    assert float(row["throughput(tokens/second)"]) == 182.0
+    assert float(row["scheduled_delay(ms)"]) == 2.0
+
+
+def test_a_failed_request_has_a_kind_and_no_latency(one: tuple[RunDir, Cell]) -> None:
+    failed = record(
+        one[1],
+        error_kind="cut",
+        error='he said "no",\nand left',
+        output_tokens=None,
+        first_token_ns=None,
+        last_token_ns=None,
+    )
+    (row,) = written(*one, failed)
+    assert (row["status"], row["error_kind"]) == ("failed", "cut")
+    assert row["error"] == 'he said "no",\nand left'
+    assert (row["latency(ms)"], row["TTFT(ms)"], row["output_tokens"]) == ("", "", "")
+    assert row["end_time"] == "2026-09-21 14:13:21.102000"
+
+
+def test_one_output_token_leaves_the_time_per_token_empty(one: tuple[RunDir, Cell]) -> None:
+    (row,) = written(*one, record(one[1], output_tokens=1))
+    assert row["time_per_token(ms/tokens)"] == ""
+
+
+def test_a_request_that_was_never_sent_has_no_start(one: tuple[RunDir, Cell]) -> None:
+    (row,) = written(*one, record(one[1], sent_ns=None, error_kind="dropped"))
+    assert (row["start_time"], row["status"]) == ("", "failed")
+
+
+def test_warm_up_is_in_the_parquet_file_only(one: tuple[RunDir, Cell]) -> None:
+    run, cell = one
+    assert len(written(run, cell, record(cell, phase="warmup"), record(cell))) == 1
+    files.write_parquet(run)
+    assert parquet.read_table(run.parquet_file)["phase"].to_pylist() == ["warmup", "measured"]
+
+
+def test_the_parquet_file_keeps_every_stamp(one: tuple[RunDir, Cell]) -> None:
+    run, cell = one
+    sent = record(cell, bounded_events=((2, 5), (3, 7)))
+    written(run, cell, sent)
+    files.write_parquet(run)
+    (kept,) = parquet.read_table(run.parquet_file).to_pylist()
+    assert tuple(kept["event_ns"]) == sent.event_ns
+    assert kept["bounded_events"] == [[2, 5], [3, 7]]
+    assert kept["first_token_ns"] == sent.first_token_ns
+
+
+def test_requests_are_numbered_in_the_order_they_were_sent(one: tuple[RunDir, Cell]) -> None:
+    late, early = record(one[1], user=1, sent_ns=START_NS + 9), record(one[1], sent_ns=START_NS)
+    found = written(*one, late, early)
+    assert [(row["request"], row["user"]) for row in found] == [("1", "0"), ("2", "1")]
+
+
+def test_a_line_that_a_crash_cut_off_is_left_out(run_path: Path) -> None:
+    cells = grid(users=(4,))
+    run = write_run(run_path, cells, killed=True)
+    write_cell(run, cells[0].id, results(run))
+    files.write_parquet(run)
+    assert parquet.read_table(run.parquet_file).num_rows == 12
+
+
+def test_cells_csv_grows_by_a_row_for_each_repeat(run_path: Path) -> None:
+    cells = grid(users=(1, 4))
+    run = write_run(run_path, cells, repeats=2)
+    for cell in cells:
+        write_cell(run, cell.id, results(run))
+    found = [(row["cell"], row["repeat"], row["stamp"]) for row in rows(run.cells_file)]
+    one, four = (cell.id for cell in cells)
+    assert found == [(c, r, "SIMULATED") for c in (one, four) for r in ("1", "2")]
+
+
+def test_resources_csv_has_wall_clock_and_cell(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    files.write_resources(run)
+    first = rows(run.resources_file)[0]
+    assert first["time"] == "2026-09-21 14:13:30.000000"
+    assert (first["cell"], first["memory_bytes"]) == ("tiny-in128-out32-users1", "335544320")
