@@ -1,8 +1,8 @@
 """What is measured: a cell of the grid, the limits it runs under, and the shape of its load."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -17,6 +17,17 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
         cores = "" if self.cores is None else f"-cores{self.cores:g}"
         memory = "" if self.memory_bytes is None else f"-mem{format_bytes(self.memory_bytes)}"
         return cores + memory
+
+    @property
+    def text(self) -> str:
+        """As a person says it: ``2 cores, 4 GiB``; ``no limits`` where there are none."""
+        words = []
+        if self.cores is not None:
+            words.append(f"{self.cores:g} core{'' if self.cores == 1 else 's'}")
+        if self.memory_bytes is not None:
+            gib = self.memory_bytes / 2**30
+            words.append(f"{gib:g} GiB" if gib >= 1 else f"{1024 * gib:g} MiB")
+        return ", ".join(words) or "no limits"
 
 
 class Users(Struct, frozen=True, tag="users"):
@@ -33,10 +44,23 @@ class Users(Struct, frozen=True, tag="users"):
     duration_s: float | None = None
     spawn_rate_per_s: float | None = None
     cold: bool = False
+    is_open_loop: ClassVar[bool] = False
+
+    @property
+    def kind(self) -> str:
+        return "cold" if self.cold else "users"
 
     @property
     def suffix(self) -> str:
         return "cold" if self.cold else f"users{self.users}"
+
+    @property
+    def most_users(self) -> int:
+        return self.users
+
+    @property
+    def load(self) -> float:
+        return self.users
 
 
 class Ramp(Struct, frozen=True, tag="ramp"):
@@ -49,10 +73,17 @@ class Ramp(Struct, frozen=True, tag="ramp"):
     step_s: float
     spawn_rate_per_s: float | None = None
     stop_when_flat: bool = True
+    is_open_loop: ClassVar[bool] = False
+    kind: ClassVar[str] = "ramp"
+    load: ClassVar[None] = None
 
     @property
     def suffix(self) -> str:
         return f"ramp{self.steps[-1]}"
+
+    @property
+    def most_users(self) -> int:
+        return self.steps[-1]
 
 
 ArrivalProcess = Literal["constant", "poisson", "gamma"]
@@ -71,6 +102,13 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
     requests: int | None = None
     duration_s: float | None = None
     max_in_flight: int = 1024
+    is_open_loop: ClassVar[bool] = True
+    kind: ClassVar[str] = "rate"
+    most_users: ClassVar[None] = None
+
+    @property
+    def load(self) -> float:
+        return self.rate_per_s
 
     @property
     def suffix(self) -> str:
@@ -85,6 +123,10 @@ class Trace(Struct, frozen=True, tag="trace"):
     path: str
     speedup: float = 1.0
     max_in_flight: int = 1024
+    is_open_loop: ClassVar[bool] = True
+    kind: ClassVar[str] = "trace"
+    most_users: ClassVar[None] = None
+    load: ClassVar[None] = None
 
     @property
     def suffix(self) -> str:
@@ -93,6 +135,9 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 
 Shape = Users | Ramp | Arrivals | Trace
+"""How requests come. Each shape tells its `kind` in a word, its `suffix` in a cell's id, whether
+it `is_open_loop`, the `most_users` it has at once (None: an open loop has none), and the `load`
+over which curves are drawn: users or requests/s (None: it has not one but many)."""
 
 
 class Cell(Struct, frozen=True):
@@ -110,12 +155,37 @@ class Cell(Struct, frozen=True):
         lengths = f"-in{self.input_tokens}-out{self.output_tokens}"
         if isinstance(self.shape, Trace):
             lengths = ""  # each request has its own
-        return f"{self.model}{self.limits.suffix}{lengths}-{self.shape.suffix}"
+        return f"{self.config_name}{lengths}-{self.shape.suffix}"
 
+    @property
+    def config_name(self) -> str:
+        """The model and its limits: cells that share it differ in lengths and load only."""
+        return self.model + self.limits.suffix
 
-def is_cold(cell: Cell) -> bool:
-    """Whether each repeat of a cell gets a server that was launched for it."""
-    return isinstance(cell.shape, Users) and cell.shape.cold
+    @property
+    def server_key(self) -> tuple[str, Limits]:
+        """What cells must have in common to be served by one launch."""
+        return self.model, self.limits
+
+    @property
+    def is_cold(self) -> bool:
+        """Whether each repeat gets a server that was launched for it."""
+        return isinstance(self.shape, Users) and self.shape.cold
+
+    @property
+    def in_rounds(self) -> bool:
+        """Whether repeats may be interleaved with other cells': closed loops, not cold."""
+        return isinstance(self.shape, Users) and not self.shape.cold
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """The rate at which requests arrive; None where the shape does not ask for one."""
+        return self.shape.rate_per_s if isinstance(self.shape, Arrivals) else None
+
+    def at_rate(self, rate_per_s: float) -> "Cell":
+        """The same arrivals at another rate, to three digits (it is part of the id)."""
+        shape = structs.replace(self.shape, rate_per_s=float(f"{rate_per_s:.3g}"))
+        return structs.replace(self, shape=shape)
 
 
 def format_bytes(count: int) -> str:

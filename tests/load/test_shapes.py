@@ -8,6 +8,7 @@ import pytest
 
 from llmbench.cells import Arrivals, Cell, Ramp, Shape, Trace, Users
 from llmbench.config import ConfigError
+from llmbench.load import input_lengths
 from llmbench.load.plan.shapes import ClosedPlan, OpenPlan, deal, is_flat, plan
 
 
@@ -175,6 +176,14 @@ def test_a_bad_trace_is_named_with_its_row(text: str, message: str, tmp_path: Pa
 def test_a_trace_that_is_missing_is_named() -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.csv: the trace can't be read"):
         opened(Trace("nowhere.csv"))
+
+
+def test_a_trace_needs_prompts_of_the_deciles_of_its_lengths(tmp_path: Path) -> None:
+    path = tmp_path / "trace.csv"
+    rows = "".join(f"{second},{10 * (second + 1)},1\n" for second in range(101))
+    path.write_text(f"timestamp_s,input_tokens,output_tokens\n{rows}")
+    assert input_lengths(cell(Trace(str(path)))) == tuple(range(10, 1011, 100))
+    assert input_lengths(cell(Users(4))) == (8,)
 
 
 def gaps_of(shape: Arrivals) -> list[float]:

@@ -55,7 +55,8 @@ def test_sizes_are_compared_and_the_cheapest_feasible_is_ideal(run_path: Path) -
     assert set(rows) == {"0.5", "1", "2"}
     ideal = [cores for cores, line in rows.items() if line.endswith("IDEAL")]
     assert len(ideal) == 1
-    assert f"ideal: cores{ideal[0]}, mem512m (valid, fits and meets the SLO" in " ".join(lines)
+    cores = "1 core" if ideal == ["1"] else f"{ideal[0]} cores"
+    assert f"ideal: {cores}, 512 MiB (valid, fits and meets the SLO" in " ".join(lines)
 
 
 def test_cold_starts_have_a_table_of_their_own(run_path: Path) -> None:

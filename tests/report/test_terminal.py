@@ -105,4 +105,4 @@ def test_highlights_of_a_ramp_and_of_sizes(run_path: Path) -> None:
     sizes = grid(users=(1, 4), limits=[Limits(1.0, 2**30), Limits(2.0, 2**30)])
     found = [str(item) for item in highlights(write_run(run_path, [ramp, *sizes]))]
     assert any(line.startswith("knee (Kneedle): ") for line in found)
-    assert any(line.startswith("ideal: cores") for line in found)
+    assert any(line.startswith("ideal: ") and " GiB (" in line for line in found)

@@ -15,10 +15,10 @@ from llmbench.bench.progress_line import shown
 from llmbench.bench.runs import note_prompts
 from llmbench.bench.settings import Settings
 from llmbench.bench.shelf import Shelf
-from llmbench.cells import Arrivals, Cell, Limits, Ramp, Trace, Users, is_cold
+from llmbench.cells import Cell
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
-from llmbench.load import read_trace, run_cell
+from llmbench.load import input_lengths, run_cell
 from llmbench.metrics import highest_rate
 from llmbench.prompts import Library
 from llmbench.records import CellRun, Endpoint, Launch
@@ -87,12 +87,12 @@ class Session:
 
         It starts from the cell's own rate; every rate tried is a cell of its own. None: none did.
         """
-        assert isinstance(cell.shape, Arrivals)
-        search = highest_rate(cell.shape.rate_per_s, precision=RATE_PRECISION)
+        assert cell.rate_per_s is not None
+        search = highest_rate(cell.rate_per_s, precision=RATE_PRECISION)
         try:
             rate = next(search)
             while True:
-                measured = self.run(at_rate(cell, rate))
+                measured = self.run(cell.at_rate(rate))
                 rate = search.send(measured.valid and measured.meets_slo)
         except StopIteration as end:
             found: float | None = end.value
@@ -113,7 +113,7 @@ class Session:
         a host that drifts then drifts through all of them alike, not from cell to cell.
         """
         if cell.id not in self.results:
-            several = self.settings.repeats[1] > 1 and in_rounds(cell)
+            several = self.settings.repeats[1] > 1 and cell.in_rounds
             self._rounds([cell, *(self._mates(cell) if several else ())])
         return Measurement(self.results[cell.id])
 
@@ -129,8 +129,8 @@ class Session:
 
     def server(self, cell: Cell) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
-        mates = (c for c in self._planned if server_of(c) == server_of(cell))
-        slots = max(most_users(c) for c in (cell, *mates))
+        mates = (c for c in self._planned if c.server_key == cell.server_key)
+        slots = max(c.shape.most_users or 1 for c in (cell, *mates))
         return self._servers.get(self._model(cell), cell.limits, slots)
 
     def prompts(self, cell: Cell) -> Library:
@@ -145,7 +145,7 @@ class Session:
     def _mates(self, cell: Cell) -> list[Cell]:
         """The other planned cells of the cell's server that are still to be measured."""
         wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
-        return [c for c in wanted if in_rounds(c) and server_of(c) == server_of(cell)]
+        return [c for c in wanted if c.in_rounds and c.server_key == cell.server_key]
 
     def _rounds(self, cells: Sequence[Cell]) -> None:
         """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
@@ -165,8 +165,7 @@ class Session:
 
     def _repeat(self, cell: Cell, repeat: int) -> CellResult:
         prompts, lengths = self.prompts(cell), input_lengths(cell)
-        cold = is_cold(cell)
-        if cold:
+        if cell.is_cold:
             self._servers.close()
         try:
             server = self.server(cell)
@@ -194,7 +193,7 @@ class Session:
                 cluster=self.settings.cluster,
                 progress=progress,
                 died=server.died,
-                warmup_per_user=0 if cold else self.settings.warmup_per_user,
+                warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
             )
         sums = sums_since(before, server.endpoint)
         self.run_dir.append_cell_run(structs.replace(run, server_sums=sums))
@@ -232,34 +231,3 @@ class Session:
             return self.models[cell.model]
         except KeyError:
             raise ConfigError(f"{cell.id}: no configuration is named {cell.model!r}") from None
-
-
-def server_of(cell: Cell) -> tuple[str, Limits]:
-    """What cells must have in common to be served by one launch."""
-    return cell.model, cell.limits
-
-
-def in_rounds(cell: Cell) -> bool:
-    """Whether repeats of a cell may be interleaved with other cells: closed loops, not cold."""
-    return isinstance(cell.shape, Users) and not is_cold(cell)
-
-
-def at_rate(cell: Cell, rate_per_s: float) -> Cell:
-    """The same open-loop cell at another rate, to three digits (it is part of the id)."""
-    rate = float(f"{rate_per_s:.3g}")
-    return structs.replace(cell, shape=structs.replace(cell.shape, rate_per_s=rate))
-
-
-def input_lengths(cell: Cell) -> tuple[int, ...]:
-    """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
-    if not isinstance(cell.shape, Trace):
-        return (cell.input_tokens,)
-    asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))
-    return tuple(sorted({asked[(len(asked) - 1) * tenth // 10] for tenth in range(11)}))
-
-
-def most_users(cell: Cell) -> int:
-    """How many requests of a cell can be in flight by design; 1 where the shape does not say."""
-    if isinstance(cell.shape, Users):
-        return cell.shape.users
-    return max(cell.shape.steps) if isinstance(cell.shape, Ramp) else 1

@@ -1,3 +1,3 @@
 from .cell import run_cell as run_cell
-from .plan.traces import read_trace as read_trace
+from .plan.traces import input_lengths as input_lengths
 from .progress import Progress as Progress

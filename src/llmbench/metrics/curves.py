@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from llmbench.cells import Arrivals, Users
 from llmbench.results import CellSummary
 
 
@@ -70,11 +69,9 @@ def curve_of(summaries: Sequence[CellSummary]) -> list[Point]:
     """
     loads: dict[float, list[CellSummary]] = {}
     for summary in summaries:
-        shape = summary.cell.shape
-        if isinstance(shape, Users):
-            loads.setdefault(shape.users, []).append(summary)
-        elif isinstance(shape, Arrivals):
-            loads.setdefault(shape.rate_per_s, []).append(summary)
+        load = summary.cell.shape.load
+        if load is not None:
+            loads.setdefault(load, []).append(summary)
     return [Point(load, _median(loads[load])) for load in sorted(loads)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from msgspec import Struct
 
-from llmbench.cells import Arrivals, Shape, Trace, Users
+from llmbench.cells import Shape, Users
 from llmbench.metrics import formulas
 from llmbench.metrics.windows import Array, Window, overlap, since
 
@@ -51,7 +51,7 @@ def delivered_share(measured: pd.DataFrame, window: Window, shape: Shape) -> flo
     under way, times users seen / users asked. Open loop: requests sent / scheduled, times the
     schedule's span / the sends' span. A ramp's steps are looked at one by one.
     """
-    if isinstance(shape, Arrivals | Trace):
+    if shape.is_open_loop:
         return _delivered_rate(measured)
     return _delivered_users(measured, window, shape) if isinstance(shape, Users) else None
 

@@ -8,7 +8,7 @@ import pandas as pd
 from msgspec import structs
 from numpy.typing import NDArray
 
-from llmbench.cells import Arrivals, Shape, Trace
+from llmbench.cells import Shape
 from llmbench.config import Slo
 from llmbench.metrics import formulas, windows
 from llmbench.metrics.percentiles import distribution
@@ -70,7 +70,7 @@ def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> fl
     A request's limits are those of the highest percentile that the SLO names; in open loop
     its times count from the schedule. None where the SLO limits no request, or nothing ran.
     """
-    prefix = "scheduled_" if isinstance(shape, Arrivals | Trace) else ""
+    prefix = "scheduled_" if shape.is_open_loop else ""
     limits = {
         f"{prefix}ttft_ms": request_limit(slo.ttft_ms),
         "time_per_token_ms": request_limit(slo.time_per_token_ms),
@@ -128,8 +128,7 @@ def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
     )
     found: dict[str, Any] = {name: distribution(good[name]) for name in plain}
     for name in ("scheduled_latency_ms", "scheduled_ttft_ms"):
-        is_open = isinstance(shape, Arrivals | Trace)
-        found[name] = distribution(good[name]) if is_open else None
+        found[name] = distribution(good[name]) if shape.is_open_loop else None
     gaps = [gap for gap in good["gaps_ms"] if len(gap)]
     found["inter_token_ms"] = distribution(np.concatenate(gaps)) if gaps else None
     found["output_tokens"] = distribution(_numbers(good["output_tokens"]))

@@ -15,7 +15,7 @@ import pandas as pd
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from llmbench.cells import Arrivals, Ramp, Shape, Trace, Users
+from llmbench.cells import Ramp, Shape
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -38,7 +38,7 @@ def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
     sent = measured[measured["sent_ns"].notna()]
     if sent.empty:
         return None
-    steady = _open(measured) if isinstance(shape, Arrivals | Trace) else _closed(sent)
+    steady = _open(measured) if shape.is_open_loop else _closed(sent)
     if steady.end_ns > steady.start_ns and _enough(measured, sent, steady, shape):
         return steady
     return Window(int(sent["sent_ns"].min()), int(sent["done_ns"].max()), "whole")
@@ -48,10 +48,9 @@ def members(measured: pd.DataFrame, window: Window, shape: Shape) -> Mask:
     """Which requests the distributions of the window are of (failures included)."""
     if window.rule == "whole":
         return measured["sent_ns"].notna().to_numpy(np.bool_)
-    is_open = isinstance(shape, Arrivals | Trace)
-    moment = since(measured, "scheduled_ns" if is_open else "sent_ns", window)
+    moment = since(measured, "scheduled_ns" if shape.is_open_loop else "sent_ns", window)
     length = window.end_ns - window.start_ns
-    inside = (moment >= 0) & ((moment <= length) if is_open else (moment < length))
+    inside = (moment >= 0) & ((moment <= length) if shape.is_open_loop else (moment < length))
     return np.asarray(inside, dtype=np.bool_)
 
 
@@ -79,7 +78,7 @@ def _enough(measured: pd.DataFrame, sent: pd.DataFrame, steady: Window, shape: S
     if isinstance(shape, Ramp):
         return False
     inside = members(measured, steady, shape) & measured["ok"].to_numpy(np.bool_)
-    if not isinstance(shape, Users):
+    if shape.is_open_loop:
         return bool(inside.any())
     each = sent["user"].value_counts()
     return bool(each.max() > 1 or len(sent) == 1) and int(inside.sum()) >= len(each)

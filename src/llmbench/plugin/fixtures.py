@@ -67,7 +67,7 @@ class Bench:
         model = self._bench.models[cell.model]
         reason = unavailable(model, cell.limits)
         if reason is not None:
-            self._skipped[f"{cell.model}{cell.limits.suffix}"] = reason
+            self._skipped[cell.config_name] = reason
             pytest.skip(f"{cell.model}: {reason}")
 
 

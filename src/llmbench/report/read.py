@@ -178,7 +178,6 @@ def failures_of(table: "pd.DataFrame") -> tuple[FailureKind, ...]:
 def _timelines(
     table: "pd.DataFrame", results: list[CellResult], started_ns: int
 ) -> "Iterator[pd.DataFrame]":
-    from llmbench.report.tables.cell_rows import config_name
 
     for result in results:
         cell, summary = result.summary.cell, result.summary
@@ -186,7 +185,7 @@ def _timelines(
         part = timeline_of(table[table["repeat"] == summary.repeat], started_ns, bins)
         if len(part):
             part.insert(0, "cell", summary.cell_id)
-            part.insert(1, "config", config_name(cell))
+            part.insert(1, "config", cell.config_name)
             part.insert(2, "repeat", summary.repeat)
             yield part
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from llmbench.cells import Cell, Limits, Ramp, Users
+from llmbench.cells import Cell, Limits, Ramp
 from llmbench.config import ModelConfig
 from llmbench.report.read import RunData
-from llmbench.report.tables.cell_rows import config_name
 from llmbench.results import CellResult, CellSummary
 
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ def curves_of(data: RunData) -> tuple[Curve, ...]:
     for result in usable(data.results):
         cell = result.summary.cell
         if is_load(cell):
-            open_loop = not isinstance(cell.shape, Users)
-            key = (config_name(cell), cell.input_tokens, cell.output_tokens, open_loop)
+            lengths = cell.input_tokens, cell.output_tokens
+            key = (cell.config_name, *lengths, cell.shape.is_open_loop)
             groups.setdefault(key, []).append(result.summary)
     found = []
     for (config, *_), summaries in groups.items():
@@ -50,10 +49,7 @@ def curves_of(data: RunData) -> tuple[Curve, ...]:
 
 def is_load(cell: Cell) -> bool:
     """Whether the cell is a point of a curve: not a ramp, a trace or a cold start."""
-    from llmbench.cells import Arrivals
-
-    shape = cell.shape
-    return isinstance(shape, Arrivals) or (isinstance(shape, Users) and not shape.cold)
+    return cell.shape.load is not None and not cell.is_cold
 
 
 def usable(results: Sequence[CellResult]) -> list[CellResult]:
@@ -65,7 +61,7 @@ def _ramps(data: RunData) -> list[Curve]:
     from llmbench.metrics import findings
 
     return [
-        Curve(cell.model, config_name(cell), cell, points, findings(points), ramp=True)
+        Curve(cell.model, cell.config_name, cell, points, findings(points), ramp=True)
         for cell, points in data.ramps
         if isinstance(cell.shape, Ramp)
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmbench.cells import Arrivals, Shape, Trace
+from llmbench.cells import Shape
 from llmbench.config import Percentiles, Slo
 from llmbench.metrics import certifiable, samples_needed
 from llmbench.results import CellSummary, Distribution, Problem
@@ -56,9 +56,8 @@ def _limits(summary: CellSummary, slo: Slo) -> Iterator[Limit]:
 def _tables(
     summary: CellSummary, slo: Slo, shape: Shape
 ) -> tuple[tuple[str, Distribution | None, Percentiles], ...]:
-    is_open = isinstance(shape, Arrivals | Trace)
-    ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
-    latency = summary.scheduled_latency_ms if is_open else summary.latency_ms
+    ttft = summary.scheduled_ttft_ms if shape.is_open_loop else summary.ttft_ms
+    latency = summary.scheduled_latency_ms if shape.is_open_loop else summary.latency_ms
     return (
         ("TTFT", ttft, slo.ttft_ms),
         ("time per token", summary.time_per_token_ms, slo.time_per_token_ms),

@@ -7,7 +7,6 @@ neither pass nor fail.
 
 from collections.abc import Callable
 
-from llmbench.cells import Arrivals, Trace
 from llmbench.config import Slo
 from llmbench.metrics import resolve
 from llmbench.records import CellRun
@@ -122,7 +121,7 @@ def _client_lag(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
 
 def _schedule_delay(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     delay, ttft = summary.schedule_delay_ms, summary.ttft_ms
-    if delay is None or not isinstance(run.cell.shape, Arrivals | Trace):
+    if delay is None or not run.cell.shape.is_open_loop:
         return None
     share = rules.schedule_delay_share * ttft.p50 if ttft else 0.0
     limit = max(rules.schedule_delay_floor_ms, share)

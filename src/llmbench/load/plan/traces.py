@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from llmbench.cells import Cell, Trace
 from llmbench.config import ConfigError
 
 _TIMES = {"timestamp_s": 1.0, "timestamp": 1e-3, "TIMESTAMP": None}  # seconds in one unit
@@ -42,6 +43,14 @@ def read_trace(path: str) -> list[TraceRow]:
     rows.sort(key=lambda row: row[0])
     first = rows[0][0]
     return [TraceRow(at - first, asked, given) for at, asked, given in rows]
+
+
+def input_lengths(cell: Cell) -> tuple[int, ...]:
+    """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
+    if not isinstance(cell.shape, Trace):
+        return (cell.input_tokens,)
+    asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))
+    return tuple(sorted({asked[(len(asked) - 1) * tenth // 10] for tenth in range(11)}))
 
 
 def _raw_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -201,11 +201,9 @@ def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], cores: list[
 
 def size_finding(sizes: "Sizing") -> str:
     """The ideal size, and from where on more cores stop paying."""
-    from llmbench.report.page.headlines import limits_text
-
     if sizes.ideal is None:
         return f"none of {plural(len(sizes.rows), 'size')} will do"
-    text = f"ideal is {limits_text(sizes.ideal.limits)}"
+    text = f"ideal is {sizes.ideal.limits.text}"
     return f"{text}; {sizes.returns}" if sizes.returns else text
 
 
@@ -270,6 +268,6 @@ def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any
             color=theme.MUTED,
         )
     cell = curve.cell
-    limits = cell.limits.suffix.strip("-").replace("-", " ")
-    label = f"{limits} in {cell.input_tokens} · out {cell.output_tokens}".strip()
+    limits = f"{cell.limits.text} · " if cell.limits.suffix else ""
+    label = f"{limits}in {cell.input_tokens} · out {cell.output_tokens}"
     return Line2D([], [], color=colour, marker=marker, label=label)

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from llmbench.cells import Limits, Users
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import milliseconds, money, number, percent, plural
 from llmbench.report.read import RunData
@@ -92,20 +91,9 @@ def _subtitle(model: ModelConfig | None) -> str:
 def line_name(curve: Curve, several: bool) -> str:
     """Limits (where they differ), lengths, and the kind of load where it is not the usual one."""
     cell = curve.cell
-    limits = f"{limits_text(cell.limits)} · " if several else ""
-    kind = ", ramp" if curve.ramp else "" if isinstance(cell.shape, Users) else ", open loop"
+    limits = f"{cell.limits.text} · " if several else ""
+    kind = ", ramp" if curve.ramp else ", open loop" if cell.shape.is_open_loop else ""
     return f"{limits}in {cell.input_tokens} · out {cell.output_tokens}{kind}"
-
-
-def limits_text(limits: Limits) -> str:
-    """``2 cores, 4 GiB``; ``no limits`` where there are none."""
-    words = []
-    if limits.cores is not None:
-        words.append(f"{limits.cores:g} core{'' if limits.cores == 1 else 's'}")
-    if limits.memory_bytes is not None:
-        gib = limits.memory_bytes / 2**30
-        words.append(f"{gib:g} GiB" if gib >= 1 else f"{1024 * gib:g} MiB")
-    return ", ".join(words) or "no limits"
 
 
 def main_curve(curves: Sequence[Curve], sizes: "Sizing | None") -> int:
@@ -160,9 +148,9 @@ def tiles(data: RunData, curve: Curve, sizes: "Sizing | None") -> Iterator[Tile]
 
 def load_text(curve: Curve, load: float) -> str:
     """``with 4 users``, or the rate that was asked for."""
-    if curve.ramp or isinstance(curve.cell.shape, Users):
-        return f"with {plural(int(load), 'user')}"
-    return f"at {load:g} requests/s asked"
+    if curve.cell.shape.is_open_loop:
+        return f"at {load:g} requests/s asked"
+    return f"with {plural(int(load), 'user')}"
 
 
 def _best(curve: Curve) -> Tile:
@@ -215,7 +203,7 @@ def _size(sizes: "Sizing | None") -> Tile:
         return Tile("Ideal size", None, "", "not swept: run benchmarks/test_sizing.py")
     if sizes.ideal is None:
         return Tile("Ideal size", None, "", f"none of {plural(len(sizes.rows), 'size')} will do")
-    value, _, unit = limits_text(sizes.ideal.limits).partition(" ")
+    value, _, unit = sizes.ideal.limits.text.partition(" ")
     note = f"of {plural(len(sizes.rows), 'size')} tried: {sizes.rule}"
     return Tile("Ideal size", value, unit, note)
 

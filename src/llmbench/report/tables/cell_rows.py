@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from llmbench.cells import Arrivals, Cell, Ramp, Trace, Users
 from llmbench.results import CellResult, CellSummary, Distribution
 
 if TYPE_CHECKING:
@@ -21,40 +20,21 @@ def distributions() -> tuple[str, ...]:
     return tuple(n for n in CellSummary.__struct_fields__ if "Distribution" in str(hints[n]))
 
 
-def load_of(cell: Cell) -> tuple[str, int | None, float | None]:
-    """Kind of load, users at its top, and rate: what a cell's shape says in three columns."""
-    match cell.shape:
-        case Users(users=users, cold=cold):
-            return "cold" if cold else "users", users, None
-        case Ramp(steps=steps):
-            return "ramp", steps[-1], None
-        case Arrivals(rate_per_s=rate):
-            return "rate", None, rate
-        case Trace():
-            return "trace", None, None
-
-
-def config_name(cell: Cell) -> str:
-    """The model and its limits: cells that share it differ in lengths and load only."""
-    return cell.model + cell.limits.suffix
-
-
 def row(result: CellResult) -> dict[str, Value]:
     """One repeat of a cell, flat: a distribution becomes ``ttft_ms_p50`` and so on."""
     summary, cell = result.summary, result.summary.cell
-    kind, users, rate = load_of(cell)
     values: dict[str, Value] = {
         "cell": summary.cell_id,
         "repeat": summary.repeat,
         "model": cell.model,
-        "config": config_name(cell),
+        "config": cell.config_name,
         "cores": cell.limits.cores,
         "memory_limit_bytes": cell.limits.memory_bytes,
         "requested_input_tokens": cell.input_tokens,
         "requested_output_tokens": cell.output_tokens,
-        "load": kind,
-        "users": users,
-        "rate_per_s": rate,
+        "load": cell.shape.kind,
+        "users": cell.shape.most_users,
+        "rate_per_s": cell.rate_per_s,
         "stamp": result.stamp,
         "valid": result.valid,
         "meets_slo": result.meets_slo,

@@ -8,7 +8,7 @@ from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
-from llmbench.cells import Arrivals, Limits, Ramp, format_bytes, is_cold
+from llmbench.cells import Limits, Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import number, plural, size
 from llmbench.results import CellResult
@@ -69,7 +69,7 @@ def curve_said(found: "Findings") -> Iterator[str]:
 
 def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
     """From launch to healthy to the first token, and the memory at load; medians of the repeats."""
-    cold = [cell for cell in cells if is_cold(cell.runs[0].cell)]
+    cold = [cell for cell in cells if cell.runs[0].cell.is_cold]
     if not cold:
         return
     columns = ("cold start", "launches", "healthy s", "first token s", "peak memory")
@@ -89,7 +89,7 @@ def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
 
 def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
     """The highest rate of each model and lengths that was valid and met the SLO."""
-    opened = [r for r in results if isinstance(r.summary.cell.shape, Arrivals)]
+    opened = [r for r in results if r.summary.cell.rate_per_s is not None]
     for place in dict.fromkeys(_place(result) for result in opened):
         mates = [result for result in opened if _place(result) == place]
         met = [_asked(r) for r in mates if all(_good(m) for m in mates if _asked(m) == _asked(r))]
@@ -124,7 +124,7 @@ def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[
         found = sizing(sizes, model.price)
         yield sizing_table(model.name, found)
         ideal = found.ideal
-        yield f"ideal: {_size(ideal.limits) if ideal else 'none is feasible'} ({found.rule})"
+        yield f"ideal: {ideal.limits.text if ideal else 'none is feasible'} ({found.rule})"
         if found.returns:
             yield found.returns
 
@@ -177,18 +177,13 @@ def _rate(point: "Point | None") -> str:
     return f"{number(point.requests_per_s)} requests/s with {plural(round(point.load), 'user')}"
 
 
-def _size(limits: Limits) -> str:
-    return limits.suffix.lstrip("-").replace("-", ", ")
-
-
 def _place(result: CellResult) -> str:
     cell = result.summary.cell
-    return f"{cell.model}{cell.limits.suffix}-in{cell.input_tokens}-out{cell.output_tokens}"
+    return f"{cell.config_name}-in{cell.input_tokens}-out{cell.output_tokens}"
 
 
 def _asked(result: CellResult) -> float:
-    shape = result.summary.cell.shape
-    return shape.rate_per_s if isinstance(shape, Arrivals) else 0.0
+    return result.summary.cell.rate_per_s or 0.0
 
 
 def _good(result: CellResult) -> bool:

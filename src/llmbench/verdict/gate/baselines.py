@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from llmbench.cells import Arrivals, Trace, Users
 from llmbench.config import ConfigError, nearest
 from llmbench.metrics import certifiable
 from llmbench.records import CellRun
@@ -142,7 +141,7 @@ def _cell(cell: JudgedCell) -> CellSample:
 
 def compared(summary: CellSummary) -> dict[str, float | None]:
     """What is compared. Open loop: TTFT from the schedule, and the rate is not the server's."""
-    is_open = isinstance(summary.cell.shape, Arrivals | Trace)
+    is_open = summary.cell.shape.is_open_loop
     ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
     token = summary.time_per_token_ms
     known: dict[str, float | None] = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
@@ -159,7 +158,7 @@ def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
 
     A replicate is a launch: repeats that share one are one.
     """
-    cold = [r for r in runs if isinstance(r.cell.shape, Users) and r.cell.shape.cold]
+    cold = [r for r in runs if r.cell.is_cold]
     launches = {run.endpoint.launch.started_ns: run.endpoint.launch for run in cold}.values()
     if not launches:
         return {}
