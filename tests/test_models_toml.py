@@ -23,7 +23,7 @@ from llmbench.config import (
     parse_bytes,
 )
 from llmbench.metrics.slos import resolve
-from llmbench.records import ClientSettings
+from llmbench.records import ClientSettings, RequestFields
 from llmbench.servers.docker.spec import docker_run_line
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +39,7 @@ TABLES: dict[str, type[Struct]] = {
     "`[slo]`": Slo,
     "`[price]`": Price,
     "`[client]`": ClientSettings,
+    "`[request]`": RequestFields,
 }
 
 

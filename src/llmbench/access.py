@@ -59,7 +59,7 @@ def tls_context(client: ClientSettings) -> ssl.SSLContext:
 
     try:
         if client.ca_file is None:
-            context = httpx.create_ssl_context(verify=client.verify_tls, trust_env=False)
+            context = httpx.create_ssl_context(verify=client.verify_tls)
         else:
             context = ssl.create_default_context(cafile=client.ca_file)
             if not client.verify_tls:

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from llmbench.cells import Limits
-from llmbench.records import ClientSettings
+from llmbench.records import ClientSettings, RequestFields
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -162,6 +162,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     slo: Slo = Slo()
     price: Price | None = None
     client: ClientSettings = ClientSettings()
+    request: RequestFields = RequestFields()
 
     @property
     def simulated(self) -> bool:
@@ -245,6 +246,7 @@ def _keys(table: str, raw: dict[str, Any]) -> list[str]:
         "slo": Slo,
         "price": Price,
         "client": ClientSettings,
+        "request": RequestFields,
     }
     if table == "server":
         return ["kind", *kinds[raw["server"]["kind"]].__struct_fields__]

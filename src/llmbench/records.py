@@ -6,7 +6,7 @@ the Unix epoch: a monotonic reading placed on the wall clock by its process's on
 a duration says so. ``None`` means *not known*, never zero.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -47,6 +47,25 @@ class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
     request_timeout_s: float = 600.0
 
 
+class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a request carries besides its dialect's fields, or does without.
+
+    `add` is laid over the body, object by object. A name in `omit` may lead into an object
+    (``stream_options.include_usage``). `rename` gives fields another name.
+    """
+
+    add: dict[str, Any] = {}
+    omit: tuple[str, ...] = ()
+    rename: dict[str, str] = {}
+
+
+class LeftOut(Struct, frozen=True):
+    """A field that requests do without, and what follows for the numbers."""
+
+    name: str
+    consequence: str
+
+
 class Launch(Struct, frozen=True):
     """What was started for a model and what it really got, read back from the system."""
 
@@ -77,6 +96,8 @@ class Endpoint(Struct, frozen=True):
     simulated: bool
     launch: Launch
     client: ClientSettings = ClientSettings()
+    request: RequestFields = RequestFields()  # as they are sent: what was refused is omitted
+    left_out: tuple[LeftOut, ...] = ()  # what the server refused
 
 
 ErrorKind = Literal[

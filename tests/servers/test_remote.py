@@ -13,7 +13,7 @@ import pytest
 from llmbench.apis import NAMES
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, SimulatedServer
-from llmbench.records import ClientSettings
+from llmbench.records import ClientSettings, LeftOut, RequestFields
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.launching import launch, unavailable
 from llmbench.servers.running import LaunchError, RunningServer
@@ -66,6 +66,18 @@ def test_a_server_that_runs_is_taken_in_every_dialect(
     assert endpoint.launch.server_info["version.version"] == "0.0.0-simulated"
 
 
+def test_what_the_server_refuses_is_left_out_and_said(
+    simulator: Callable[[str | None], str], tmp_path: Path
+) -> None:
+    url = simulator("refuses-ignore_eos+refuses-max_tokens")
+    with launched(remote(url), tmp_path) as server:
+        endpoint = server.endpoint
+    assert endpoint.left_out == (LeftOut("ignore_eos", "outputs may end early"),)
+    assert endpoint.request == RequestFields(
+        omit=("ignore_eos",), rename={"max_tokens": "max_completion_tokens"}
+    )
+
+
 def test_nothing_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -101,7 +113,9 @@ def test_no_answer_in_time(tmp_path: Path) -> None:
         (
             "http-422",
             'answers 422: {"error":{"message":"simulated failure","type":"simulated","code":422}}',
-            "the server refuses the request: check model ('m') and api (openai-completions)",
+            "the server refuses the request: check model ('m') and api (openai-completions); a "
+            "field that it doesn't know can be left out with omit under [request] in the TOML, or "
+            "--llm-request-omit",
         ),
         (
             "http-500-empty",
@@ -115,8 +129,8 @@ def test_no_answer_in_time(tmp_path: Path) -> None:
         ),
         (
             "error-event",
-            'answers 500: {"error":{"message":"simulated failure","type":"simulated","code":500}}',
-            "the server fails by itself: look at its log",
+            "answers 200 with an error: simulated failure",
+            "look at the server's log",
         ),
     ],
 )

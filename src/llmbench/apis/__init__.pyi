@@ -1,3 +1,7 @@
+from .fields import RENAMED as RENAMED
+from .fields import has as has
+from .fields import omittable as omittable
+from .fields import tailored as tailored
 from .framing import frames as frames
 from .protocol import Ask as Ask
 from .protocol import Dialect as Dialect

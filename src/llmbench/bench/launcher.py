@@ -86,6 +86,10 @@ class Servers:
             stack.callback(sampler.stop)
             self._stack = stack.pop_all()
         self._server, self._sampler = server, sampler
+        for field in server.endpoint.left_out:
+            self._say(
+                f"{model.name}: the server refuses {field.name}: left out; {field.consequence}"
+            )
 
     def _keep(self, sample: ResourceSample) -> None:
         self._run_dir.append_samples([sample])

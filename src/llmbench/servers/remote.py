@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig, RemoteServer
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers.readiness.waiting import wait_until_ready
+from llmbench.servers.readiness.waiting import endpoint_of, wait_until_ready
 from llmbench.servers.running import LaunchError, RunningServer
 
 
@@ -53,7 +53,7 @@ def launch_remote(config: ModelConfig, server: RemoteServer) -> Iterator[Running
         first_token_s=ready.first_token_s,
         server_info=ready.server_info,
     )
-    yield Remote(Endpoint(url, config.api, config.model, False, launch, config.client))
+    yield Remote(endpoint_of(config, url, launch, ready))
 
 
 def checked_url(url: str) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from llmbench.simulator.faults import Manner
+
 BYTES_PER_TOKEN = 4
 """How the simulator counts the tokens of a text: a quarter of its UTF-8 bytes, rounded up."""
 
@@ -50,6 +52,14 @@ def read_ask(path: str, body: bytes, model: str) -> Asked:
         return _READERS[path](page, model)
     except (KeyError, TypeError, ValueError) as error:
         raise NotAsked(f"the body lacks or misuses {error}") from None
+
+
+def refused_fields(body: bytes, manner: Manner) -> list[str]:
+    """The fields of a request that the server is made to refuse."""
+    if not manner.refuses:
+        return []
+    page = msgspec.json.decode(body)
+    return [name for name in manner.refuses if name in page]
 
 
 def count_tokens(prompt: Any) -> int:

@@ -44,6 +44,8 @@ class Manner(Struct, frozen=True):
     ending: Ending = "done"
     garbage: Literal["none", "event", "http"] = "none"
     idle_close: bool = False  # after the answer, although it was to be kept alive
+    refuses: tuple[str, ...] = ()  # fields that no request may have, the one of readiness neither
+    says_what: bool = True  # names the field that it refuses
 
     @property
     def healthy(self) -> bool:
@@ -62,6 +64,12 @@ class Fault(Struct, frozen=True):
 def _fault(name: str, what: str, **changes: Any) -> Fault:
     return Fault(name, what, changes)
 
+
+REFUSABLE = (
+    *("cache_salt", "cache_prompt", "stream_options", "ignore_eos", "min_tokens"),
+    *("seed", "temperature", "max_tokens"),
+)
+"""The fields that servers have been seen to refuse."""
 
 _ALL = (
     # events and reads
@@ -142,6 +150,12 @@ _ALL = (
     _fault("http-400-empty", "status 400 without a body", status=400, error_body=False),
     _fault("http-500-empty", "status 500 without a body", status=500, error_body=False),
     _fault("redirect", "status 307 to another path", status=307),
+    # fields
+    *(
+        _fault(f"refuses-{name}", f"status 422 to a request that has `{name}`", refuses=(name,))
+        for name in REFUSABLE
+    ),
+    _fault("refuses-silently", "refused fields are not named", says_what=False),
     # HTTP
     _fault("content-length", "the stream's length is in its head", body="length"),
     _fault("close-delimited", "the body ends with the connection", body="close"),
@@ -170,7 +184,9 @@ def manner_of(name: str | None) -> Manner:
     changes: dict[str, Any] = {}
     for part in (name or "none").split("+"):
         if part != "none":
-            changes |= _known(part).changes
+            more = _known(part).changes
+            refuses = (*changes.get("refuses", ()), *more.get("refuses", ()))
+            changes |= more | ({"refuses": refuses} if refuses else {})
     return msgspec.structs.replace(Manner(), **changes)
 
 

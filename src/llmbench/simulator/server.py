@@ -8,7 +8,7 @@ from collections.abc import Callable
 from llmbench.config import ConfigError, SimulatedServer
 from llmbench.process import allow_many_connections, pin
 from llmbench.simulator import encoding
-from llmbench.simulator.asked import Asked, NotAsked, is_completion, read_ask
+from llmbench.simulator.asked import Asked, NotAsked, is_completion, read_ask, refused_fields
 from llmbench.simulator.client import ClientConnection, Request
 from llmbench.simulator.completions import MESSAGE, CompletionJob, Streamed, Whole, outcome_of
 from llmbench.simulator.dialects.formats import FORMATS
@@ -69,6 +69,12 @@ class Simulator:
             manner = self._manner(request)
         except (NotAsked, ConfigError) as error:
             line.send(encoding.page(400, f'{{"error": "{error}"}}'.encode()))
+            line.answered()
+            return
+        refused = refused_fields(request.body, self._faults.faulty)
+        if refused:
+            what = f": {', '.join(refused)}" if self._faults.faulty.says_what else ""
+            line.send(encoding.page(422, f'{{"error": "Unexpected fields{what}"}}'.encode()))
             line.answered()
             return
         if manner.status != 200 or manner.garbage == "http":

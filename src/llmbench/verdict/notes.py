@@ -16,6 +16,8 @@ def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterato
     ramp = isinstance(summary.cell.shape, Ramp)  # whole by design: its steps are looked at apart
     if summary.window_rule == "whole" and summary.succeeded and not ramp:
         yield "too few requests to cut start and drain off: the window is the whole cell"
+    for field in run.endpoint.left_out:
+        yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _errors(summary, rules)
     yield from _lengths(summary, rules)
     yield from _stamps(summary, rules)

@@ -8,7 +8,7 @@ import httpx
 import msgspec
 
 from llmbench.access import check_url, request_headers, tls_context
-from llmbench.apis import Ask, Dialect
+from llmbench.apis import Ask, Dialect, tailored
 from llmbench.records import Endpoint
 
 Address = tuple[int, Any]  # family, and what a socket of it connects to
@@ -43,7 +43,7 @@ class Target:
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head(path)
-        body = self._encode(self.dialect.body(ask))
+        body = self._encode(tailored(self.dialect.body(ask), self.endpoint.request))
         return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
     def _head(self, path: str) -> bytes:

@@ -23,7 +23,7 @@ from llmbench.servers.docker.profile import Profile
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server, parse_cpuset
 from llmbench.servers.docker.watch import Watch
-from llmbench.servers.readiness.waiting import Ready, wait_until_ready
+from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
 from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
@@ -108,8 +108,7 @@ def _running(
         config, url, start.started_ns, deadline, watch, health=start.server.health
     )
     launch = _launch(start, container, image, ready, watch, profile)
-    endpoint = Endpoint(url, config.api, config.model, config.simulated, launch, config.client)
-    return DockerRunning(endpoint, watch, profile)
+    return DockerRunning(endpoint_of(config, url, launch, ready), watch, profile)
 
 
 def _started(start: _Start, container: "Container", log_file: Path) -> Watch:

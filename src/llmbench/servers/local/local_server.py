@@ -13,7 +13,7 @@ from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.local.child import Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
-from llmbench.servers.readiness.waiting import Ready, wait_until_ready
+from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
 from llmbench.servers.running import RunningServer
 
 
@@ -53,7 +53,7 @@ def running_local(
         url = f"http://127.0.0.1:{child.port}"
         ready = wait_until_ready(config, url, started_ns, deadline, child)
         launch = _launch(config, child, cores, ready, clock.to_unix_ns(started_ns))
-        endpoint = Endpoint(url, config.api, config.model, config.simulated, launch, config.client)
+        endpoint = endpoint_of(config, url, launch, ready)
         tree = ProcessTree(child.pid, config.name, float(len(cores.server)) or None, clock)
         yield LocalServer(endpoint, child, tree)
 

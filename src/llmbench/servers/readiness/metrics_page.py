@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import httpx
 
 from llmbench.records import Endpoint, ServerSums, Sum
-from llmbench.servers.readiness.http import http_client
+from llmbench.servers.readiness.http import get, http_client
 
 NAMES = {
     "ttft": (
@@ -94,17 +94,9 @@ def between(before: Readings, after: Readings) -> ServerSums | None:
 
 
 def _page(http: httpx.Client) -> str | None:
-    """The page, unless it is an error or takes longer than `TIMEOUT_S` as a whole."""
-    end_s = time.monotonic() + TIMEOUT_S
-    parts = []
-    with http.stream("GET", "/metrics") as response:
-        if response.status_code != 200:
-            return None
-        for part in response.iter_text():
-            if time.monotonic() > end_s:
-                return None
-            parts.append(part)
-    return "".join(parts)
+    """The page, unless it is an error; all of it within `TIMEOUT_S`."""
+    response, body = get(http, "/metrics")
+    return body.decode("utf-8", "replace") if response.status_code == 200 else None
 
 
 def _settled(endpoint: Endpoint, before: Readings) -> Readings | None:

@@ -1,19 +1,35 @@
-"""Two questions to a server: are you up, and can you generate one token."""
+"""Two questions to a server: are you up, and do you take the very request that is measured.
 
+The request that is tried has all the fields of those that are measured, and is streamed where
+they are. Where a server refuses it, the fields that it can do without are left out one at a time.
+"""
+
+import time
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import msgspec
+from msgspec import Struct, structs
 
-from llmbench.apis import Ask, dialect
+from llmbench.apis import RENAMED, Ask, Dialect, Event, dialect, frames, has, omittable, tailored
 from llmbench.config import ModelConfig
+from llmbench.records import LeftOut, RequestFields
+from llmbench.servers.readiness.http import bounded_parts, get, read_bounded
 from llmbench.simulator import HEADER
 
 LOADING = frozenset({425, 429, 503})
 """Statuses of a server that is not ready yet."""
 
+REFUSING = frozenset({400, 422, 500, 501})
+"""Statuses with which servers refuse fields; not all of them mean that."""
+
 BODY_SHOWN = 300
 """Characters of an answer's body that an error shows."""
+
+PROMPT = "Hello"
+TOKENS = 16
+"""How many tokens are asked for: some servers refuse to generate a single one."""
 
 
 class NotYet(Exception):
@@ -28,39 +44,192 @@ class Refused(Exception):
         self.hint = hint
 
 
+class RefusedRequest(Refused):
+    """The server doesn't take the request as it is; without some field it may. `words`: its own."""
+
+    def __init__(self, message: str, hint: str, words: str) -> None:
+        super().__init__(message, hint)
+        self.words = words
+
+
+class Taken(Struct, frozen=True):
+    """The request that the server took: how its fields differ from the dialect's, and why."""
+
+    fields: RequestFields
+    left_out: tuple[LeftOut, ...]
+    first_token_at_s: float  # on `time.monotonic`; without a stream the end of the answer
+
+
 def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
     """True: it says so. False: it has no such endpoint. Else `NotYet`."""
-    response = http.get(path)
+    response, body = get(http, path)
     status = response.status_code
     if status in LOADING or (patient and status >= 500):
-        raise NotYet(f"{path} answers {status}: {_shown(response)}")
+        raise NotYet(f"{path} answers {status}: {_shown(body)}")
     return response.is_success
 
 
-def one_token(http: httpx.Client, config: ModelConfig) -> None:
-    """Have one token generated; `NotYet` or `Refused` when none came."""
-    path, body = _ask(config)
-    response = http.post(path, content=body, headers=_headers(config))
-    status = response.status_code
-    if status in LOADING:
-        raise NotYet(f"{path} answers {status}: {_shown(response)}")
-    if not response.is_success:
-        raise Refused(f"{path} answers {status}: {_shown(response)}", _hint(config, response))
-    error = _error_in(response.text)
-    if error is not None:
-        raise Refused(f"{path} answers 200 with an error: {error}", "look at the server's log")
+def try_request(http: httpx.Client, config: ModelConfig) -> Taken:
+    """Have the request answered that will be measured, with as many of its fields as it takes.
+
+    `NotYet` or `Refused` when no token came, whatever was left out.
+    """
+    taken = _first_taken(http, config)
+    return _put_back(http, config, taken) if len(taken.left_out) > 1 else taken
 
 
-def _ask(config: ModelConfig) -> tuple[str, bytes]:
-    """Path and body of a request for one token."""
+def _first_taken(http: httpx.Client, config: ModelConfig) -> Taken:
+    """Leave out one field more until the request is taken; those that the server names first."""
+    fields, left_out = config.request, list[LeftOut]()
+    refusal: RefusedRequest | None = None
+    while True:
+        try:
+            return Taken(fields, tuple(left_out), _first_token_at_s(http, config, fields))
+        except RefusedRequest as error:
+            refusal = refusal or error
+            renamed = _renamed(config, fields, error.words)
+            if renamed is not None:
+                fields = renamed
+                continue
+            field = _next_to_omit(config, fields, error.words)
+            if field is None:
+                raise refusal from None
+            left_out.append(field)
+            fields = structs.replace(fields, omit=(*fields.omit, field.name))
+
+
+def _put_back(http: httpx.Client, config: ModelConfig, taken: Taken) -> Taken:
+    """Try again each field that was left out on the way but may not have been the reason."""
+    for field in taken.left_out[:-1]:
+        fields = structs.replace(
+            taken.fields, omit=tuple(name for name in taken.fields.omit if name != field.name)
+        )
+        try:
+            _first_token_at_s(http, config, fields)
+        except Refused:
+            continue
+        kept = tuple(other for other in taken.left_out if other != field)
+        taken = structs.replace(taken, fields=fields, left_out=kept)
+    return taken
+
+
+def _next_to_omit(config: ModelConfig, fields: RequestFields, words: str) -> LeftOut | None:
+    """The field to do without next: one that the server's words name, else the next in line."""
+    _, body = _ask(config, fields)
+    choices = list(omittable(body))
+    named = (field for field in choices if field.name.rpartition(".")[2] in words)
+    return next(named, None) or next(iter(choices), None)
+
+
+def _renamed(config: ModelConfig, fields: RequestFields, words: str) -> RequestFields | None:
+    """The fields with the newer name of one that the server's words are about."""
+    _, body = _ask(config, fields)
+    for old, new in RENAMED.items():
+        if has(body, old) and (new in words or old in words):
+            return structs.replace(fields, rename=fields.rename | {old: new})
+    return None
+
+
+def _ask(config: ModelConfig, fields: RequestFields) -> tuple[str, dict[str, Any]]:
+    """Path and body of the request, as the load sends it."""
     speaks = dialect(config.api)
-    ask = Ask("Hello", 1, config.model, stream=False)
-    return speaks.path(ask), msgspec.json.encode(speaks.body(ask))
+    ask = Ask(PROMPT, TOKENS, config.model, stream=config.client.stream, unique="ready")
+    return speaks.path(ask), tailored(speaks.body(ask), fields)
+
+
+def _first_token_at_s(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> float:
+    """When the answer's first token came; `NotYet` or `Refused` where it holds none."""
+    path, body = _ask(config, fields)
+    content = msgspec.json.encode(body)
+    with http.stream("POST", path, content=content, headers=_headers(config)) as response:
+        if response.status_code in LOADING:
+            raise NotYet(f"{path} answers {response.status_code}: {_shown(_start(response))}")
+        if not response.is_success:
+            raise _refusal(config, path, response)
+        answer = _Answer(dialect(config.api), streamed=config.client.stream)
+        for part in bounded_parts(response):
+            answer.take(part)
+        answer.end()
+    return answer.verdict(config, path)
+
+
+class _Answer:
+    """A streamed or whole answer as it comes: when its first token came, what is wrong with it."""
+
+    def __init__(self, speaks: Dialect, *, streamed: bool) -> None:
+        self._dialect, self._streamed = speaks, streamed
+        self._body = b""
+        self._first_s: float | None = None
+        self._error: str | None = None
+        self._foreign = False
+
+    def take(self, part: bytes) -> None:
+        self._body += part
+        if self._streamed and self._first_s is None and any(_speaks(e) for e in self._events()):
+            self._first_s = time.monotonic()
+
+    def end(self) -> None:
+        """All has come."""
+        if not self._streamed:
+            event = self._whole()
+            if event is not None and (_speaks(event) or event.output_tokens):
+                self._first_s = time.monotonic()
+        for event in self._events() if self._streamed else ():
+            self._error = self._error or event.error
+
+    def verdict(self, config: ModelConfig, path: str) -> float:
+        """When the first token came; raises where there was none, or an error beside it."""
+        if self._error is not None:
+            raise RefusedRequest(
+                f"{path} answers 200 with an error: {self._error[:BODY_SHOWN]}",
+                "look at the server's log",
+                self._error,
+            )
+        if self._first_s is None:
+            what = "what is not" if self._foreign or not self._body.strip() else "no token of"
+            raise RefusedRequest(
+                f"{path} answers 200 with {what} {config.api}: {_shown(self._body)}",
+                "is it an inference server's URL, and its API? A login page or a proxy may answer "
+                "in its place; otherwise look at the server's log",
+                "",
+            )
+        return self._first_s
+
+    def _events(self) -> Iterator[Event]:
+        for data, _ in frames(self._body, self._dialect.framing):
+            try:
+                yield self._dialect.event(data)
+            except msgspec.DecodeError:
+                self._foreign = True
+        if not self._body.startswith((b"data", b":", b"event", b"{", b"id", b"retry")):
+            self._foreign = True
+
+    def _whole(self) -> Event | None:
+        try:
+            event = self._dialect.whole(self._body)
+        except msgspec.DecodeError:
+            self._foreign = True
+            return None
+        self._error = event.error
+        return event
+
+
+def _speaks(event: Event) -> bool:
+    return bool(event.text or event.reasoning or event.tokens)
 
 
 def _headers(config: ModelConfig) -> dict[str, str]:
     """A simulator's fault is for the requests that are measured, not for this one."""
     return {"content-type": "application/json"} | ({HEADER: "none"} if config.simulated else {})
+
+
+def _refusal(config: ModelConfig, path: str, response: httpx.Response) -> Refused:
+    body = _start(response)
+    told = f"{path} answers {response.status_code}: {_shown(body)}"
+    hint = _hint(config, response)
+    if response.status_code in REFUSING:
+        return RefusedRequest(told, hint, body.decode(errors="replace"))
+    return Refused(told, hint)
 
 
 def _hint(config: ModelConfig, response: httpx.Response) -> str:
@@ -80,24 +249,20 @@ def _hint(config: ModelConfig, response: httpx.Response) -> str:
         )
     if status >= 500:
         return "the server fails by itself: look at its log"
-    return f"the server refuses the request: check model ({config.model!r}) and api ({config.api})"
+    return (
+        f"the server refuses the request: check model ({config.model!r}) and api ({config.api}); "
+        "a field that it doesn't know can be left out with omit under [request] in the TOML, or "
+        "--llm-request-omit"
+    )
 
 
-def _shown(response: httpx.Response) -> str:
-    text = " ".join(response.text.split())
+def _start(response: httpx.Response) -> bytes:
+    try:
+        return read_bounded(response)
+    except httpx.DecodingError as error:
+        return str(error).encode()
+
+
+def _shown(body: bytes) -> str:
+    text = " ".join(body[: 4 * BODY_SHOWN].decode(errors="replace").split())
     return text[:BODY_SHOWN] or "(empty body)"
-
-
-def _error_in(text: str) -> str | None:
-    """The error that a 200 answer carries, in its JSON or in one of its events."""
-    for line in text.splitlines():
-        data = line.removeprefix("data:").strip()
-        if not data.startswith("{"):
-            continue
-        try:
-            page: Any = msgspec.json.decode(data)
-        except msgspec.DecodeError:
-            continue
-        if isinstance(page, dict) and page.get("error"):
-            return str(page["error"])[:BODY_SHOWN]
-    return None

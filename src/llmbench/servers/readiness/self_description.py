@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import msgspec
+
+from llmbench.servers.readiness.http import get
 
 Scalar = str | int | float | bool | None
 
@@ -27,9 +30,9 @@ def server_info(http: httpx.Client) -> dict[str, Scalar]:
 
 def _page(http: httpx.Client, path: str) -> Any:
     try:
-        response = http.get(path, timeout=5.0)
-        return response.json() if response.status_code == 200 else None
-    except (httpx.HTTPError, ValueError):
+        response, body = get(http, path, timeout=5.0)
+        return msgspec.json.decode(body) if response.status_code == 200 else None
+    except (httpx.HTTPError, msgspec.DecodeError):
         return None
 
 

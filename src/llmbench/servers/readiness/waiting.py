@@ -1,7 +1,7 @@
 """Wait until a server has really generated a token; what is wrong with it when it can't.
 
-Ready means that a one-token completion came back: health endpoints of some engines answer
-before the model does (vLLM, Triton), and remote servers may have none.
+Ready means that the request that will be measured was answered: health endpoints of some engines
+answer before the model does (vLLM, Triton), and remote servers may have none.
 """
 
 import time
@@ -12,12 +12,15 @@ import httpx
 from msgspec import Struct
 
 from llmbench.config import ModelConfig
+from llmbench.records import Endpoint, Launch
 from llmbench.servers.readiness.http import http_client
-from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy, one_token
+from llmbench.servers.readiness.probe import NotYet, Refused, Taken, is_healthy, try_request
 from llmbench.servers.readiness.self_description import server_info
 from llmbench.servers.running import LaunchError
 
 POLL_S = 0.05
+INFO_S = 20.0
+"""For all the pages on which a server tells of itself."""
 HEALTH = {"ollama": "/api/version", "triton": "/v2/health/ready"}
 """Paths that say whether a server is up, where it isn't ``/health``."""
 
@@ -25,13 +28,14 @@ T = TypeVar("T")
 
 
 class Ready(Struct, frozen=True):
-    """How long the start took, in seconds, and what the server says of itself.
+    """How long the start took, in seconds, which request it takes, and what it says of itself.
 
     `healthy_s` is None where the server has no health endpoint.
     """
 
     healthy_s: float | None
     first_token_s: float
+    taken: Taken
     server_info: dict[str, str | int | float | bool | None] = {}
 
 
@@ -111,7 +115,7 @@ def wait_until_ready(
     health: str | None = None,
     patient: bool = True,
 ) -> Ready:
-    """Poll the server at `url` until it has answered a one-token completion of `config`'s api.
+    """Poll the server at `url` until it has answered the request that will be measured.
 
     Durations count from `started_ns` (monotonic). `LaunchError` says what is wrong.
     """
@@ -124,6 +128,21 @@ def wait_until_ready(
     with http_client(url, config.client, max(deadline - time.monotonic(), 1.0)) as http:
         healthy = wait.for_(lambda: is_healthy(http, path, patient))
         healthy_s = since_start() if healthy else None
-        wait.for_(lambda: one_token(http, config))
-        first_token_s = since_start()
-        return Ready(healthy_s, first_token_s, server_info(http))
+        taken = wait.for_(lambda: try_request(http, config))
+    with http_client(url, config.client, INFO_S) as http:
+        first_token_s = taken.first_token_at_s - started_ns / 1e9
+        return Ready(healthy_s, first_token_s, taken, server_info(http))
+
+
+def endpoint_of(config: ModelConfig, url: str, launch: Launch, ready: Ready) -> Endpoint:
+    """The server of `config` at `url`, with the request as it takes it."""
+    return Endpoint(
+        base_url=url,
+        api=config.api,
+        model=config.model,
+        simulated=config.simulated,
+        launch=launch,
+        client=config.client,
+        request=ready.taken.fields,
+        left_out=ready.taken.left_out,
+    )

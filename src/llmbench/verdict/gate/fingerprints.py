@@ -74,6 +74,7 @@ def _cell(run: CellRun) -> dict[str, str]:
         "server": _text(versions),
         "simulated": _text(run.endpoint.simulated),
         "shape": _text(msgspec.to_builtins(run.cell.shape)),
+        "request": _text(msgspec.to_builtins(run.endpoint.request)),
     }
 
 
