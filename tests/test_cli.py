@@ -1,14 +1,13 @@
 """The ``llmbench`` command: what each part prints, and its exit status."""
 
 import json
-import subprocess
-import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from llmbench.cli import main
+from tests.processes import running_python
 
 ROOT = Path(__file__).parents[1]
 MODELS = ROOT / "fixtures" / "models"
@@ -68,13 +67,9 @@ def characters_tokenizer() -> str:
 
 
 def test_the_simulator_says_where_it_is_and_what_is_true() -> None:
-    command = [sys.executable, "-m", "llmbench.cli", "simulate", "--ttft-ms", "5"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with running_python("-m", "llmbench.cli", "simulate", "--ttft-ms", "5") as process:
         assert process.stdout is not None
-        try:
-            url = process.stdout.readline().split()[3]
-            assert url.startswith("http://127.0.0.1:")
-            with urllib.request.urlopen(f"{url}/stats", timeout=10) as answer:
-                assert json.load(answer)["requests"] == 0
-        finally:
-            process.terminate()
+        url = process.stdout.readline().split()[3]
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{url}/stats", timeout=10) as answer:
+            assert json.load(answer)["requests"] == 0

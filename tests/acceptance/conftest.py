@@ -1,10 +1,12 @@
 """Another repository: a model's TOML and a benchmark of a few lines, nothing else."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.processes import end_all_in
 
 BENCHMARK = """
     import pytest
@@ -74,13 +76,17 @@ def suite(drawing: pytest.Pytester) -> pytest.Pytester:
 
 
 @pytest.fixture
-def drawing(pytester: pytest.Pytester) -> pytest.Pytester:
-    """A repository with one simulated model, ``tiny-sim``, and the grid benchmark."""
+def drawing(pytester: pytest.Pytester) -> Iterator[pytest.Pytester]:
+    """A repository with one simulated model, ``tiny-sim``, and the grid benchmark.
+
+    A session in it that outlives its test, which timed out, is ended.
+    """
     pytester.makefile(".ini", pytest="[pytest]\nllm_models_dir = models\n")
     write_model(pytester, "tiny-sim", MODEL)
     (pytester.path / "tokenizer.json").write_text(word_tokenizer(), encoding="utf-8")
     pytester.makepyfile(test_bench=BENCHMARK)
-    return pytester
+    yield pytester
+    end_all_in(pytester.path)
 
 
 def write_model(pytester: pytest.Pytester, name: str, text: str) -> Path:

@@ -1,7 +1,6 @@
 """A server that dies in the middle of a cell is not slow: the cell is INVALID, with the reason."""
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from llmbench.store import RunDir
 from llmbench.verdict.judging import results
+from tests.processes import running_python
 
 
 def wait_for_load(runs: Path) -> None:
@@ -23,7 +23,6 @@ def test_a_server_killed_in_a_cell_makes_it_invalid_and_the_next_gets_a_new_one(
     suite: pytest.Pytester,
 ) -> None:
     command = [
-        sys.executable,
         "-m",
         "pytest",
         "-k",
@@ -33,9 +32,7 @@ def test_a_server_killed_in_a_cell_makes_it_invalid_and_the_next_gets_a_new_one(
         "--llm-requests",
         "15",
     ]
-    with subprocess.Popen(
-        command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running_python(*command, cwd=suite.path, stderr=subprocess.STDOUT) as process:
         wait_for_load(suite.path / "reports" / "runs")
         (server,) = psutil.Process(process.pid).children()
         server.kill()

@@ -1,23 +1,19 @@
 """A server that somebody else runs, measured by its URL."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
+
+from tests.processes import running_python
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
     """Where a simulated server of another process listens."""
-    command = [sys.executable, "-m", "llmbench.cli", "simulate", "--ttft-ms", "30"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with running_python("-m", "llmbench.cli", "simulate", "--ttft-ms", "30") as process:
         assert process.stdout is not None
-        try:
-            yield process.stdout.readline().split()[3]
-        finally:
-            process.terminate()
+        yield process.stdout.readline().split()[3]
 
 
 def test_a_url_is_measured_with_the_same_files(drawing: pytest.Pytester, url: str) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.processes import running_python
+
 DECK = [
     "request",
     "start_time",
@@ -179,23 +181,21 @@ def test_collecting_loads_nothing_heavy(suite: pytest.Pytester) -> None:
 def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
     drawing: pytest.Pytester, number: signal.Signals
 ) -> None:
-    command = [sys.executable, "-m", "pytest", "--llm-users", "1,2", "--llm-requests", "2000"]
-    process = subprocess.Popen(
-        command, cwd=drawing.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    journals = drawing.path / "reports" / "runs"
-    deadline = time.monotonic() + 60
-    while not list(journals.glob("*/journal/requests/*/*.jsonl")):
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    children = psutil.Process(process.pid).children(recursive=True)
-    assert children
-    os.kill(process.pid, number)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
-    _, alive = psutil.wait_procs(children, timeout=10)
-    assert not alive
+    command = ["-m", "pytest", "--llm-users", "1,2", "--llm-requests", "2000"]
+    with running_python(*command, cwd=drawing.path, stderr=subprocess.STDOUT) as process:
+        journals = drawing.path / "reports" / "runs"
+        deadline = time.monotonic() + 60
+        while not list(journals.glob("*/journal/requests/*/*.jsonl")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert children
+        os.kill(process.pid, number)
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+        _, alive = psutil.wait_procs(children, timeout=10)
+        assert not alive
     assert (only_run(drawing) / "index.html").is_file()
 
 

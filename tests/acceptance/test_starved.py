@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from llmbench.store import RunDir
 from llmbench.verdict.judging import results
+from tests.processes import running_python
 
 STOPPED_S, RUNNING_S = 0.2, 0.02
 
@@ -34,7 +34,6 @@ def wait_for_load(runs: Path) -> None:
 @pytest.mark.parametrize("users", [1, 8])
 def test_a_starved_client_makes_its_cell_invalid(suite: pytest.Pytester, users: int) -> None:
     command = [
-        sys.executable,
         "-m",
         "pytest",
         "-k",
@@ -44,9 +43,7 @@ def test_a_starved_client_makes_its_cell_invalid(suite: pytest.Pytester, users: 
         "--llm-requests",
         "8",
     ]
-    with subprocess.Popen(
-        command, cwd=suite.path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with running_python(*command, cwd=suite.path, stderr=subprocess.STDOUT) as process:
         wait_for_load(suite.path / "reports" / "runs")
         starve(process, suite.path / "reports" / "runs")
         assert process.stdout is not None

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +15,7 @@ from llmbench.cells import Arrivals, Ramp, Trace, Users
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
 from tests.load.serving import Load, endpoint
+from tests.processes import running_python
 
 
 def test_warmup_is_each_users_own_first_requests(simulator: str, load: Load) -> None:
@@ -179,24 +179,17 @@ def test_ctrl_c_leaves_a_whole_journal_and_no_process(
 ) -> None:
     script = tmp_path / "interrupted.py"
     script.write_text(INTERRUPTED)
-    command = [sys.executable, str(script), simulator, str(tmp_path), str(workers)]
+    command = [str(script), simulator, str(tmp_path), str(workers)]
     environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-        start_new_session=True,
-        text=True,
-    ) as process:
+    with running_python(*command, stderr=subprocess.PIPE, env=environment) as process:
         assert process.stdout is not None
         while int(process.stdout.readline()) < 20:
             pass
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode != 0
-    assert errors.rstrip().endswith("KeyboardInterrupt")
-    wait_until_gone(process.pid)
+        assert process.returncode != 0
+        assert errors.rstrip().endswith("KeyboardInterrupt")
+        wait_until_gone(process.pid)
     records = journal(tmp_path)
     assert len(records) >= 20
     assert all(record["error_kind"] is None for record in records)

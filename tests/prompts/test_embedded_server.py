@@ -2,7 +2,6 @@
 
 import importlib.util
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from llmbench.prompts.corpus.sources import Source, packaged
 from llmbench.prompts.library import Library
 from llmbench.prompts.stock import ensure
 from llmbench.prompts.tokens.tokenizer import find
+from tests.processes import running_python
 
 SERVE = """
 import sys, xllamacpp
@@ -33,17 +33,11 @@ def server_url(smollm2: str) -> Iterator[str]:
     """A llama.cpp server of the embedded model, in a process of its own."""
     if importlib.util.find_spec("xllamacpp") is None:
         pytest.skip("the package xllamacpp is not installed")
-    process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(find(smollm2))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with process:
-        assert process.stdout and process.stdin
+    with running_python(
+        "-c", SERVE, str(find(smollm2)), stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
         yield process.stdout.readline().strip()
-        process.stdin.close()
 
 
 @pytest.fixture(scope="module")

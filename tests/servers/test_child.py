@@ -1,16 +1,15 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
 
 from llmbench.servers.local import child
 from llmbench.servers.local.child import Child, running_child
 from llmbench.servers.running import LaunchError
+from tests.processes import gone, running_python
 from tests.servers.children import Behaviour
 
 MODULE = "tests.servers.children"
@@ -30,20 +29,6 @@ with running_child("tiny", "tests.servers.children", Behaviour(),
 @pytest.fixture(autouse=True)
 def _importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
-
-
-def gone(pid: int) -> bool:
-    """Whether the process ends within ten seconds; a zombie has ended."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        process.wait(10)
-    except psutil.NoSuchProcess:
-        return True
-    except psutil.TimeoutExpired:
-        return False
-    return True
 
 
 def run(tmp_path: Path, behaviour: Behaviour, inside: Callable[[Child], None]) -> Child:
@@ -140,18 +125,12 @@ def test_logs_of_two_starts_are_both_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_is_left_when_the_harness_gets(signum: signal.Signals, tmp_path: Path) -> None:
-    parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path / "log")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    assert parent.stdout is not None
-    with parent.stdout:
+    with running_python("-c", PARENT, str(tmp_path / "log"), stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout is not None
         pid = int(parent.stdout.readline())
-    os.killpg(parent.pid, signum)  # as the terminal sends Ctrl-C: to the whole group
-    assert parent.wait(10) != 0
-    assert gone(pid)
+        os.killpg(parent.pid, signum)  # as the terminal sends Ctrl-C: to the whole group
+        assert parent.wait(10) != 0
+        assert gone(pid)
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_the_server(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 import queue
 import subprocess
-import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
 import pytest
@@ -10,6 +11,7 @@ from llmbench.clock import Clock
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.local.process_tree import ProcessTree
 from llmbench.servers.sampling import Sampler
+from tests.processes import running_python
 
 
 class Steady:
@@ -72,24 +74,17 @@ while time.monotonic() < end:
 PARENT_OF_BUSY = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {BUSY!r}])"
 
 
-def started(code: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"up\n"
-    return process
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    for child in psutil.Process(process.pid).children(recursive=True):
-        child.kill()
-    process.kill()
-    process.communicate()
+@contextmanager
+def started(code: str) -> Iterator["subprocess.Popen[str]"]:
+    with running_python("-c", code) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "up\n"
+        yield process
 
 
 @pytest.mark.parametrize(("code", "pids"), [(BUSY, 1), (PARENT_OF_BUSY, 2)])
 def test_cpu_and_memory_are_those_of_the_whole_tree(code: str, pids: int) -> None:
-    process = started(code)
-    try:
+    with started(code) as process:
         tree = ProcessTree(process.pid, "m", 1.0, Clock())
         began, cpu_s = time.monotonic(), cpu_and_memory(process.pid)[0]
         while cpu_and_memory(process.pid)[0] < cpu_s + 0.5:
@@ -101,8 +96,6 @@ def test_cpu_and_memory_are_those_of_the_whole_tree(code: str, pids: int) -> Non
         assert sample.cpu_percent == pytest.approx(expected, rel=0.15)
         assert sample.memory_bytes == pytest.approx(memory_bytes, rel=0.1)
         assert (sample.pids, sample.target, sample.cpu_limit_cores) == (pids, "m", 1.0)
-    finally:
-        end(process)
 
 
 def cpu_and_memory(pid: int) -> tuple[float, int]:
@@ -114,7 +107,7 @@ def cpu_and_memory(pid: int) -> tuple[float, int]:
 
 
 def test_a_process_that_ended_has_no_sample() -> None:
-    process = started("print('up')")
-    tree = ProcessTree(process.pid, "m", None, Clock())
-    process.communicate()
-    assert tree.sample() is None
+    with started("print('up')") as process:
+        tree = ProcessTree(process.pid, "m", None, Clock())
+        process.communicate()
+        assert tree.sample() is None

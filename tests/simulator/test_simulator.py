@@ -2,8 +2,6 @@
 
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from llmbench.servers.launching import launch
 from llmbench.servers.running import RunningServer
 from llmbench.simulator import serve
 from llmbench.simulator.faults import HEADER
+from tests.processes import running_python
 
 ASK = {"prompt": "Hello", "max_tokens": 5, "stream": True}
 
@@ -189,17 +188,14 @@ def test_serve_says_where_and_ends_with_ctrl_c() -> None:
         "from llmbench.config import SimulatedServer\n"
         "serve(SimulatedServer(), '127.0.0.1', 0, say=lambda text: print(text, flush=True))\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as it:
-        try:
-            assert it.stdout is not None
-            line = it.stdout.readline()
-            assert line.startswith("simulated server at http://127.0.0.1:")
-            assert httpx.get(f"{line.split()[3]}/health").json() == {"status": "ok"}
-            it.send_signal(signal.SIGINT)
-            rest, _ = it.communicate(timeout=10)
-            assert (rest, it.returncode) == ("ended\n", 0)
-        finally:
-            it.kill()
+    with running_python("-c", code) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("simulated server at http://127.0.0.1:")
+        assert httpx.get(f"{line.split()[3]}/health").json() == {"status": "ok"}
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=10)
+        assert (rest, process.returncode) == ("ended\n", 0)
 
 
 def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:

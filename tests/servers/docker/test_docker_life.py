@@ -2,11 +2,10 @@
 
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from llmbench.config import DockerServer, ModelConfig
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import docker_run_line
 from llmbench.servers.running import LaunchError, RunningServer
+from tests.processes import Running, running_python
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -46,20 +46,20 @@ with launch_docker(config, Limits(1, 512 << 20), log_dir=Path(sys.argv[1]), say=
 ROOT = Path(__file__).parents[3]
 
 
-def drill(log_dir: Path, session: str) -> "subprocess.Popen[str]":
+def started_drill(log_dir: Path, session: str) -> Running:
+    """A process that begins a session."""
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return running_python("-c", DRILL, str(log_dir), session, cwd=ROOT, **pipes)
+
+
+@contextmanager
+def drill(log_dir: Path, session: str) -> Iterator["subprocess.Popen[str]"]:
     """A process in the middle of a session."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", DRILL, str(log_dir), session],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    if process.stdout.readline() != "ready\n":
-        pytest.fail(f"the drill did not start: {process.communicate('')[1]}")
-    return process
+    with started_drill(log_dir, session) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != "ready\n":
+            pytest.fail(f"the drill did not start: {process.communicate('')[1]}")
+        yield process
 
 
 def test_it_answers_and_says_what_it_got(
@@ -229,10 +229,7 @@ def test_signals_leave_nothing(ending: signal.Signals, tmp_path: Path, ours: Our
 
 @pytest.mark.usefixtures("server_image")
 def test_a_signal_while_it_loads_leaves_nothing(tmp_path: Path, ours: Ours) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", DRILL, str(tmp_path), "loading"], cwd=ROOT, stderr=subprocess.PIPE
-    )
-    with process:
+    with started_drill(tmp_path, "loading") as process:
         while not ours("loading"):
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)

@@ -6,6 +6,7 @@ import sys
 
 from llmbench.servers.docker import reaper
 from llmbench.servers.docker.reaper import BOOT, HOST, PID, STARTED, is_orphan, labels
+from tests.processes import running_python
 
 
 def ended_pid() -> int:
@@ -49,7 +50,7 @@ def test_a_zombie_has_ended() -> None:
 
 
 def test_a_process_s_start_is_told_apart_from_ours() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+    with running_python("-c", "input()", stdin=subprocess.PIPE) as other:
         assert reaper.process_started(other.pid) not in (
             None,
             reaper.process_started(os.getppid()),
