@@ -16,6 +16,7 @@ BASE = (
     "results",
     "config",
     "access",
+    "journal",
     "store",
 )
 """The modules at the base, lowest first: each imports only those before it."""

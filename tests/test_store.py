@@ -10,6 +10,7 @@ import pytest
 
 from llmbench.cells import Cell, Users
 from llmbench.config import ConfigError
+from llmbench.journal import Journal
 from llmbench.records import (
     MEASURING_VERSION,
     CellRun,
@@ -18,7 +19,7 @@ from llmbench.records import (
     RequestRecord,
     ResourceSample,
 )
-from llmbench.store import Journal, RunDir, RunInfo, git_commit, replace_file
+from llmbench.store import RunDir, RunInfo, git_commit, replace_file
 
 CELL = Cell("m", 128, 64, Users(2))
 

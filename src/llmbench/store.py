@@ -1,10 +1,9 @@
-"""The run directory: where its files are, and the journal that survives ``kill -9``.
+"""The run directory: where its files are, and what its journals hold.
 
-The journal holds what happened, as it happened, one JSON object a line, each line written
-whole by one system call. Everything else in the directory can be made again from it.
+The journals hold what happened, as it happened. Everything else in the directory can be made
+again from them.
 """
 
-import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError, ModelConfig
+from llmbench.journal import Journal, read_journal, writing
 from llmbench.records import SCHEMA_VERSION, CellRun, RequestRecord, ResourceSample
 
 RecordT = TypeVar("RecordT", bound=Struct)
@@ -40,33 +40,12 @@ class RunInfo(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class Journal:
-    """Appends records of one type to one file, each at once."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._encode = msgspec.json.Encoder().encode
-
-    def append(self, record: Struct) -> None:
-        """Write `record` as one line; it is in the file when this returns."""
-        os.write(self._fd, self._encode(record) + b"\n")
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-
 class RunDir:
     """The paths and the records of one run's directory."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.unreadable: dict[Path, int] = {}  # lines of each journal that could not be read
 
     @classmethod
     def create(cls, parent: Path, commit: str | None) -> "RunDir":
@@ -148,20 +127,39 @@ class RunDir:
 
     def cell_runs(self) -> list[CellRun]:
         """Every repeat of every cell that ended, in the order in which they ran."""
-        return list(_read(self.path / "journal" / "cells.jsonl", CellRun))
+        return list(self._read(self.path / "journal" / "cells.jsonl", CellRun))
 
     def cell_starts(self) -> list[CellRun]:
         """Every repeat of every cell that began, in the order in which they ran."""
-        return list(_read(self.path / "journal" / "starts.jsonl", CellRun))
+        return list(self._read(self.path / "journal" / "starts.jsonl", CellRun))
 
     def samples(self) -> list[ResourceSample]:
-        return list(_read(self.path / "journal" / "resources.jsonl", ResourceSample))
+        return list(self._read(self.path / "journal" / "resources.jsonl", ResourceSample))
 
     def requests(self, cell_id: str | None = None) -> Iterator[RequestRecord]:
         """The records of one cell or of all, also of cells that did not end."""
         folder = self.path / "journal" / "requests"
         for path in sorted(folder.glob(f"{cell_id or '*'}/*.jsonl")):
-            yield from _read(path, RequestRecord)
+            yield from self._read(path, RequestRecord)
+
+    def unreadable_note(self) -> str | None:
+        """How many lines of the journals read so far were damaged, in words; None: none was."""
+        lines = sum(self.unreadable.values())
+        if not lines:
+            return None
+        files = ", ".join(str(p.relative_to(self.path)) for p, n in self.unreadable.items() if n)
+        are = "line could not be read and is" if lines == 1 else "lines could not be read and are"
+        return f"{lines} {are} left out: {files}"
+
+    def _read(self, path: Path, kind: type[RecordT]) -> Iterator[RecordT]:
+        """The records of a journal; how many of its lines are damaged is in `unreadable`."""
+        damaged = 0
+        for record in read_journal(path, kind):
+            if record is None:
+                damaged += 1
+            else:
+                yield record
+        self.unreadable[path] = damaged
 
     def write_info(self, info: RunInfo) -> None:
         """Replace ``run.json``, whole or not at all."""
@@ -178,11 +176,19 @@ class RunDir:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write `content` so that a reader sees the old file or the new one, never a part.
+
+    `WriteError` where it can't be written; no part is left then.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_bytes(content)
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
 
 
 def git_commit(folder: Path) -> tuple[str | None, bool | None]:
@@ -197,14 +203,3 @@ def git_commit(folder: Path) -> tuple[str | None, bool | None]:
 def _git(folder: Path, *args: str) -> str:
     out = subprocess.run(["git", "-C", folder, *args], capture_output=True, check=True, text=True)
     return out.stdout.strip()
-
-
-def _read(path: Path, kind: type[RecordT]) -> Iterator[RecordT]:
-    """The records of a journal file; a last line that was cut off by a crash is left out."""
-    if not path.is_file():
-        return
-    decode = msgspec.json.Decoder(kind).decode
-    with path.open("rb") as lines:
-        for line in lines:
-            if line.endswith(b"\n"):
-                yield decode(line)

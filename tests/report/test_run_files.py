@@ -7,10 +7,11 @@ import pytest
 from pyarrow import parquet
 
 from llmbench.cells import Cell, Users
+from llmbench.journal import Journal
 from llmbench.records import RequestRecord
 from llmbench.report.tables import run_files as files
 from llmbench.report.tables.run_files import write_cell
-from llmbench.store import Journal, RunDir
+from llmbench.store import RunDir
 from llmbench.verdict.judging import results
 from tests.report.synthetic import START_NS, cell_run, grid, model, write_run
 

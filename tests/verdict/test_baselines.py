@@ -8,8 +8,9 @@ from msgspec import structs
 
 from llmbench.cells import Users
 from llmbench.config import ConfigError, ModelConfig, SimulatedServer
+from llmbench.journal import Journal
 from llmbench.records import CellRun, Endpoint, Launch
-from llmbench.store import Journal, RunDir, RunInfo
+from llmbench.store import RunDir, RunInfo
 from llmbench.verdict.gate.baselines import sample_of, save_baseline
 from llmbench.verdict.gate.comparing import compare, decided, gate_run
 from llmbench.verdict.gate.wording import lines

@@ -5,8 +5,9 @@ from msgspec import structs
 
 from llmbench.cells import Users
 from llmbench.config import ModelConfig, RemoteServer, Slo
+from llmbench.journal import Journal
 from llmbench.records import RequestRecord
-from llmbench.store import Journal, RunDir, RunInfo
+from llmbench.store import RunDir, RunInfo
 from llmbench.verdict.judging import judged_cells, results
 from tests.metrics.making import back_to_back, cell_run
 

@@ -2,10 +2,11 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, ProcessServer, SimulatedServer
+from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
 from llmbench.servers import CoreSplit, LaunchError, RunningServer, Sampler, launch, split_cores
 from llmbench.store import RunDir
@@ -92,7 +93,9 @@ class Servers:
             )
 
     def _keep(self, sample: ResourceSample) -> None:
-        self._run_dir.append_samples([sample])
+        """Write a sample down; a disk that takes none ends the load by the load's own records."""
+        with suppress(WriteError):
+            self._run_dir.append_samples([sample])
 
 
 def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:

@@ -8,6 +8,7 @@ from time import monotonic
 
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
+from llmbench.journal import Journal
 from llmbench.load.progress import Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome
@@ -15,7 +16,7 @@ from llmbench.load.workers.sharding import Sharded, run_shards
 from llmbench.load.workers.worker import run_shard
 from llmbench.process import pinned
 from llmbench.records import CellRun, Endpoint, Prompt
-from llmbench.store import Journal, RunDir
+from llmbench.store import RunDir
 
 
 def run_cell(
@@ -40,7 +41,9 @@ def run_cell(
     `cluster` is the address of a Dask scheduler whose workers carry the load instead of
     processes here. `died` tells why the server no longer runs; it is asked about once a second,
     and ends the cell. Raises `ConfigError` before anything is sent when the plan can't be
-    carried out. A worker that dies does not raise: `CellRun.workers_lost` says so.
+    carried out, and whatever was raised while the load ran: `WriteError` where its records can't
+    be written, `StuckError` where it stood still. A worker that dies does not raise:
+    `CellRun.workers_lost` says so.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers can't carry a load; give at least 1")

@@ -7,6 +7,7 @@ Their ladder: `llm_run` (the run's directory) â†’ `llm_servers`, `llm_prompts` â
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from llmbench.config import ConfigError
 from llmbench.plugin.options import ab_pair, session_settings, text_of
 from llmbench.plugin.replay import ReplayClock
-from llmbench.plugin.state import STATE
+from llmbench.plugin.state import STATE, PluginState
 
 if TYPE_CHECKING:
     from llmbench.bench import Measurement, Servers, Session, Shelf
@@ -36,8 +37,8 @@ CLOCK = ReplayClock()
 class Bench:
     """What a benchmark holds: runs its cell, or skips with the reason why this host can't."""
 
-    def __init__(self, bench: Session, skipped: dict[str, str]) -> None:
-        self._bench, self._skipped = bench, skipped
+    def __init__(self, bench: Session, state: PluginState) -> None:
+        self._bench, self._state = bench, state
 
     def run(self, cell: Cell) -> Measurement:
         """Measure `cell` (once a session) and return its results with their verdict."""
@@ -45,7 +46,8 @@ class Bench:
 
         self.require(cell)
         try:
-            return self._bench.run(cell)
+            with self._written():
+                return self._bench.run(cell)
         except (ConfigError, LaunchError) as error:
             told = str(error)
         pytest.fail(told, pytrace=False)  # outside, so that no chain of causes is shown with it
@@ -53,12 +55,21 @@ class Bench:
     def fits(self, cell: Cell) -> Measurement:
         """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
         self.require(cell)
-        return self._bench.fits(cell)
+        with self._written():
+            return self._bench.fits(cell)
 
     def highest_rate(self, cell: Cell) -> float | None:
         """The highest rate that meets the SLO, searched from the cell's own."""
         self.require(cell)
-        return self._bench.highest_rate(cell)
+        with self._written():
+            return self._bench.highest_rate(cell)
+
+    def alternate(self, a: Cell, b: Cell) -> None:
+        """Measure two cells repeat by repeat, interleaved A B B A."""
+        for cell in (a, b):
+            self.require(cell)
+        with self._written():
+            self._bench.alternate(a, b)
 
     def require(self, cell: Cell) -> None:
         """Skip the test unless this host can run the cell's model under the cell's limits."""
@@ -67,8 +78,24 @@ class Bench:
         model = self._bench.models[cell.model]
         reason = unavailable(model, cell.limits)
         if reason is not None:
-            self._skipped[cell.config_name] = reason
+            self._state.skipped[cell.config_name] = reason
             pytest.skip(f"{cell.model}: {reason}")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        """End the session where what is measured can't be written down: no later cell can be."""
+        from llmbench.journal import disk_fault
+
+        try:
+            yield
+        except OSError as error:
+            fault = disk_fault(error)
+            if fault is None:
+                raise
+            self._state.broken_off = True
+        else:
+            return
+        pytest.exit(fault, returncode=pytest.ExitCode.TESTS_FAILED)
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +139,7 @@ def llm_session(pytestconfig: pytest.Config, llm_servers: Servers, llm_prompts: 
 @pytest.fixture
 def llm_bench(pytestconfig: pytest.Config, llm_session: Session) -> Bench:
     """Runs cells: ``result = llm_bench.run(cell)``, then ``assert result.valid, result.why``."""
-    return Bench(llm_session, pytestconfig.stash[STATE].skipped)
+    return Bench(llm_session, pytestconfig.stash[STATE])
 
 
 @pytest.fixture
@@ -171,9 +198,7 @@ def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Ben
     def against(cell: Cell) -> None:
         a, b = ab_pair(pytestconfig)
         twin = replace(cell, model=b)
-        llm_bench.require(cell)
-        llm_bench.require(twin)
-        llm_session.alternate(cell, twin)
+        llm_bench.alternate(cell, twin)
         point = cell.id.removeprefix(f"{a}-")
         tolerance = text_of(pytestconfig, "tolerance")
         found = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)

@@ -14,6 +14,7 @@ import pytest
 
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
+from llmbench.journal import disk_fault
 from llmbench.plugin.options import ab_pair, models, path_of, session_settings, text_of
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class PluginState:
         self.saved: Path | None = None
         self.compared: list[Verdict] = []  # A against B
         self.problems: list[str] = []  # of the session's end: each sets the exit status
+        self.broken_off = False  # in the middle of a cell, for what it measured can't be written
         self._run_dir: RunDir | None = None
         self.judged: Verdict | None = None
 
@@ -102,6 +104,15 @@ class PluginState:
         """Whether there is a run to compare with a baseline."""
         return self.measured and text_of(self.config, "baseline") is not None
 
+    def results(self) -> list[CellResult]:
+        """Every repeat that was measured; of a session that was broken off, what it wrote down."""
+        assert self.bench is not None
+        if self.broken_off:
+            from llmbench.verdict import results
+
+            return results(self.run_dir)
+        return [result for repeats in self.bench.results.values() for result in repeats]
+
     @property
     def measured(self) -> bool:
         """Whether any cell has ended."""
@@ -115,22 +126,25 @@ class PluginState:
 
         if discard_if_empty(self._run_dir):
             return
-        end_run(self._run_dir)
-        try:
-            self._compare()
-            self._save_baseline(self._run_dir)
-        except ConfigError as error:
-            self.problems.append(str(error))
-        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=self._run_dir)
+        for step in (end_run, self._compare, self._save_baseline, self._draw):
+            try:
+                step(self._run_dir)
+            except ConfigError as error:
+                self.problems.append(str(error))
+            except OSError as error:
+                self.problems.append(disk_fault(error) or str(error))
 
-    def _compare(self) -> None:
+    def _draw(self, run_dir: RunDir) -> None:
+        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=run_dir)
+
+    def _compare(self, run_dir: RunDir) -> None:
         """Judge against the baseline, and tell the CI job's summary page where there is one."""
         if not self.gated:
             return
         from llmbench.report import kept_verdict
         from llmbench.verdict import markdown
 
-        kept_verdict(self.run_dir, self.verdict())
+        kept_verdict(run_dir, self.verdict())
         if self.verdict().failed:
             self.problems.append("the gate is red")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")

@@ -22,12 +22,12 @@ def show(reporter: pytest.TerminalReporter, session: PluginState) -> None:
         reporter.section("llmbench: not run here")
         for name, reason in sorted(session.skipped.items()):
             reporter.write_line(f"{name}: {reason}")
-    if session.bench is None or not session.measured:
+    if session.bench is None or not (session.measured or session.broken_off):
         return
     from llmbench.report import highlights, terminal_table
 
     reporter.section("llmbench")
-    results = [result for repeats in session.bench.results.values() for result in repeats]
+    results = session.results()
     for part in (terminal_table(results), *highlights(session.run_dir)):
         reporter.write_line(rendered(reporter, part))
     for result in results:
@@ -40,7 +40,8 @@ def show(reporter: pytest.TerminalReporter, session: PluginState) -> None:
         reporter.section(f"llmbench: against {verdict.baseline}")
         for line in lines(verdict, all_rows=True):
             reporter.write_line(line)
-    for told in session.problems:
+    note = session.run_dir.unreadable_note()
+    for told in (*session.problems, *([] if note is None else [note])):
         reporter.write_line(f"ERROR: {told}", red=True)
     if session.page is not None:
         reporter.write_line(f"page: {session.page}")

@@ -4,6 +4,7 @@ import asyncio
 from time import monotonic_ns
 
 from llmbench.load.decoding import PlannedRequest
+from llmbench.load.loops.aborting import told
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
 from llmbench.load.plan.shapes import ClosedPlan, RampStep, Start, is_flat
@@ -27,6 +28,7 @@ class ClosedLoop:
         self._loop = asyncio.get_running_loop()
         self._lanes = [dispatcher.lane(self._finished, start.user) for start in plan.starts]
         self._running = len(self._lanes)
+        self._backing_off = 0  # users that wait after failing to connect
         self._over = asyncio.Event()
         self._decides = decides and plan.stop_when_flat
         self._spawns: dict[int, asyncio.TimerHandle] = {}
@@ -59,7 +61,8 @@ class ClosedLoop:
             lane.user: self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
             for lane, start in zip(self._lanes, self._plan.starts, strict=True)
         }
-        climb = asyncio.create_task(self._climb(begin))
+        self._dispatcher.more_to_come = lambda: bool(self._spawns or self._backing_off)
+        climb = told(asyncio.create_task(self._climb(begin)))
         if not self._lanes:
             self._over.set()
         try:
@@ -99,6 +102,7 @@ class ClosedLoop:
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
         if lane.failures_to_connect:
             wait_s = min(BACKOFF_S * 2 ** (lane.failures_to_connect - 1), BACKOFF_MOST_S)
+            self._backing_off += 1
             self._loop.call_later(wait_s, self._again, lane)
             return
         self._next(lane, 0)
@@ -106,6 +110,7 @@ class ClosedLoop:
             lane.exchange.scheduled_ns = ended_ns(exchange)
 
     def _again(self, lane: Lane) -> None:
+        self._backing_off -= 1
         self._next(lane, monotonic_ns())
 
     def _is_over(self, lane: Lane) -> bool:

@@ -9,6 +9,7 @@ from time import monotonic_ns
 from typing import Any
 
 from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.loops.aborting import Watchdog
 from llmbench.load.loops.lane import Finished, Lane
 from llmbench.load.loops.timeouts import Timeouts
 from llmbench.load.plan.requests import RequestMaker
@@ -44,6 +45,7 @@ class Dispatcher:
         self.counts = Counts()
         self.stopping: str | None = None  # why no more requests are sent
         self.on_stop: Callable[[], None] = lambda: None
+        self.more_to_come: Callable[[], bool] = lambda: True  # whether a timer will send something
         self.lanes: list[Lane] = []
         self._decoder, self._sink = decoder, sink
         self._loop = asyncio.get_running_loop()
@@ -117,21 +119,32 @@ class Dispatcher:
                 lane.fail("server_died", why)
 
     async def sweep_timeouts(self) -> None:
-        """Look after time-outs until cancelled; off the path of a read."""
+        """Look after time-outs until cancelled; off the path of a read.
+
+        Raises `StuckError` when the load stands still all the same.
+        """
         collected = self._loop.time()
+        watchdog = Watchdog(self.target.endpoint.client)
         while True:
             await asyncio.sleep(self._timeouts.period_s)
             self._timeouts.sweep(self.lanes)
+            watchdog.look(self.counts, more_to_come=self.more_to_come())
             if self._loop.time() - collected > COLLECT_EVERY_S:
                 gc.collect()
                 collected = self._loop.time()
 
     def close(self) -> None:
-        """Close every connection and decode what had ended."""
+        """Close every connection and decode what had ended; raises the first that can't be."""
         for lane in self.lanes:
             lane.close()
+        first: Exception | None = None
         while self._later:
-            self._work_off(self._later)
+            try:
+                self._work_off(self._later)
+            except Exception as error:
+                first = first or error
+        if first is not None:
+            raise first
 
     def soon(self, now_ns: int, what: Callable[..., None], *args: Any) -> None:
         """Do `what` at once, or, when this round has gone on for long, in the next ones."""

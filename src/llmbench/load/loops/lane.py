@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable
 
 from llmbench.load.decoding import PlannedRequest
+from llmbench.load.loops.aborting import told
 from llmbench.load.wire.connecting import connect
 from llmbench.load.wire.connection import Connection
 from llmbench.load.wire.exchange import Exchange
@@ -46,7 +47,7 @@ class Lane:
         self.planned, self.exchange = planned, exchange
         connection = self._connection
         if connection is None or not connection.send(planned.payload, exchange):
-            self._opening = asyncio.get_running_loop().create_task(self._open_and_send())
+            self._reopen()
 
     def fail(self, kind: ErrorKind, message: str) -> None:
         """End what is under way as a failure."""
@@ -61,6 +62,9 @@ class Lane:
             self._opening.cancel()
         if self._connection is not None:
             self._connection.close()
+
+    def _reopen(self) -> None:
+        self._opening = told(asyncio.get_running_loop().create_task(self._open_and_send()))
 
     async def _open_and_send(self) -> None:
         client = self._target.endpoint.client
@@ -91,7 +95,7 @@ class Lane:
 
     def _done(self, exchange: Exchange) -> None:
         if exchange.failure is None and exchange.sent_ns is None:  # closed while idle: again
-            self._opening = asyncio.get_running_loop().create_task(self._open_and_send())
+            self._reopen()
             return
         planned = self.planned
         assert planned is not None

@@ -5,6 +5,7 @@ from collections import deque
 from time import monotonic_ns
 
 from llmbench.load.decoding import PlannedRequest
+from llmbench.load.loops.aborting import told
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
 from llmbench.load.plan.shapes import Arrival, OpenPlan
@@ -51,6 +52,7 @@ class OpenLoop:
 
     async def run(self, begin_ns: int) -> None:
         """Send every request at its deadline, then wait for the last answer."""
+        self._dispatcher.more_to_come = lambda: not self._over.is_set()
         self._begin_ns = begin_ns
         self._begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
         self._await_next()
@@ -104,7 +106,7 @@ class OpenLoop:
         room = self._plan.max_in_flight - len(self._dispatcher.lanes)
         for _ in range(min(SPARE_LANES // 2, room)):
             lane = self._dispatcher.lane(self._finished)
-            task = self._loop.create_task(self._open(lane))
+            task = told(self._loop.create_task(self._open(lane)))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 

@@ -23,6 +23,7 @@ class Poller(selectors.BaseSelector):
         self._epoll = select.epoll()
         self._epoll.register(self._others, select.EPOLLIN)
         self._readers: dict[int, OnReadable] = {}
+        self.on_exception: Callable[[dict[str, Any]], None] | None = None
 
     def add_socket(self, fd: int, on_readable: OnReadable) -> None:
         """Call `on_readable` whenever the socket `fd` has data or has ended."""
@@ -41,10 +42,19 @@ class Poller(selectors.BaseSelector):
         for fd, _ in self._epoll.poll(wait_s, len(self._readers) + 1):
             on_readable = self._readers.get(fd)  # gone where one before it closed this one
             if on_readable is not None:
-                on_readable()
+                try:
+                    on_readable()
+                except Exception as error:
+                    self._raised(error, on_readable)
             elif fd == self._others.fileno():
                 others = self._others.select(0)
         return others
+
+    def _raised(self, error: Exception, on_readable: OnReadable) -> None:
+        """As asyncio does with the exceptions of callbacks: they go to the loop's handler."""
+        if self.on_exception is None:
+            raise error
+        self.on_exception({"message": f"Exception in {on_readable}", "exception": error})
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._others.register(fileobj, events, data)
@@ -69,6 +79,7 @@ class PollingLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         self.poller = Poller()
         super().__init__(self.poller)
+        self.poller.on_exception = self.call_exception_handler
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

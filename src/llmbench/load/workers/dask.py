@@ -16,18 +16,15 @@ from typing import Any
 import msgspec
 
 from llmbench.config import ConfigError
+from llmbench.journal import Journal
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.wire.polling import run_loop
-from llmbench.load.workers.messages import Control, Job, Outcome
+from llmbench.load.workers.messages import Control, Job, Outcome, WorkerLostError
 from llmbench.load.workers.worker import run_shard
 from llmbench.records import RequestRecord
 
 LOOK_S = 0.2
 CONNECT_S = 10
-
-
-class WorkerLostError(RuntimeError):
-    """A worker left the cluster while it carried a load."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -80,7 +77,6 @@ class ClusterTeam:
 
     def submit(self, job: Job, journal_file: Path) -> Future[Outcome]:
         address = self._addresses[job.worker]
-        journal_file.parent.mkdir(parents=True, exist_ok=True)
         self._files[job.worker] = journal_file
         executor = self._client.get_executor(
             workers=[address], allow_other_workers=False, pure=False, retries=0
@@ -108,8 +104,8 @@ class ClusterTeam:
             said = msgspec.json.decode(raw, type=_Said)
             self._heard[said.worker] = (said.progress, said.ready)
             if said.lines:
-                with self._files[said.worker].open("ab") as journal:
-                    journal.write(said.lines)
+                with Journal(self._files[said.worker]) as journal:
+                    journal.append_lines(said.lines)
 
     def _miss(self) -> None:
         """Notice workers that are gone: Dask itself would wait for them to come back."""
@@ -131,7 +127,9 @@ def _pass_on(done: "Future[bytes]", future: Future[Outcome], address: str) -> No
         future.set_exception(WorkerLostError(f"{address} left the cluster"))
         return
     failure = done.exception()
-    if failure is not None:
+    if failure is not None and type(failure).__module__.partition(".")[0] == "distributed":
+        future.set_exception(WorkerLostError(f"{address}: {failure or type(failure).__name__}"))
+    elif failure is not None:
         future.set_exception(failure)
     else:
         future.set_result(msgspec.json.decode(done.result(), type=Outcome))

@@ -54,6 +54,10 @@ class Outcome(Struct, frozen=True):
     stopped: str | None = None
 
 
+class WorkerLostError(RuntimeError):
+    """A worker is gone, and what it had under way with it."""
+
+
 class Channel(Protocol):
     """A worker's line to its director."""
 

@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from llmbench.journal import Journal
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import Control, Job, Outcome
 from llmbench.load.workers.worker import run_shard
 from llmbench.process import end_with, pinned
-from llmbench.store import Journal
 
 _COMMANDS = ("wait", "run", "stop", "server_died", "abort")
 _WHY_BYTES = 400

@@ -6,20 +6,19 @@ workers and this process say to each other is a `Channel`.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import BrokenExecutor, Future, wait
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from llmbench.config import ConfigError
+from llmbench.journal import Journal
 from llmbench.load.progress import Progress
 from llmbench.load.workers.director import Director
 from llmbench.load.workers.lost_requests import lost_requests
-from llmbench.load.workers.messages import Control, Job, Outcome, Team
+from llmbench.load.workers.messages import Control, Job, Outcome, Team, WorkerLostError
 from llmbench.load.workers.processes import LocalTeam
 from llmbench.load.workers.worker import share_of
-from llmbench.store import Journal
 
 POLL_S = 0.05
 ABORT_S = 5.0
@@ -42,7 +41,7 @@ def run_shards(
 ) -> Sharded:
     """Deal `job` to its workers, direct them and gather what they say.
 
-    Raises what a worker raised (`ConfigError`); a worker that died is in `Sharded.lost`, its
+    Raises what a worker raised; a worker that died is in `Sharded.lost`, its
     records are kept and what it had under way is recorded as ``worker_died``.
     """
     jobs = [replace(job, worker=worker) for worker in range(job.workers)]
@@ -75,7 +74,7 @@ def _direct(futures: Sequence[Future[Outcome]], director: Director) -> None:
         done, pending = wait(pending, timeout=POLL_S)
         for future in done:
             failure = future.exception()
-            if isinstance(failure, ConfigError):
+            if failure is not None and not isinstance(failure, BrokenExecutor | WorkerLostError):
                 raise failure
             if failure is not None:
                 director.stop(f"a worker died: {failure or type(failure).__name__}")

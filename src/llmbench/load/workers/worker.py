@@ -8,6 +8,7 @@ from time import monotonic_ns
 from llmbench.apis import dialect
 from llmbench.clock import Clock
 from llmbench.load.decoding import Decoder
+from llmbench.load.loops.aborting import Faults, told
 from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
@@ -30,22 +31,27 @@ async def run_shard(
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
     """Carry out `job` on this event loop; each record goes to `sink` at once, also those of
-    requests that had ended when it is interrupted."""
+    requests that had ended when it is interrupted.
+
+    Whatever raises in a callback (decoding, `sink`, `progress`, …) ends the load and is raised.
+    """
     allow_many_connections()
     clock = Clock()
     target = Target(job.endpoint, dialect(job.endpoint.api))
     maker = RequestMaker(job.cell, job.prompts, target, seed=job.seed, salt=job.salt)
     share = share_of(job)
     decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
-    with Quiet() as quiet:
+    with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(target, maker, decoder, sink)
         load_loop = _loop(dispatcher, share, alone=job.workers == 1)
         liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
         try:
             began_ns = await _carry_out(dispatcher, load_loop, liaison)
         finally:
-            dispatcher.close()
-            liaison.last_word()
+            try:
+                dispatcher.close()
+            finally:
+                liaison.last_word()
         ended_ns = monotonic_ns()
     return Outcome(
         started_ns=clock.to_unix_ns(began_ns),
@@ -76,8 +82,8 @@ async def _carry_out(
 ) -> int:
     """Prepare, run, and keep watch meanwhile; when the clock started (monotonic)."""
     background = [
-        asyncio.create_task(dispatcher.sweep_timeouts()),
-        asyncio.create_task(liaison.keep_in_touch()),
+        told(asyncio.create_task(dispatcher.sweep_timeouts())),
+        told(asyncio.create_task(liaison.keep_in_touch())),
     ]
     try:
         await load_loop.prepare()
@@ -86,9 +92,7 @@ async def _carry_out(
     finally:
         for task in background:
             task.cancel()
-    for failure in await asyncio.gather(*background, return_exceptions=True):
-        if isinstance(failure, Exception):
-            raise failure
+    await asyncio.gather(*background, return_exceptions=True)
     return began_ns
 
 

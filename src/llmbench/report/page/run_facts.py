@@ -143,4 +143,6 @@ def meta(data: RunData) -> list[tuple[str, str]]:
                 )
             )
     lines.append(("packages", ", ".join(f"{k} {v}" for k, v in info.packages.items())))
-    return lines + [("note", note) for note in info.notes]
+    unreadable = data.run.unreadable_note()
+    notes = [*info.notes, *([] if unreadable is None else [unreadable])]
+    return lines + [("note", note) for note in notes]

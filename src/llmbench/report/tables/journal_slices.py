@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from llmbench.records import RequestRecord
 from llmbench.store import RunDir
 
@@ -50,15 +52,35 @@ def cell_ids(run: RunDir) -> list[str]:
 
 
 def slices(path: Path) -> Iterator["pa.Table"]:
-    """The records of one journal file; a last line that a crash cut off is left out."""
+    """The records of one journal file without lines that are damaged or cut off."""
+    import pyarrow as pa
+
+    for lines in _whole_lines(path):
+        try:
+            yield _table(lines)
+        except pa.ArrowException:
+            readable = b"".join(line for line in lines.splitlines(keepends=True) if _reads(line))
+            if readable:
+                yield _table(readable)
+
+
+def _table(lines: bytes) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import json
 
     options = json.ParseOptions(explicit_schema=schema(), unexpected_field_behavior="ignore")
-    for lines in _whole_lines(path):
-        block = json.ReadOptions(block_size=max(len(lines), 2**16))
-        table = json.read_json(pa.BufferReader(lines), read_options=block, parse_options=options)
-        yield table.select(schema().names).combine_chunks()
+    block = json.ReadOptions(block_size=max(len(lines), 2**16))
+    table = json.read_json(pa.BufferReader(lines), read_options=block, parse_options=options)
+    return table.select(schema().names).combine_chunks()
+
+
+def _reads(line: bytes) -> bool:
+    """Whether `line` is a record; `RunDir.requests` counts those that are not."""
+    try:
+        msgspec.json.decode(line, type=RequestRecord)
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:

@@ -1,0 +1,87 @@
+"""Whatever raises in a callback or a task of the load ends the load with that error.
+
+asyncio only logs what a callback raises; the loop would then wait for ever for what the callback
+was to do.
+"""
+
+import asyncio
+from time import monotonic
+from typing import Any
+
+from llmbench.load.progress import Counts
+from llmbench.records import ClientSettings
+
+GRACE_S = 5.0
+"""How much longer than every limit allows the load may stand still; the time-outs' own sweep,
+connecting and decoding take a part of it."""
+LOOK_MOST_S = 1.0
+
+
+class Faults:
+    """While it lasts, the first exception of any callback cancels the current task, and leaving
+    raises that exception."""
+
+    def __enter__(self) -> "Faults":
+        self.first: BaseException | None = None
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._loop.set_exception_handler(self._caught)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._loop.set_exception_handler(None)
+        if self.first is not None:
+            raise self.first
+
+    def _caught(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if error is None:  # a warning of asyncio's own
+            loop.default_exception_handler(context)
+        elif self.first is None:
+            self.first = error
+            assert self._task is not None
+            self._task.cancel()
+
+
+def told(task: "asyncio.Task[None]") -> "asyncio.Task[None]":
+    """`task`, whose exception is then a callback's, so that `Faults` hears of it at once."""
+    task.add_done_callback(_raise)
+    return task
+
+
+def _raise(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled():
+        task.result()
+
+
+class StuckError(RuntimeError):
+    """The load stood still though nothing was left that could go on."""
+
+
+class Watchdog:
+    """Raises `StuckError` when nothing settles for longer than the limits of `client` allow."""
+
+    def __init__(self, client: ClientSettings) -> None:
+        self._longest_s = client.connect_timeout_s + client.request_timeout_s
+        self._seen = (-1, -1)
+        self._looked_s = monotonic()
+        self._still_s = 0.0
+
+    def look(self, counts: Counts, *, more_to_come: bool) -> None:
+        """Compare with the last look; called several times a second.
+
+        `more_to_come`: whether a timer of the load will still send something. Without one, and
+        with nothing in flight, standing still for a few seconds is enough. Time in which the
+        whole process was stopped doesn't count.
+        """
+        now_s = monotonic()
+        self._still_s += min(now_s - self._looked_s, LOOK_MOST_S)
+        self._looked_s = now_s
+        seen = counts.sent, counts.settled
+        if seen != self._seen or (not counts.in_flight and more_to_come):
+            self._seen, self._still_s = seen, 0.0
+        if self._still_s > GRACE_S + (self._longest_s if counts.in_flight else 0.0):
+            raise StuckError(
+                f"nothing settled for {self._still_s:.0f} s: {counts.sent} requests sent, "
+                f"{counts.settled} settled, {counts.in_flight} in flight"
+            )
