@@ -1,11 +1,13 @@
 """Closed and open loops on one worker, as they run."""
 
+import asyncio
 import json
 import os
 import resource
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from llmbench.cells import Arrivals, Ramp, Trace, Users
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
-from tests.load.serving import Load, endpoint
+from tests.load.serving import ANSWER, Load, Scripted, endpoint, read_request
 from tests.processes import running_python
 
 
@@ -85,6 +87,23 @@ def test_an_open_loop_sends_at_its_deadlines(simulator: str, load: Load) -> None
     late = sorted((record.sent_ns or 0) - record.scheduled_ns for record in records)
     assert late[0] >= 0
     assert late[15] < 1_000_000
+
+
+def test_a_connection_that_the_server_closed_is_open_again_before_the_next_deadline(
+    load: Load,
+) -> None:
+    async def impatient(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.4):  # shorter than the time between requests
+                await read_request(reader)
+                writer.write(ANSWER)
+                await reader.read()
+
+    with Scripted(impatient) as server:
+        records = load(endpoint(server.url), Arrivals(2.0, "constant", requests=4))
+    assert [record.error for record in records] == [None] * 4
+    assert [record.connect_ns for record in records] == [None] * 4  # nobody waited for one
+    assert server.connections > 8  # those of the beginning were closed
 
 
 def test_what_finds_too_many_in_flight_is_dropped_and_counted(simulator: str, load: Load) -> None:

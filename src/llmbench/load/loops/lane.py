@@ -27,16 +27,22 @@ class Lane:
         self.requests = 0  # sent so far
         self.upcoming: PlannedRequest | None = None  # prepared ahead
         self.failures_to_connect = 0  # in a row
+        self.on_idle_end: Callable[[], None] = lambda: None  # the server closed it
         self.planned: PlannedRequest | None = None
         self.exchange: Exchange | None = None
         self._target, self._finished = target, finished
         self._connection: Connection | None = None
         self._opening: asyncio.Task[None] | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether its connection is open, as far as the event loop has heard."""
+        return self._connection is not None and self._connection.usable
+
     async def open(self) -> None:
         """Connect before the clock starts; a failure shows when a request needs it."""
         try:
-            self._connection = await connect(self._target, self._done)
+            await self._connect()
         except (OSError, TimeoutError):
             self._connection = None
 
@@ -66,11 +72,16 @@ class Lane:
     def _reopen(self) -> None:
         self._opening = told(asyncio.get_running_loop().create_task(self._open_and_send()))
 
+    async def _connect(self) -> Connection:
+        connection = self._connection = await connect(self._target, self._done)
+        connection.on_idle_end = self.on_idle_end
+        return connection
+
     async def _open_and_send(self) -> None:
         client = self._target.endpoint.client
         where = f"{self._target.host}:{self._target.port}"
         try:
-            connection = self._connection = await connect(self._target, self._done)
+            connection = await self._connect()
         except TimeoutError:
             limit = f"{client.connect_timeout_s:g} s"
             self._give_up("connect_timeout", f"{where}: no connection within {limit}")

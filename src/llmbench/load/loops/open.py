@@ -1,7 +1,8 @@
 """The open loop: requests start at their own time, whatever became of the others."""
 
 import asyncio
-from collections import deque
+import sys
+from itertools import islice
 from time import monotonic_ns
 
 from llmbench.load.decoding import PlannedRequest
@@ -15,20 +16,28 @@ EARLY_S = 0.0015
 """The event loop's timer is good to about a millisecond; the rest is waited for in short turns
 that leave reads their place."""
 SPARE_LANES = 8
+OPEN_AHEAD_S = 0.25
+"""How long before a deadline its connection is open: some round trips of TLS to another
+continent, and less than most servers keep an idle connection for."""
 
 
 class OpenLoop:
-    """Runs an `OpenPlan` on a pool of lanes that keeps some connections open ahead."""
+    """Runs an `OpenPlan` on a pool of lanes that keeps some connections open ahead.
+
+    Of the idle lanes the one used last is taken first: the others may be closed by the server.
+    They are opened again before they are needed, outside of any request's time.
+    """
 
     def __init__(self, dispatcher: Dispatcher, plan: OpenPlan) -> None:
         self.step_ends_ns: list[tuple[int, int]] = []
         self._dispatcher, self._plan = dispatcher, plan
         self._loop = asyncio.get_running_loop()
-        self._idle: deque[Lane] = deque()
+        self._idle: list[Lane] = []  # open, unless the server has closed one meanwhile
+        self._closed: list[Lane] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._next = 0
+        self._begin_ns = sys.maxsize  # until `run` is told
         self._upcoming: PlannedRequest | None = None
-        self._warm = asyncio.Event()
         self._over = asyncio.Event()
         dispatcher.on_stop = self._over.set
 
@@ -40,8 +49,8 @@ class OpenLoop:
     async def prepare(self) -> None:
         """Open connections ahead, send the warm-up and wait for it."""
         spare = min(SPARE_LANES, self._plan.max_in_flight)
-        self._idle.extend(self._dispatcher.lane(self._finished) for _ in range(spare))
-        await self._dispatcher.open_lanes(list(self._idle))
+        self._idle.extend(self._new_lane() for _ in range(spare))
+        await self._dispatcher.open_lanes(self._idle)
         for number in range(self._plan.warmup):
             planned = self._dispatcher.maker.make(
                 self._plan.total + number, user=0, request=number + 1, phase="warmup"
@@ -67,8 +76,9 @@ class OpenLoop:
         if self._next >= len(self._plan.arrivals) or self._dispatcher.stopping is not None:
             self._over.set()
             return
-        at_s = self._plan.arrivals[self._next].at_s
-        self._loop.call_at(self._begin + at_s - EARLY_S, self._turn)
+        at = self._begin + self._plan.arrivals[self._next].at_s
+        self._loop.call_at(at - OPEN_AHEAD_S, self._open_ahead)
+        self._loop.call_at(at - EARLY_S, self._turn)
 
     def _turn(self) -> None:
         """Send what is due, and wait for the next deadline in turns, or by a timer."""
@@ -96,23 +106,49 @@ class OpenLoop:
         self._dispatcher.later(self._make_ahead)
 
     def _take_lane(self) -> Lane:
-        """An idle lane; the pool is refilled in the background."""
-        lane = self._idle.pop() if self._idle else self._dispatcher.lane(self._finished)
-        if len(self._idle) + len(self._opening) < SPARE_LANES // 2:
-            self._refill()
+        """A lane that is free: an open one where there is one."""
+        while self._idle:
+            lane = self._idle.pop()
+            if lane.is_open:
+                return lane
+            self._closed.append(lane)
+        return self._closed.pop() if self._closed else self._new_lane()
+
+    def _new_lane(self) -> Lane:
+        lane = self._dispatcher.lane(self._finished)
+        lane.on_idle_end = self._open_ahead
         return lane
 
-    def _refill(self) -> None:
-        room = self._plan.max_in_flight - len(self._dispatcher.lanes)
-        for _ in range(min(SPARE_LANES // 2, room)):
-            lane = self._dispatcher.lane(self._finished)
+    def _open_ahead(self) -> None:
+        """Have as many connections open, or opening, as there are requests due soon."""
+        wanted = max(0, self._due_soon() - len(self._opening))
+        are_open = (lane for lane in reversed(self._idle) if lane.is_open)
+        if len(list(islice(are_open, wanted))) >= wanted or self._dispatcher.stopping is not None:
+            return
+        self._closed += [lane for lane in self._idle if not lane.is_open]
+        self._idle = [lane for lane in self._idle if lane.is_open]
+        for _ in range(wanted - len(self._idle)):
+            if not self._closed and len(self._dispatcher.lanes) >= self._plan.max_in_flight:
+                return
+            lane = self._closed.pop() if self._closed else self._new_lane()
             task = told(self._loop.create_task(self._open(lane)))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 
+    def _due_soon(self) -> int:
+        """How many requests are due until `OPEN_AHEAD_S` after the next look, as far as there are
+        lanes for them: those that the server closed, and a few more."""
+        soon_s = (monotonic_ns() - self._begin_ns) / 1e9 + 2 * OPEN_AHEAD_S
+        most = SPARE_LANES + len(self._closed)
+        upcoming = self._plan.arrivals[self._next : self._next + most]
+        return sum(arrival.at_s < soon_s for arrival in upcoming)
+
     async def _open(self, lane: Lane) -> None:
         await lane.open()
-        self._idle.appendleft(lane)
+        if lane.is_open:
+            self._idle.insert(0, lane)
+        else:
+            self._closed.append(lane)
 
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
         self._idle.append(lane)

@@ -28,7 +28,7 @@ class Connection:
     """One open connection, used for one exchange after another.
 
     `done` is called with each exchange when it is over, well or not; whether the connection
-    can be used again is `usable`.
+    can be used again is `usable`. `on_idle_end` is called when the server ends it meanwhile.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Connection:
         self._loop, self._sock, self._tls, self._done = loop, sock, tls, done
         self.connect_ns = connect_ns
         self.usable = True
+        self.on_idle_end: Callable[[], None] = lambda: None
         self.exchange: Exchange | None = None
         self._used = False
         self._idle_since_ns = monotonic_ns()
@@ -186,7 +187,7 @@ class Connection:
         """The peer closed, or it sent what nobody asked for."""
         exchange = self.exchange
         if exchange is None:
-            self.close()
+            self._idle_end()
         elif self._retry():
             return
         elif self._has_headers and not unasked and self._close_delimited():
@@ -197,9 +198,13 @@ class Connection:
 
     def _lost(self, error: OSError) -> None:
         if self.exchange is None:
-            self.close()
+            self._idle_end()
         elif not self._retry():
             self._end(("reset", f"the connection broke: {error.strerror or error}"), keep=False)
+
+    def _idle_end(self) -> None:
+        self.close()
+        self.on_idle_end()
 
     def _unparsable(self, error: httptools.HttpParserError) -> None:
         self._end(("malformed", f"not HTTP: {str(error) or 'upgrade'}"), keep=False)
