@@ -11,6 +11,7 @@ from llmbench.cells import Arrivals, Ramp, Users
 from llmbench.config import ConfigError
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
+from llmbench.servers.cores import usable_cores
 from tests.load.serving import Load, endpoint
 
 
@@ -48,6 +49,18 @@ def test_progress_is_of_all_workers(simulator: str, load: Load) -> None:
     seen: list[Progress] = []
     load(endpoint(simulator), Users(4, 3), workers=2, progress=seen.append)
     assert (seen[-1].done, seen[-1].total, seen[-1].output_tokens) == (12, 12, 96)
+
+
+@pytest.mark.skipif(len(usable_cores()) < 2, reason="needs two cores")
+def test_each_worker_has_a_core_of_its_own(simulator: str, load: Load) -> None:
+    cores, seen = usable_cores()[:2], set[tuple[int, ...]]()
+
+    def look(progress: Progress) -> None:
+        if progress.in_flight:
+            seen.update(tuple(os.sched_getaffinity(child)) for child in children())
+
+    load(endpoint(simulator), Users(2, None, duration_s=1), workers=2, cores=cores, progress=look)
+    assert seen == {(cores[0],), (cores[1],)}
 
 
 def test_a_dead_worker_keeps_what_was_recorded(simulator: str, load: Load) -> None:

@@ -118,6 +118,18 @@ def test_client_lag_is_limited_by_the_time_of_a_token() -> None:
     )
 
 
+def test_more_workers_are_advised_only_where_there_are_cores_for_them() -> None:
+    def advice(workers: int, cores: tuple[int, ...]) -> str:
+        run = structs.replace(cell_run(), workers=workers, client_cores=cores)
+        return problem(verdict(run, client_lag_ms=flat(90.0))).partition("its own, ")[2]
+
+    assert advice(1, (1,)) == (
+        "more cores (--llm-cores gives the server fewer) with a worker on each (--llm-workers) or "
+        "fewer users"
+    )
+    assert advice(1, (1, 2)) == advice(4, ()) == "more workers (--llm-workers) or fewer users"
+
+
 def test_client_lag_has_a_floor_for_fast_tokens() -> None:
     assert verdict(client_lag_ms=flat(19.0), time_per_token_ms=flat(1.0)).valid
     assert not verdict(client_lag_ms=flat(21.0), time_per_token_ms=flat(1.0)).valid

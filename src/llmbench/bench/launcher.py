@@ -31,8 +31,11 @@ class Servers:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def get(self, model: ModelConfig, limits: Limits, slots: int) -> RunningServer:
-        """The server of `model` under `limits`: the running one, or else a new one.
+    def get(
+        self, model: ModelConfig, limits: Limits, slots: int, *, workers: int = 1
+    ) -> RunningServer:
+        """The server of `model` under `limits`: the running one, or else a new one, that leaves
+        cores to `workers` load generating processes.
 
         A start that failed is not tried again in this session: its `LaunchError` is raised anew.
         """
@@ -42,7 +45,7 @@ class Servers:
         if self._server is None or self._key != key or self._server.died() is not None:
             self.close()
             try:
-                self._launch(model, limits, slots)
+                self._launch(model, limits, slots, workers)
             except LaunchError as error:
                 self._failed[key] = error
                 raise
@@ -66,8 +69,8 @@ class Servers:
         self._stack.close()
         self._server = self._sampler = self._key = None
 
-    def _launch(self, model: ModelConfig, limits: Limits, slots: int) -> None:
-        self.split = split_cores(wanted_cores(model, limits))
+    def _launch(self, model: ModelConfig, limits: Limits, slots: int, workers: int) -> None:
+        self.split = split_cores(wanted_cores(model, limits), workers=workers)
         if self.split.note:
             self._say(f"{model.name}: {self.split.note}")
         with ExitStack() as stack:
@@ -99,10 +102,11 @@ class Servers:
 
 
 def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:
-    """How many cores the model's server is to have; None where we don't choose."""
+    """How many of this host's cores the model's server is to have: 0 where it runs elsewhere,
+    None where it has no limit."""
     server = model.server
     if isinstance(server, SimulatedServer):
         return 1.0
     if isinstance(server, ProcessServer | DockerServer):
         return limits.cores or server.cores
-    return None
+    return 0.0

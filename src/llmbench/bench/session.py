@@ -131,7 +131,8 @@ class Session:
         """The running server of the cell's model under the cell's limits."""
         mates = (c for c in self._planned if c.server_key == cell.server_key)
         slots = max(c.shape.most_users or 1 for c in (cell, *mates))
-        return self._servers.get(self._model(cell), cell.limits, slots)
+        workers = self.settings.workers_here
+        return self._servers.get(self._model(cell), cell.limits, slots, workers=workers)
 
     def prompts(self, cell: Cell) -> Library:
         """The prompts of the cell's model, all planned lengths built at once."""
@@ -188,7 +189,7 @@ class Session:
                 repeat=repeat,
                 seed=self.settings.seed,
                 prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
-                cores=self._servers.split.client,
+                cores=self._servers.split.client if self.settings.cluster is None else (),
                 workers=self.settings.workers,
                 cluster=self.settings.cluster,
                 progress=progress,

@@ -19,3 +19,8 @@ class Settings(Struct, frozen=True):
     warmup_per_user: int = 1
     command: tuple[str, ...] = ()
     options: dict[str, str] = {}
+
+    @property
+    def workers_here(self) -> int:
+        """Load generating processes on this host; those of a cluster are elsewhere."""
+        return self.workers if self.cluster is None else 1

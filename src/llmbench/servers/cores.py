@@ -7,11 +7,17 @@ from msgspec import Struct
 
 
 class CoreSplit(Struct, frozen=True):
-    """Core numbers for the server and for the client; `note` says when they overlap."""
+    """Core numbers for the server and for the client; `note` says where that
+    slows the client down."""
 
     server: tuple[int, ...]
     client: tuple[int, ...]
     note: str | None = None
+
+    @property
+    def apart(self) -> bool:
+        """Whether client and server have no core in common."""
+        return not set(self.server) & set(self.client)
 
 
 def usable_cores() -> tuple[int, ...]:
@@ -21,19 +27,28 @@ def usable_cores() -> tuple[int, ...]:
     return tuple(range(os.cpu_count() or 1))
 
 
-def split_cores(wanted: float | None, usable: tuple[int, ...] | None = None) -> CoreSplit:
-    """The first `wanted` cores (rounded up) for the server, the others for the client.
+def split_cores(
+    wanted: float | None, usable: tuple[int, ...] | None = None, *, workers: int = 1
+) -> CoreSplit:
+    """The first `wanted` cores (rounded up) for the server, the others for the client's `workers`.
 
-    ``None`` leaves the client one core and gives the server all others. Where the server takes
-    all, the client shares the last one and `note` says so.
+    ``0``: the server is elsewhere, and all cores are the client's. ``None``: it is without a limit,
+    and has all but one core for each worker. Where the server takes all, the client shares the
+    last one with it; `note` says so, and that several workers share a core.
     """
     cores = usable_cores() if usable is None else usable
     count = len(cores)
-    server = max(1, count - 1) if wanted is None else min(max(1, math.ceil(wanted)), count)
-    if server < count:
-        return CoreSplit(cores[:server], cores[server:])
-    note = (
-        f"the server has all {count} usable core{'s' if count > 1 else ''}: the load generator "
-        f"shares core {cores[-1]} with it, so client and server slow each other down"
-    )
-    return CoreSplit(cores, cores[-1:], note)
+    server = max(1, count - workers) if wanted is None else min(math.ceil(wanted), count)
+    client = cores[server:] or cores[-1:]
+    notes = []
+    if server == count:
+        notes.append(
+            f"the server has all {count} usable core{'s' * (count > 1)}: the load generator shares "
+            f"core {cores[-1]} with it, so client and server slow each other down"
+        )
+    if workers > len(client):
+        notes.append(
+            f"{workers} load generating processes share {len(client)} "
+            f"core{'s' * (len(client) > 1)}: more than {len(client)} can't carry more load here"
+        )
+    return CoreSplit(cores[:server], client, "; ".join(notes) or None)

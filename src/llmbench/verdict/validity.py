@@ -115,7 +115,7 @@ def _client_lag(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
         "client_lag",
         f"the client read its data {lag.p50:.1f} ms after it had arrived (median of each "
         f"request's longest), limit {limit:.1f} ms: it was starved of CPU; give it a core of its "
-        "own, more workers (--llm-workers) or fewer users",
+        f"own, {_more_cpu(run)} or fewer users",
     )
 
 
@@ -130,7 +130,7 @@ def _schedule_delay(summary: CellSummary, run: CellRun, rules: Rules) -> Problem
     return Problem(
         "schedule_delay",
         f"requests left {delay.p95:.1f} ms after their deadline (p95), limit {limit:.1f} ms: the "
-        "client couldn't keep the schedule; use more workers (--llm-workers) or a lower rate",
+        f"client couldn't keep the schedule; use {_more_cpu(run)} or a lower rate",
     )
 
 
@@ -141,19 +141,19 @@ def _delivered(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
     return Problem(
         "delivered_share",
         f"only {share:.0%} of the asked load reached the server, limit "
-        f"{rules.delivered_share:.0%}: {_lost_load(summary)}",
+        f"{rules.delivered_share:.0%}: {_lost_load(summary, run)}",
     )
 
 
-def _lost_load(summary: CellSummary) -> str:
+def _lost_load(summary: CellSummary, run: CellRun) -> str:
     if summary.dropped:
         return (
             f"{_requests(summary.dropped)} found too many others in flight and were dropped; "
             "lower the rate or raise max_in_flight"
         )
     return (
-        "the client was busy between requests; give it a core of its own, more workers "
-        "(--llm-workers) or fewer users"
+        "the client was busy between requests; give it a core of its own, "
+        f"{_more_cpu(run)} or fewer users"
     )
 
 
@@ -225,6 +225,13 @@ _RULES: tuple[Rule, ...] = (
     _clock_step,
     _throttled,
 )
+
+
+def _more_cpu(run: CellRun) -> str:
+    """How the client gets more CPU: by more workers only where there are cores for them."""
+    if not run.client_cores or run.workers < len(run.client_cores):
+        return "more workers (--llm-workers)"
+    return "more cores (--llm-cores gives the server fewer) with a worker on each (--llm-workers)"
 
 
 def _kinds(summary: CellSummary) -> str:

@@ -133,7 +133,7 @@ def effective_limits(config: ModelConfig, limits: Limits) -> Limits:
 def _cores(wanted: float | None, split: CoreSplit | None) -> tuple[tuple[int, ...], float | None]:
     """The cpuset and the quota in cores for `wanted` cores."""
     if wanted is None:
-        return (split.server if split is not None and split.note is None else ()), None
+        return (split.server if split is not None and split.apart else ()), None
     count = math.ceil(wanted)
     mine = tuple(range(count)) if split is None else split.server[:count]
     if len(mine) < count:
