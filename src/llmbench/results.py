@@ -14,7 +14,8 @@ from llmbench.cells import Cell
 class Distribution(Struct, frozen=True):
     """Of `n` samples of one quantity, in the unit that the field holding it names.
 
-    A percentile is certifiable only with enough samples (`llmbench.metrics.certifiable`).
+    `p95_low` and `p95_high` are the ends of the 95 % interval of `p95` (order statistics with
+    exact binomial ranks); None where so few samples bound it on no such side.
     """
 
     n: int
@@ -26,6 +27,31 @@ class Distribution(Struct, frozen=True):
     p95: float
     p99: float
     max: float
+    p50_low: float | None = None
+    p50_high: float | None = None
+    p90_low: float | None = None
+    p90_high: float | None = None
+    p95_low: float | None = None
+    p95_high: float | None = None
+    p99_low: float | None = None
+    p99_high: float | None = None
+
+
+class LimitCount(Struct, frozen=True):
+    """How the requests of a cell stand to one percentile limit of its SLO.
+
+    Requests that failed or were dropped count as infinitely slow: they are among `samples`,
+    `over` and `lost`. `value_ms` is the percentile of all `samples`; None: infinite, or, where
+    no request gave the quantity (`samples` = `lost`), not known.
+    """
+
+    metric: str  # as in "TTFT"
+    percentile: str  # as in "p99"
+    limit_ms: float
+    samples: int
+    over: int
+    lost: int
+    value_ms: float | None
 
 
 class CellSummary(Struct, frozen=True):
@@ -97,6 +123,8 @@ class CellSummary(Struct, frozen=True):
     cpu_percent_max: float | None = None
     memory_bytes_max: int | None = None
     throttled_share: float | None = None  # of the window's time
+    # the limits of the SLO that are percentiles, with failures and drops as infinitely slow
+    limit_counts: tuple[LimitCount, ...] = ()
 
 
 class Problem(Struct, frozen=True):
@@ -112,6 +140,7 @@ class CellResult(Struct, frozen=True):
     summary: CellSummary
     problems: tuple[Problem, ...] = ()  # why it is INVALID
     slo_misses: tuple[Problem, ...] = ()
+    slo_undecided: tuple[Problem, ...] = ()  # limits that too few requests leave open
     notes: tuple[str, ...] = ()  # worth knowing; no ground for doubt
 
     @property
@@ -121,7 +150,15 @@ class CellResult(Struct, frozen=True):
 
     @property
     def meets_slo(self) -> bool:
+        """Whether no limit of the SLO is missed; `slo` tells met from not decided."""
         return not self.slo_misses
+
+    @property
+    def slo(self) -> Literal["met", "missed", "undecided"]:
+        """The SLO's outcome; undecided: too few requests to tell of at least one limit."""
+        if self.slo_misses:
+            return "missed"
+        return "undecided" if self.slo_undecided else "met"
 
     @property
     def why(self) -> str:

@@ -33,14 +33,36 @@ def test_bytes_are_gib_or_mib() -> None:
     assert (words.size(512 * 2**20), words.size(3 * 2**30)) == ("512 MiB", "3.00 GiB")
 
 
-def test_a_percentile_of_too_few_samples_is_marked() -> None:
-    row = {"ttft_ms_p95": 12.0, "ttft_ms_n": 89}
-    assert words.quantile(row, "ttft_ms", "p95") == "~12.0"
-    assert words.quantile(row | {"ttft_ms_n": 90}, "ttft_ms", "p95") == "12.0"
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (99.4, 109.4, "100"),  # 10 %: as wide as the gate's tolerance of TTFT's p95
+        (99.4, 109.5, "~100"),
+        (99.4, NAN, "~100"),  # no upper end
+    ],
+)
+def test_a_percentile_with_a_wide_interval_is_marked(low: float, high: float, text: str) -> None:
+    row = {"ttft_ms_p95": 100.0, "ttft_ms_p95_low": low, "ttft_ms_p95_high": high}
+    assert words.quantile(row, "ttft_ms", "p95") == text
+
+
+def test_a_percentile_without_a_tolerance_may_be_a_tenth_wide() -> None:
+    row = {"latency_ms_p90": 100.0, "latency_ms_p90_low": 95.0, "latency_ms_p90_high": 104.9}
+    assert words.quantile(row, "latency_ms", "p90") == "100"
+    assert words.quantile(row | {"latency_ms_p90_high": 105.1}, "latency_ms", "p90") == "~100"
+
+
+def test_an_interval_in_words() -> None:
+    row = {"ttft_ms_p95_low": 94.4, "ttft_ms_p95_high": NAN}
+    assert words.interval(row, "ttft_ms", "p95") == "94.4 to –"
 
 
 def test_unknown_is_not_marked() -> None:
-    assert words.quantile({"ttft_ms_p95": float("nan"), "ttft_ms_n": 0}, "ttft_ms", "p95") == "–"
+    row = dict.fromkeys(("ttft_ms_p95", "ttft_ms_p95_low", "ttft_ms_p95_high"), NAN)
+    assert words.quantile(row, "ttft_ms", "p95") == "–"
 
 
 def test_one_has_no_s() -> None:

@@ -11,8 +11,8 @@ from rich.console import Console
 from llmbench.cells import Cell, Limits, Ramp
 from llmbench.report import highlights, markdown
 from llmbench.report.markdown import safe
-from llmbench.report.terminal.cell_table import rows_of, terminal_table
-from llmbench.results import CellResult, Problem
+from llmbench.report.terminal.cell_table import caption, rows_of, terminal_table
+from llmbench.results import CellResult, Distribution, Problem
 from llmbench.verdict.judging import results
 from tests.report.synthetic import grid, write_run
 
@@ -38,10 +38,20 @@ def test_a_cell_is_a_row(judged: list[CellResult]) -> None:
     assert all(row[-1] == "valid" for row in rows)
 
 
-def test_percentiles_of_too_few_requests_are_marked(judged: list[CellResult]) -> None:
+def test_percentiles_with_a_wide_interval_are_marked(judged: list[CellResult]) -> None:
     one, four = rows_of(judged)
-    assert one[4].startswith("~")
-    assert not four[4].startswith("~")
+    assert one[3:6] == ["~54.8", "~67.0", "~10.1"]
+    assert four[3:6] == ["~55.9", "~66.7", "13.6"]
+
+
+def test_the_caption_says_what_the_mark_means_and_how_wide_it_is(judged: list[CellResult]) -> None:
+    assert caption(judged) == (
+        "times in ms; ~ 95 % interval wider than the metric's tolerance, "
+        "as in TTFT p50 54.8 (51.6 to 57.4)"
+    )
+    sure = Distribution(9, 5.0, 0.0, *[5.0] * 14)
+    summary = msgspec.structs.replace(judged[0].summary, ttft_ms=sure, time_per_token_ms=sure)
+    assert caption([msgspec.structs.replace(judged[0], summary=summary)]) == "times in ms"
 
 
 def test_a_simulated_run_says_so_above_the_table(judged: list[CellResult]) -> None:

@@ -34,13 +34,65 @@ def test_an_unknown_quantity_is_a_miss() -> None:
     assert result.why == "TTFT p99 is not known, limit 40 ms: no request gave one"
 
 
-def test_a_percentile_of_few_samples_is_noted() -> None:
+def test_few_requests_cannot_tell_and_stay_green() -> None:
     result = verdict(Slo(ttft_ms={"p99": 60.0}))
-    assert result.meets_slo
+    assert (result.meets_slo, result.slo) == (True, "undecided")
+    assert result.why == ""
     assert result.notes == (
-        "TTFT p99 rests on 5 samples, 459 would certify it: its limit of 60 ms is checked on what "
-        "there is",
+        "p99 TTFT: not enough requests to tell (5 of 459) whether its limit of 60 ms is met",
     )
+
+
+def measured(slo: Slo, good: int, failed: int, slow: int = 0, dropped: int = 0) -> CellResult:
+    """One user's requests: `good` of 50 ms TTFT, some `slow` (300 ms), some `failed`."""
+    records = [
+        *back_to_back(good - slow),
+        *back_to_back(slow, start_ms=130.0 * (good - slow), ttft_ms=300.0),
+        *(failure(130.0 * good + 250.0 * slow + 1.0 * n) for n in range(failed)),
+    ]
+    run = cell_run(dropped=dropped)
+    return judge(summarise(run, table(records), (), slo), run, slo)
+
+
+def test_enough_requests_meet_a_percentile() -> None:
+    slo = Slo(ttft_ms={"p95": 60.0})
+    assert measured(slo, 90, 0).slo == "met"
+    assert measured(slo, 89, 0).slo == "undecided"
+
+
+def test_each_request_above_the_limit_takes_more_to_prove_it() -> None:
+    """MLPerf's early stopping: 130 requests with one above, 166 with two."""
+    slo = Slo(ttft_ms={"p95": 60.0})
+    assert measured(slo, 130, 0, slow=1).slo == "met"
+    (note,) = measured(slo, 130, 0, slow=2).notes
+    assert note == (
+        "p95 TTFT: not enough requests to tell (130 of 165) whether its limit of 60 ms is met"
+    )
+
+
+def test_failures_count_as_infinitely_slow() -> None:
+    """4.6 % failed and the p99 of the survivors is 50 ms: there is no p99 of 200 ms."""
+    result = measured(Slo(ttft_ms={"p50": 200.0, "p99": 200.0}), 954, 46)
+    assert (result.valid, result.slo) == (True, "missed")
+    assert result.why == (
+        "p99 TTFT: 4.6 % of requests failed or were dropped and count as infinitely slow, "
+        "limit 200 ms (n = 1000)"
+    )
+
+
+def test_dropped_requests_count_as_infinitely_slow() -> None:
+    result = measured(Slo(ttft_ms={"p90": 60.0, "p99": 60.0}), 460, 0, dropped=10)
+    assert [problem.rule for problem in result.slo_misses] == ["slo_p99"]
+    assert measured(Slo(ttft_ms={"p90": 60.0}), 460, 0, dropped=10).slo == "met"
+
+
+def test_a_connection_that_was_never_made_counts_in_its_window() -> None:
+    """Refused before it was sent: it belongs to the window by its schedule."""
+    refused = [failure(50.0 * n, kind="refused", sent_ns=None) for n in range(20)]
+    slo = Slo(ttft_ms={"p90": 60.0})
+    summary = summarise(cell_run(), table([*back_to_back(100), *refused]), (), slo)
+    (count,) = summary.limit_counts
+    assert (count.samples, count.over, count.lost, count.value_ms) == (120, 20, 20, None)
 
 
 def test_error_rate_and_goodput() -> None:

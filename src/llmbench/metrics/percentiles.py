@@ -1,5 +1,6 @@
 """Percentiles, and how many samples one needs before it means something."""
 
+from bisect import bisect_left, bisect_right
 from functools import cache
 from math import ceil, log, sqrt
 from typing import Any
@@ -12,6 +13,10 @@ from llmbench.results import Distribution
 CONFIDENCE = 0.99
 """Of the statement that a certified percentile is no higher than what was seen."""
 
+INTERVAL = 0.95
+"""Confidence of the interval that stands beside a percentile, half of the rest on each side."""
+
+PARTS = (50, 90, 95, 99)
 PIECE = 1_000_000
 
 
@@ -39,11 +44,33 @@ def certifiable(percentile: float, n: int) -> bool:
     return n >= samples_needed(percentile)
 
 
-def distribution(values: ArrayLike) -> Distribution | None:
+@cache
+def interval_of(percentile: float, n: int) -> tuple[int | None, int | None]:
+    """Ranks (1 is the smallest of `n`) whose values enclose `percentile` with 95 % confidence.
+
+    The number of samples below the true percentile is binomial, so rank l lies above it in
+    P(B < l) of all runs and rank u below it in P(B >= u): each at most 2.5 %. None where no
+    rank is that sure. Source: Hahn and Meeker, Statistical Intervals, 5.2.
+    """
+    from scipy.special import bdtr
+
+    tail, ranks = (1 - INTERVAL) / 2, range(n)
+
+    def below(rank: int) -> float:
+        return float(bdtr(rank, n, percentile / 100))
+
+    low = bisect_right(ranks, tail, key=below)
+    high = bisect_left(ranks, 1 - tail, key=below) + 1
+    return low or None, high if high <= n else None
+
+
+def distribution(values: ArrayLike, *, independent: int | None = None) -> Distribution | None:
     """The `Distribution` of the values that are known (not NaN); None when there are none.
 
     Percentiles interpolate linearly between order statistics (numpy's ``linear``, type 7 of
-    Hyndman and Fan 1996); `stdev` is the sample's (n - 1), 0 for one value.
+    Hyndman and Fan 1996); `stdev` is the sample's (n - 1), 0 for one value. Where the values come
+    from fewer `independent` sources (the gaps of so many requests), the intervals are as wide as
+    if each source had given one value only.
     """
     data = np.asarray(values)
     if data.dtype != np.float32:
@@ -53,7 +80,7 @@ def distribution(values: ArrayLike) -> Distribution | None:
         data = data[~unknown]
     if data.size == 0:
         return None
-    p50, p90, p95, p99 = (float(v) for v in np.percentile(data, (50, 90, 95, 99)))
+    p50, p90, p95, p99 = (float(v) for v in np.percentile(data, PARTS))
     return Distribution(
         n=int(data.size),
         mean=float(data.mean(dtype=np.float64)),
@@ -64,7 +91,21 @@ def distribution(values: ArrayLike) -> Distribution | None:
         p95=p95,
         p99=p99,
         max=float(data.max()),
+        **_ends(data, independent or data.size),
     )
+
+
+def _ends(data: NDArray[Any], independent: int) -> dict[str, float | None]:
+    """The ends of each percentile's interval, by the names of their fields."""
+    places: dict[str, int] = {}
+    for part in PARTS:
+        low, high = interval_of(part, independent)
+        if low is not None:
+            places[f"p{part}_low"] = (low - 1) * data.size // independent
+        if high is not None:
+            places[f"p{part}_high"] = -(-high * data.size // independent) - 1
+    ordered = np.partition(data, sorted({*places.values()})) if places else data
+    return {name: float(ordered[place]) for name, place in places.items()}
 
 
 def _stdev(data: NDArray[Any]) -> float:

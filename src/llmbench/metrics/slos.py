@@ -1,6 +1,17 @@
-"""Service level objectives: MLPerf's limits by name, and what a single request has to meet."""
+"""Service level objectives: MLPerf's limits by name, and how requests stand to a limit."""
 
+from collections.abc import Iterator
+from math import ceil, floor
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from llmbench.cells import Shape
 from llmbench.config import ConfigError, Percentiles, Slo, nearest
+from llmbench.metrics import windows
+from llmbench.metrics.windows import Window
+from llmbench.results import LimitCount
 
 
 def _mlperf(ttft_ms: float, time_per_token_ms: float) -> Slo:
@@ -54,3 +65,53 @@ def request_limit(percentiles: Percentiles) -> float | None:
         if name in percentiles:
             return percentiles[name]
     return None
+
+
+def limit_counts(
+    measured: pd.DataFrame, unrecorded: int, window: Window | None, slo: Slo, shape: Shape
+) -> tuple[LimitCount, ...]:
+    """How the window's requests stand to each percentile of a resolved `slo`.
+
+    What failed or was dropped counts as infinitely slow: a server that answers 95 of 100 requests
+    fast and none of the others has no p99. `unrecorded` drops left no row. A request of one token
+    has no time per token and does not count for it. Open loop counts from the schedule.
+    """
+    inside = measured[windows.asked(measured, window, shape)]
+    lost = int((~inside["ok"]).sum()) + unrecorded
+    return tuple(
+        _count(metric, name, limit, inside[column].dropna().to_numpy(np.float64), lost)
+        for metric, column, percentiles in _tables(slo, shape)
+        for name, limit in sorted(percentiles.items())
+    )
+
+
+def _tables(slo: Slo, shape: Shape) -> Iterator[tuple[str, str, Percentiles]]:
+    """(metric, the table's column, its limits)."""
+    prefix = "scheduled_" if shape.is_open_loop else ""
+    yield "TTFT", f"{prefix}ttft_ms", slo.ttft_ms
+    yield "time per token", "time_per_token_ms", slo.time_per_token_ms
+    yield "latency", f"{prefix}latency_ms", slo.latency_ms
+
+
+def _count(
+    metric: str, percentile: str, limit: float, values: NDArray[np.float64], lost: int
+) -> LimitCount:
+    return LimitCount(
+        metric=metric,
+        percentile=percentile,
+        limit_ms=limit,
+        samples=values.size + lost,
+        over=int((values > limit).sum()) + lost,
+        lost=lost,
+        value_ms=_percentile(values, lost, float(percentile[1:]) / 100),
+    )
+
+
+def _percentile(values: NDArray[np.float64], lost: int, share: float) -> float | None:
+    """The percentile of `values` and `lost` infinite ones, between ranks as numpy's ``linear``."""
+    place = (values.size + lost - 1) * share
+    low, high = floor(place), ceil(place)
+    if values.size == 0 or high >= values.size:
+        return None
+    ordered = np.sort(values)
+    return float(ordered[low] + (ordered[high] - ordered[low]) * (place - low))

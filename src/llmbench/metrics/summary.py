@@ -15,7 +15,7 @@ from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.resources import usage
 from llmbench.metrics.server_view import server_view
-from llmbench.metrics.slos import request_limit, resolve
+from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellSummary
@@ -53,13 +53,15 @@ def summarise(
     fields = _counts(run, mine, measured) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape) | _tokens(good) | _client(run, mine, inside)
     fields |= server_view(good, mine, run.server_sums) | usage(samples, run, window)
+    limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
         cell=run.cell,
         cell_id=run.cell_id,
         repeat=run.repeat,
         simulated=run.endpoint.simulated,
         in_window=len(good),
-        goodput=goodput(measured, int(fields["requests"]), resolve(slo), shape),
+        goodput=goodput(measured, int(fields["requests"]), limits, shape),
+        limit_counts=limit_counts(measured, unrecorded, window, limits, shape),
         **fields,
     )
 
@@ -130,7 +132,9 @@ def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
     for name in ("scheduled_latency_ms", "scheduled_ttft_ms"):
         found[name] = distribution(good[name]) if shape.is_open_loop else None
     gaps = [gap for gap in good["gaps_ms"] if len(gap)]
-    found["inter_token_ms"] = distribution(np.concatenate(gaps)) if gaps else None
+    found["inter_token_ms"] = (
+        distribution(np.concatenate(gaps), independent=len(gaps)) if gaps else None
+    )
     found["output_tokens"] = distribution(_numbers(good["output_tokens"]))
     found["input_tokens"] = distribution(_numbers(formulas.input_tokens(good)))
     uncertain = distribution(good["ttft_uncertainty_ms"])

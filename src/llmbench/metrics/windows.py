@@ -54,6 +54,17 @@ def members(measured: pd.DataFrame, window: Window, shape: Shape) -> Mask:
     return np.asarray(inside, dtype=np.bool_)
 
 
+def asked(measured: pd.DataFrame, window: Window | None, shape: Shape) -> Mask:
+    """`members`, and those that were never sent (no connection, dropped) by their schedule."""
+    everything = np.ones(len(measured), dtype=np.bool_)
+    if window is None or window.rule == "whole":
+        return everything
+    never = measured["sent_ns"].isna().to_numpy(np.bool_)
+    moment = since(measured, "scheduled_ns", window)
+    planned = (moment >= 0) & (moment <= window.end_ns - window.start_ns)
+    return members(measured, window, shape) | (never & planned)
+
+
 def since(requests: pd.DataFrame, column: str, window: Window) -> Array:
     """An instant's nanoseconds since the window's start, exact; NaN where not known."""
     instants = requests[column] - window.start_ns

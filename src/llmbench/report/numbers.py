@@ -52,11 +52,29 @@ def certifiable(part: str, n: float | None) -> bool:
     return n is not None and not math.isnan(n) and enough(float(part[1:]), int(n))
 
 
+def is_wide(row: Any, name: str, part: str) -> bool:
+    """Whether the 95 % interval of a percentile is wider than the tolerance of its metric.
+
+    `row` is one of the table of cells; an interval that ends nowhere is wide.
+    """
+    from llmbench.verdict import tolerance_of
+
+    value, low, high = (row[f"{name}_{part}{end}"] for end in ("", "_low", "_high"))
+    if not known(value):
+        return False
+    bounded = known(low) and known(high)
+    return not bounded or high - low > tolerance_of(name, part) * value
+
+
 def quantile(row: Any, name: str, part: str) -> str:
     """Percentile `part` of `name` from a row of the table of cells, ``~`` where it is a hint."""
     text = number(row[f"{name}_{part}"])
-    sure = text == UNKNOWN or certifiable(part, row[f"{name}_n"])
-    return text if sure else f"~{text}"
+    return f"~{text}" if is_wide(row, name, part) else text
+
+
+def interval(row: Any, name: str, part: str) -> str:
+    """The 95 % interval of a percentile: ``11.9 to 13.0``; an end that nothing bounds is –."""
+    return " to ".join(number(row[f"{name}_{part}_{end}"]) for end in ("low", "high"))
 
 
 def requests_done(requests: float, dropped: float) -> str:

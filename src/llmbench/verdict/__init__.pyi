@@ -7,6 +7,7 @@ from .gate.comparing import gate_run as gate_run
 from .gate.pairs import abba as abba
 from .gate.pairs import versus as versus
 from .gate.tolerances import parse_tolerances as parse_tolerances
+from .gate.tolerances import tolerance_of as tolerance_of
 from .gate.verdicts import Verdict as Verdict
 from .gate.wording import lines as lines
 from .gate.wording import markdown as markdown

@@ -3,16 +3,14 @@
 from collections.abc import Iterator
 
 from llmbench.cells import Ramp
-from llmbench.config import Slo
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 from llmbench.verdict.disagreements import disagreements
-from llmbench.verdict.objectives import uncertified
 from llmbench.verdict.rules import Rules
 
 
-def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterator[str]:
-    """The notes on a cell; `slo` is a resolved one."""
+def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
+    """The notes on a cell."""
     ramp = isinstance(summary.cell.shape, Ramp)  # whole by design: its steps are looked at apart
     if summary.window_rule == "whole" and summary.succeeded and not ramp:
         yield "too few requests to cut start and drain off: the window is the whole cell"
@@ -27,7 +25,6 @@ def notes(summary: CellSummary, run: CellRun, slo: Slo, rules: Rules) -> Iterato
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
     yield from (found.text for found in disagreements(summary, rules))
-    yield from uncertified(summary, slo)
 
 
 def _errors(summary: CellSummary, rules: Rules) -> Iterator[str]:

@@ -1,24 +1,17 @@
-"""The SLO against a cell's numbers, and what is worth knowing beside them."""
+"""The SLO against a cell's numbers: what is missed, and what too few requests leave open."""
 
 from collections.abc import Iterator
 
-from llmbench.cells import Shape
-from llmbench.config import Percentiles, Slo
-from llmbench.metrics import certifiable, samples_needed
-from llmbench.results import CellSummary, Distribution, Problem
-
-Limit = tuple[str, str, Distribution | None, float]
+from llmbench.config import Slo
+from llmbench.metrics import samples_needed
+from llmbench.results import CellSummary, LimitCount, Problem
 
 
 def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
     """Each limit of a resolved `slo` that the cell does not meet; unknown is not met."""
-    for name, percentile, found, limit in _limits(summary, slo):
-        if found is None:
-            text = f"{name} {percentile} is not known, limit {limit:g} ms: no request gave one"
-            yield Problem(f"slo_{percentile}", text)
-        elif (value := float(getattr(found, percentile))) > limit:
-            text = f"{name} {percentile} {value:.4g} ms, limit {limit:g} ms (n = {found.n})"
-            yield Problem(f"slo_{percentile}", f"{text}: over by {value / limit - 1:.1%}")
+    for count in summary.limit_counts:
+        if (text := _miss(count)) is not None:
+            yield Problem(f"slo_{count.percentile}", text)
     if slo.error_rate is not None and summary.error_rate > slo.error_rate:
         text = f"error rate {summary.error_rate:.2%}, limit {slo.error_rate:.2%}"
         yield Problem("slo_error_rate", f"{text} ({summary.requests} requests)")
@@ -26,15 +19,36 @@ def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
         yield from _goodput(summary, slo.goodput)
 
 
-def uncertified(summary: CellSummary, slo: Slo) -> Iterator[str]:
-    """A note for each limit whose percentile has too few samples to be stated as a fact."""
-    for name, percentile, found, limit in _limits(summary, slo):
-        share = float(percentile[1:])
-        if found is not None and not certifiable(share, found.n):
-            yield (
-                f"{name} {percentile} rests on {found.n} samples, {samples_needed(share)} would "
-                f"certify it: its limit of {limit:g} ms is checked on what there is"
+def slo_undecided(summary: CellSummary) -> Iterator[Problem]:
+    """Each limit that is not missed, and that too few requests leave unproven.
+
+    A percentile is met with 99 % confidence or not at all: MLPerf LoadGen's early stopping.
+    """
+    for count in summary.limit_counts:
+        needed = samples_needed(float(count.percentile[1:]), count.over)
+        if _miss(count) is None and count.samples < needed:
+            yield Problem(
+                f"slo_{count.percentile}",
+                f"{count.percentile} {count.metric}: not enough requests to tell "
+                f"({count.samples} of {needed}) whether its limit of {count.limit_ms:g} ms is met",
             )
+
+
+def _miss(count: LimitCount) -> str | None:
+    """What is wrong with the percentile; None where it is within its limit."""
+    name, limit = f"{count.metric} {count.percentile}", f"limit {count.limit_ms:g} ms"
+    if count.samples == count.lost:
+        return f"{name} is not known, {limit}: no request gave one"
+    if count.value_ms is None:
+        return (
+            f"{count.percentile} {count.metric}: {100 * count.lost / count.samples:.2g} % of "
+            f"requests failed or were dropped and count as infinitely slow, {limit} "
+            f"(n = {count.samples})"
+        )
+    if count.value_ms <= count.limit_ms:
+        return None
+    excess = count.value_ms / count.limit_ms - 1
+    return f"{name} {count.value_ms:.4g} ms, {limit} (n = {count.samples}): over by {excess:.1%}"
 
 
 def _goodput(summary: CellSummary, least: float) -> Iterator[Problem]:
@@ -44,22 +58,3 @@ def _goodput(summary: CellSummary, least: float) -> Iterator[Problem]:
     elif summary.goodput < least:
         text = f"goodput {summary.goodput:.2%}, limit {least:.2%} ({summary.requests} requests)"
         yield Problem("slo_goodput", text)
-
-
-def _limits(summary: CellSummary, slo: Slo) -> Iterator[Limit]:
-    """(metric, percentile, what was found, limit in ms); open loop counts from the schedule."""
-    for name, found, percentiles in _tables(summary, slo, summary.cell.shape):
-        for percentile, limit in sorted(percentiles.items()):
-            yield name, percentile, found, limit
-
-
-def _tables(
-    summary: CellSummary, slo: Slo, shape: Shape
-) -> tuple[tuple[str, Distribution | None, Percentiles], ...]:
-    ttft = summary.scheduled_ttft_ms if shape.is_open_loop else summary.ttft_ms
-    latency = summary.scheduled_latency_ms if shape.is_open_loop else summary.latency_ms
-    return (
-        ("TTFT", ttft, slo.ttft_ms),
-        ("time per token", summary.time_per_token_ms, slo.time_per_token_ms),
-        ("latency", latency, slo.latency_ms),
-    )

@@ -12,7 +12,7 @@ from llmbench.metrics import resolve
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Problem
 from llmbench.verdict.notes import notes
-from llmbench.verdict.objectives import slo_misses
+from llmbench.verdict.objectives import slo_misses, slo_undecided
 from llmbench.verdict.rules import Rules
 
 DEFAULT = Rules()
@@ -28,11 +28,13 @@ def judge(
     limits = resolve(slo)
     problems = [] if ended else [_did_not_end(summary)]
     problems += [p for rule in _RULES if (p := rule(summary, run, rules)) is not None]
+    undecided = tuple(slo_undecided(summary)) if summary.succeeded else ()
     return CellResult(
         summary=summary,
         problems=tuple(problems),
         slo_misses=tuple(slo_misses(summary, limits)) if summary.succeeded else (),
-        notes=(*run.notes, *notes(summary, run, limits, rules)),
+        slo_undecided=undecided,
+        notes=(*run.notes, *notes(summary, run, rules), *(limit.message for limit in undecided)),
     )
 
 

@@ -6,9 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmbench.report.numbers import known, milliseconds, number, percent, plural, size
+from llmbench.report.numbers import (
+    interval,
+    known,
+    milliseconds,
+    number,
+    percent,
+    plural,
+    quantile,
+    size,
+)
 from llmbench.report.page import sparklines as small
-from llmbench.report.page.listing import anchor, tail, verdict_of
+from llmbench.report.page.listing import anchor, verdict_of
 from llmbench.report.read import FailureKind, RunData
 from llmbench.results import Problem
 from llmbench.store import RunInfo
@@ -118,7 +127,10 @@ def _table(row: "pd.Series[Any]") -> list[tuple[str, ...]]:
     lines = []
     for name, label in _ROWS.items():
         if row[f"{name}_n"] > 0:
-            parts = [tail(row, name, part).text for part in ("p50", "p90", "p95", "p99")]
+            parts = [
+                f"{quantile(row, name, part)} ({interval(row, name, part)})"
+                for part in ("p50", "p90", "p95", "p99")
+            ]
             ends = [number(row[f"{name}_{part}"]) for part in ("mean", "max")]
             lines.append((label, f"{int(row[f'{name}_n']):,}", ends[0], *parts, ends[1]))
     return lines

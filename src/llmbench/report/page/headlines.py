@@ -134,6 +134,8 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
     if missed:
         count += f", {missed} of them miss the SLO"
         word = "misses" if word == "valid" else word
+    if undecided := int((rows["valid"] & (rows["slo"] == "undecided")).sum()):
+        count += f", too few requests to tell the SLO of {undecided}"
     return word, f"{count[0].upper()}{count[1:]}; {tail}"
 
 

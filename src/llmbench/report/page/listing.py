@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmbench.report.numbers import UNKNOWN, certifiable, known, number, size
+from llmbench.report.numbers import is_wide, known, number, quantile, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ class Value(Struct, frozen=True):
 
     text: str
     sort: str
-    few: bool = False
+    wide: bool = False
 
 
 class Row(Struct, frozen=True):
@@ -113,10 +113,9 @@ def plain(value: float) -> Value:
 
 
 def tail(row: "pd.Series[Any]", name: str, part: str) -> Value:
-    """A percentile, marked where its samples are too few."""
-    text = number(row[f"{name}_{part}"])
-    few = text != UNKNOWN and not certifiable(part, row[f"{name}_n"])
-    return Value(f"~{text}" if few else text, _key(row[f"{name}_{part}"]), few)
+    """A percentile, marked where its interval is wide."""
+    text = quantile(row, name, part)
+    return Value(text, _key(row[f"{name}_{part}"]), is_wide(row, name, part))
 
 
 def _key(value: float) -> str:

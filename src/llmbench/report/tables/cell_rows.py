@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 _PARTS = Distribution.__struct_fields__
+_APART = ("cell", "cell_id", "repeat", "limit_counts")
+"""Fields of a summary that are no column: said by other columns, or in words by `why`."""
 
 
 def distributions() -> tuple[str, ...]:
@@ -38,6 +40,7 @@ def row(result: CellResult) -> dict[str, Value]:
         "stamp": result.stamp,
         "valid": result.valid,
         "meets_slo": result.meets_slo,
+        "slo": result.slo,
         "why": result.why,
         "notes": "\n".join(result.notes),
     }
@@ -48,7 +51,7 @@ def row(result: CellResult) -> dict[str, Value]:
             values |= _flat(name, known[name])
         elif name == "errors":
             values[name] = " ".join(f"{kind}:{n}" for kind, n in sorted(summary.errors.items()))
-        elif name not in ("cell", "cell_id", "repeat"):
+        elif name not in _APART:
             values[name] = known[name]
     return values
 
@@ -78,6 +81,7 @@ def columns() -> list[str]:
         "stamp",
         "valid",
         "meets_slo",
+        "slo",
         "why",
         "notes",
     ]
@@ -85,7 +89,7 @@ def columns() -> list[str]:
     for name in CellSummary.__struct_fields__:
         if name in nested:
             names += [f"{name}_{part}" for part in _PARTS]
-        elif name not in ("cell", "cell_id", "repeat"):
+        elif name not in _APART:
             names.append(name)
     return names
 
@@ -94,7 +98,7 @@ def by_cell(cells: "pd.DataFrame") -> "pd.DataFrame":
     """A row for each cell: medians over its valid repeats (over all where none is valid).
 
     Counts (requests, succeeded, failed, dropped) are sums over all repeats; `repeats` counts
-    them, `valid` and `meets_slo` hold only when they do for every repeat.
+    them, `valid` and `meets_slo` hold only when they do for every repeat, `slo` is the worst.
     """
     import pandas as pd
 
@@ -111,17 +115,31 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name in group.columns:
         numeric = used[name].dtype.kind in "fiu" and name not in ("repeat", "users")
-        merged[name] = used[name].median() if numeric else first[name]
+        bound = name.endswith(("_low", "_high"))  # none where a repeat has none
+        merged[name] = used[name].median(skipna=not bound) if numeric else first[name]
     merged |= {name: int(group[name].sum()) for name in _SUMS}
     merged["error_rate"] = float(group["failed"].sum() / max(1, group["requests"].sum()))
     merged["valid"] = bool(group["valid"].all())
     merged["meets_slo"] = bool(group["meets_slo"].all())
+    merged["slo"] = next(s for s in ("missed", "undecided", "met") if s in set(group["slo"]))
     merged["stamp"] = max(group["stamp"], key=len)
     merged["why"] = "\n".join(dict.fromkeys(w for w in group["why"] if w))
     return merged | {"repeats": len(group), "invalid_repeats": int((~group["valid"]).sum())}
 
 
-_TEXT = ("cell", "model", "config", "load", "stamp", "why", "notes", "errors", "window_rule", "run")
+_TEXT = (
+    "cell",
+    "model",
+    "config",
+    "load",
+    "stamp",
+    "slo",
+    "why",
+    "notes",
+    "errors",
+    "window_rule",
+    "run",
+)
 _FLAGS = ("valid", "meets_slo", "simulated")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmbench.report.numbers import number, quantile, requests_done
+from llmbench.report.numbers import interval, is_wide, number, quantile, requests_done
 from llmbench.results import CellResult
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ COLUMNS = (
 def terminal_table(results: Sequence[CellResult]) -> "Table":
     """A row for each cell (medians over its repeats); times in ms.
 
-    A percentile of too few requests to certify it is marked with ``~``. A run on a simulated
-    server says so in its title; where only some cells are simulated, their verdict does.
+    A percentile whose 95 % interval is wider than its tolerance is marked with ``~``. A run on a
+    simulated server says so in its title; where only some cells are simulated, their verdict does.
     """
     from rich import box
     from rich.markup import escape
@@ -118,5 +118,27 @@ def caption(results: Sequence[CellResult]) -> str:
     """The small print under the table."""
     if not results:
         return "No cell ended."
-    marked = any("~" in text for row in rows_of(results) for text in row[3:6])
-    return "times in ms; ~ too few requests to certify that percentile" if marked else "times in ms"
+    wide = _first_wide(results)
+    if wide is None:
+        return "times in ms"
+    return f"times in ms; ~ 95 % interval wider than the metric's tolerance, as in {wide}"
+
+
+_PERCENTILES = [
+    ("TTFT", "ttft_ms", "p50"),
+    ("TTFT", "ttft_ms", "p95"),
+    ("ms/token", "time_per_token_ms", "p50"),
+]
+
+
+def _first_wide(results: Sequence[CellResult]) -> str | None:
+    """The first marked percentile of the table with its interval; None where none is marked."""
+    from llmbench.report.tables.cell_rows import by_cell, frame
+
+    for _, row in by_cell(frame(results)).iterrows():
+        for label, name, part in _PERCENTILES:
+            if is_wide(row, name, part):
+                return (
+                    f"{label} {part} {number(row[f'{name}_{part}'])} ({interval(row, name, part)})"
+                )
+    return None

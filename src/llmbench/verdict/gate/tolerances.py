@@ -16,6 +16,9 @@ TOLERANCES: dict[str, float] = {
 }
 """Relative change for the worse that is no regression, for each metric."""
 
+OTHERS = 0.10
+"""Of a figure that has no tolerance of its own: where its interval is wider, it is a hint."""
+
 UNITS = {
     "throughput": "tokens/s",
     "cold_healthy": "s",
@@ -26,6 +29,13 @@ UNITS = {
 
 RATES = frozenset({"throughput"})
 """The metrics of which more is better."""
+
+
+def tolerance_of(quantity: str, percentile: str) -> float:
+    """How wide, relatively, the interval of a percentile may be: as in ``ttft_ms``, ``p95``."""
+    metric = quantity.removesuffix("_ms")
+    name = metric if percentile == "p50" else f"{metric}_{percentile}"
+    return TOLERANCES.get(name, OTHERS)
 
 
 def parse_tolerances(text: str | None) -> dict[str, float]:
