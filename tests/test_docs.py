@@ -9,6 +9,7 @@ import pytest
 import llmbench
 from llmbench import plugin
 from llmbench.plugin import hookspecs
+from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -34,8 +35,8 @@ def test_every_fixture_is_documented() -> None:
 
 
 def test_every_kind_of_benchmark_is_documented() -> None:
-    assert tuple(re.findall(r"^\| `(\w+)` \| [a-z]+ ", HOOKS_PAGE, re.M))[: len(plugin.KINDS)]
-    for kind in plugin.KINDS:
+    assert tuple(re.findall(r"^\| `(\w+)` \| [a-z]+ ", HOOKS_PAGE, re.M))[: len(KINDS)]
+    for kind in KINDS:
         assert f"| `{kind}` |" in HOOKS_PAGE
 
 

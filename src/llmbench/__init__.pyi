@@ -15,7 +15,7 @@ from .config import load_models as load_models
 from .plugin.fixtures import Bench as Bench
 from .plugin.fixtures import Gate as Gate
 from .plugin.fixtures import Replay as Replay
-from .plugin.options import session_settings as session_settings
+from .plugin.state import session_settings as session_settings
 from .report.write import write_report as write_report
 from .results import CellResult as CellResult
 from .results import CellSummary as CellSummary

@@ -147,6 +147,11 @@ def open_loop(grid: Grid) -> tuple[Shape, ...]:
     )
 
 
+def first_rate(grid: Grid) -> tuple[Shape, ...]:
+    """Arrivals at the first rate, from which a search starts."""
+    return open_loop(grid)[:1]
+
+
 def trace(path: str) -> tuple[Shape, ...]:
     """The replay of one file."""
     return (Trace(path),)

@@ -11,9 +11,8 @@ from types import FrameType
 
 import pytest
 
-from llmbench.bench import grid
-from llmbench.cells import Cell, Limits, Shape
-from llmbench.config import ConfigError, Grid, ModelConfig
+from llmbench.cells import Cell, Limits
+from llmbench.config import ConfigError, ModelConfig
 from llmbench.plugin import hookspecs
 from llmbench.plugin.fixtures import (
     CLOCK,
@@ -28,17 +27,9 @@ from llmbench.plugin.fixtures import (
     llm_session,
     llm_versus,
 )
-from llmbench.plugin.options import (
-    ab_pair,
-    add_options,
-    check_options,
-    choose,
-    default_models,
-    merged_grid,
-    models,
-    text_of,
-    xdist_in_use,
-)
+from llmbench.plugin.kinds import KINDS, Kind, cells_of, kind_named
+from llmbench.plugin.models import models_in
+from llmbench.plugin.options import add_options, parse_options, xdist_in_use
 from llmbench.plugin.replay import METRICS
 from llmbench.plugin.state import STATE, PluginState
 from llmbench.plugin.terminal_summary import show
@@ -58,7 +49,6 @@ __all__ = (
     "llm_versus",
 )
 
-KINDS = ("grid", "ramp", "rate", "search", "sizing", "cold", "ab", "gate")
 XDIST = (
     "llmbench: load tests can't share a host, so they refuse to run under pytest-xdist; "
     "run them without -n, or with -p no:xdist"
@@ -76,23 +66,23 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker and hang the session's state on the configuration."""
+    """Declare the marker, parse the options, and hang the session's state on the configuration."""
     config.addinivalue_line(
         "markers",
         "llm(kind, when_named=False): a benchmark whose `cell` (and `metric`) the plugin fills in; "
         f"kind is one of {', '.join(KINDS)}; when_named keeps it for runs that name its file",
     )
     try:
-        check_options(config)
+        options = parse_options(config)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[STATE] = PluginState(config)
+    config.stash[STATE] = PluginState(config, options)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_llmbench_models(config: pytest.Config) -> Sequence[ModelConfig]:
     """Every TOML file of the models folder."""
-    return default_models(config)
+    return models_in(config.stash[STATE].options.models_dir)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -101,9 +91,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if marker is None or "cell" not in metafunc.fixturenames:
         return
     try:
-        kind = choose(marker.args[0], KINDS, f"{metafunc.function.__name__}: pytest.mark.llm")
-        config = metafunc.config
-        cells = [c for model in models(config) for c in cells_of(config, model, kind)]
+        kind = kind_named(marker.args[0], f"{metafunc.function.__name__}: pytest.mark.llm")
+        state = metafunc.config.stash[STATE]
+        cells = [c for m in state.models_of(kind) for c in cells_of(kind, m, state.options)]
     except ConfigError as error:
         raise pytest.Collector.CollectError(str(error)) from None
     if "metric" in metafunc.fixturenames:
@@ -111,31 +101,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("cell,metric", pairs, ids=[f"{c.id}-{m}" for c, m in pairs])
     else:
         metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
-
-
-def cells_of(config: pytest.Config, model: ModelConfig, kind: str) -> tuple[Cell, ...]:
-    """The cells of one model for one kind of benchmark."""
-    if kind == "ab" and (ab_pair(config)[0] or model.name) != model.name:
-        return ()
-    merged = merged_grid(config, model)
-    sweep = grid.limits(model, merged) if kind in ("sizing", "cold") else (Limits(),)
-    if kind == "cold" or (kind == "rate" and text_of(config, "trace")):
-        merged = grid.first_lengths(merged)
-    return grid.cells(model, merged, shapes_of(config, merged, kind), sweep)
-
-
-def shapes_of(config: pytest.Config, merged: Grid, kind: str) -> tuple[Shape, ...]:
-    """The shapes of load that one kind of benchmark asks for."""
-    if kind == "cold":
-        return grid.cold_start(merged)
-    if kind == "ramp":
-        return grid.ramp(merged)
-    if kind == "search":
-        return grid.open_loop(merged)[:1]
-    if kind == "rate":
-        trace = text_of(config, "trace")
-        return grid.trace(trace) if trace else grid.open_loop(merged)
-    return grid.closed_loop(merged)
 
 
 @pytest.hookimpl(trylast=True)
@@ -167,10 +132,16 @@ def is_load(item: pytest.Item) -> bool:
     return item.get_closest_marker("llm") is not None and hasattr(item, "callspec")
 
 
-def kind_of(item: pytest.Item) -> str:
+def kind_of(item: pytest.Item) -> Kind:
     """The kind that a benchmark's marker names."""
+    return KINDS[marker_of(item).args[0]]
+
+
+def marker_of(item: pytest.Item) -> pytest.Mark:
+    """The marker of a benchmark of this plugin."""
     marker = item.get_closest_marker("llm")
-    return "" if marker is None else str(marker.args[0])
+    assert marker is not None
+    return marker
 
 
 def cell_of(item: pytest.Item) -> Cell:
@@ -212,26 +183,23 @@ def pytest_terminal_summary(
 
 
 def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether a benchmark runs: some only where their file is named, the gate with a baseline."""
+    """Whether a benchmark runs: some only with an option, others only where their file is named."""
     if not is_load(item):
         return True
-    if kind_of(item) == "gate":
-        return text_of(config, "baseline") is not None
-    if kind_of(item) == "ab":
-        return text_of(config, "ab") is not None
-    marker = item.get_closest_marker("llm")
-    assert marker is not None
+    needs = kind_of(item).needs
+    if needs is not None:
+        return getattr(config.stash[STATE].options, needs) is not None
     named = {(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args}
-    return not marker.kwargs.get("when_named", False) or item.path.resolve() in named
+    return not marker_of(item).kwargs.get("when_named", False) or item.path.resolve() in named
 
 
 def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ...]]:
-    """A sorting key: other tests first, then by server, then by cell; gates at the very end."""
+    """A sorting key: by the place of the kind (other tests first), by server, then by cell."""
     servers: dict[tuple[str, Limits], int] = {}
     cells: dict[str, int] = {}
     for item in load:
         cell = cell_of(item)
-        servers.setdefault((cell.model, cell.limits), len(servers))
+        servers.setdefault(cell.server_key, len(servers))
         cells.setdefault(cell.id, len(cells))
     chosen = set(load)
 
@@ -239,8 +207,7 @@ def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ..
         if item not in chosen:
             return (0,)
         cell = cell_of(item)
-        place = servers[cell.model, cell.limits], cells[cell.id]
-        return (2 if kind_of(item) == "gate" else 1, *place)
+        return kind_of(item).place, servers[cell.server_key], cells[cell.id]
 
     return key
 

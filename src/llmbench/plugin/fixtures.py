@@ -1,7 +1,7 @@
 """The plugin's fixtures. A repository overrides `llm_servers` or `llm_prompts` for its own policy.
 
 Their ladder: `llm_run` (the run's directory) → `llm_servers`, `llm_prompts` → `llm_session`
-(the bench of the whole session) → `llm_bench` (what a benchmark calls).
+(measures all cells of the pytest session) → `llm_bench` (what a benchmark calls).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ import pytest
 from msgspec.structs import replace
 
 from llmbench.config import ConfigError
-from llmbench.plugin.options import ab_pair, session_settings, text_of
 from llmbench.plugin.replay import ReplayClock
-from llmbench.plugin.state import STATE, PluginState
+from llmbench.plugin.state import STATE, PluginState, session_settings
 
 if TYPE_CHECKING:
     from llmbench.bench import Measurement, Servers, Session, Shelf
@@ -37,8 +36,8 @@ CLOCK = ReplayClock()
 class Bench:
     """What a benchmark holds: runs its cell, or skips with the reason why this host can't."""
 
-    def __init__(self, bench: Session, state: PluginState) -> None:
-        self._bench, self._state = bench, state
+    def __init__(self, session: Session, state: PluginState) -> None:
+        self._session, self._state = session, state
 
     def run(self, cell: Cell) -> Measurement:
         """Measure `cell` (once a session) and return its results with their verdict."""
@@ -47,7 +46,7 @@ class Bench:
         self.require(cell)
         try:
             with self._written():
-                return self._bench.run(cell)
+                return self._session.run(cell)
         except (ConfigError, LaunchError) as error:
             told = str(error)
         pytest.fail(told, pytrace=False)  # outside, so that no chain of causes is shown with it
@@ -56,26 +55,26 @@ class Bench:
         """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
         self.require(cell)
         with self._written():
-            return self._bench.fits(cell)
+            return self._session.fits(cell)
 
     def highest_rate(self, cell: Cell) -> float | None:
         """The highest rate that meets the SLO, searched from the cell's own."""
         self.require(cell)
         with self._written():
-            return self._bench.highest_rate(cell)
+            return self._session.highest_rate(cell)
 
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""
         for cell in (a, b):
             self.require(cell)
         with self._written():
-            self._bench.alternate(a, b)
+            self._session.alternate(a, b)
 
     def require(self, cell: Cell) -> None:
         """Skip the test unless this host can run the cell's model under the cell's limits."""
         from llmbench.servers import unavailable
 
-        model = self._bench.models[cell.model]
+        model = self._session.models[cell.model]
         reason = unavailable(model, cell.limits)
         if reason is not None:
             self._state.skipped[cell.config_name] = reason
@@ -126,14 +125,14 @@ def llm_prompts(pytestconfig: pytest.Config, llm_say: Callable[[str], None]) -> 
     """Prompts by tokenizer and length, built when first wanted and reused after."""
     from llmbench.bench import Shelf
 
-    said = session_settings(pytestconfig)
-    return Shelf(said.prompts_dir, said.prompt_source, llm_say)
+    settings = session_settings(pytestconfig)
+    return Shelf(settings.prompts_dir, settings.prompt_source, llm_say)
 
 
 @pytest.fixture(scope="session")
 def llm_session(pytestconfig: pytest.Config, llm_servers: Servers, llm_prompts: Shelf) -> Session:
-    """The bench of the whole session."""
-    return pytestconfig.stash[STATE].make_bench(llm_servers, llm_prompts)
+    """Measures all cells of the pytest session; its `results` are those that have ended."""
+    return pytestconfig.stash[STATE].make_session(llm_servers, llm_prompts)
 
 
 @pytest.fixture
@@ -174,15 +173,15 @@ def llm_replay(benchmark: Any, llm_session: Session) -> Replay:
 @pytest.fixture
 def llm_gate(pytestconfig: pytest.Config, llm_session: Session) -> Gate:
     """Fails where a cell is worse than in the baseline; skips where that can't be told yet."""
-    session = pytestconfig.stash[STATE]
+    state = pytestconfig.stash[STATE]
 
     def gate(cell: Cell) -> None:
         if cell.id not in llm_session.results:
             pytest.skip(f"{cell.id} was not measured in this session")
         from llmbench.verdict import lines
 
-        mine = session.verdict().of(cell.id)
-        settle(mine.failed, mine.state == "PASS", "\n".join(lines(mine)))
+        verdict = state.verdict().of(cell.id)
+        settle(verdict.failed, verdict.state == "PASS", "\n".join(lines(verdict)))
 
     return gate
 
@@ -195,15 +194,18 @@ def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Ben
     """
     from llmbench.verdict import lines, versus
 
+    state = pytestconfig.stash[STATE]
+
     def against(cell: Cell) -> None:
-        a, b = ab_pair(pytestconfig)
+        assert state.pair is not None, "llm_versus needs --llm-ab"
+        a, b = state.pair
         twin = replace(cell, model=b)
         llm_bench.alternate(cell, twin)
         point = cell.id.removeprefix(f"{a}-")
-        tolerance = text_of(pytestconfig, "tolerance")
-        found = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)
-        pytestconfig.stash[STATE].compared.append(found)
-        settle(found.failed, found.state == "PASS", "\n".join(lines(found)))
+        tolerance = state.options.tolerance
+        verdict = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)
+        state.compared.append(verdict)
+        settle(verdict.failed, verdict.state == "PASS", "\n".join(lines(verdict)))
 
     return against
 

@@ -1,4 +1,6 @@
-"""The state of one pytest session: its run directory, its bench, its verdict. Made when needed.
+"""The state of one pytest session: its models, run directory, measuring and verdict.
+
+Each is made when it is first needed.
 
 Whatever is heavy is imported here, at the first cell, and not with the plugin.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -15,10 +18,13 @@ import pytest
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import disk_fault
-from llmbench.plugin.options import ab_pair, models, path_of, session_settings, text_of
+from llmbench.plugin.models import check_access, pair_of, with_timeout
 
 if TYPE_CHECKING:
-    from llmbench.bench import Servers, Session, Shelf
+    from llmbench.bench import Servers, Session, Settings, Shelf
+    from llmbench.config import ModelConfig
+    from llmbench.plugin.kinds import Kind
+    from llmbench.plugin.options import Options
     from llmbench.results import CellResult
     from llmbench.store import RunDir
     from llmbench.verdict import Verdict
@@ -27,11 +33,11 @@ if TYPE_CHECKING:
 class PluginState:
     """What the plugin's hooks and fixtures share; hangs on ``config.stash``."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self.config = config
+    def __init__(self, config: pytest.Config, options: Options) -> None:
+        self.config, self.options = config, options
         self.cells: tuple[Cell, ...] = ()
         self.skipped: dict[str, str] = {}  # model, with its limits -> why
-        self.bench: Session | None = None
+        self.session: Session | None = None
         self.page: Path | None = None
         self.saved: Path | None = None
         self.compared: list[Verdict] = []  # A against B
@@ -44,33 +50,55 @@ class PluginState:
         """The cells whose tests will run."""
         self.cells = tuple(dict.fromkeys(cells))
 
+    @cached_property
+    def models(self) -> tuple[ModelConfig, ...]:
+        """The models to choose from: the hook's, or the one of ``--llm-url``; read once."""
+        if self.options.remote is not None:
+            models = [self.options.remote]
+        else:
+            models = list(self.config.hook.pytest_llmbench_models(config=self.config))
+        for model in models:
+            check_access(model)
+        return tuple(with_timeout(model, self.options.timeout_s) for model in models)
+
+    @cached_property
+    def pair(self) -> tuple[str, str] | None:
+        """The names of the two models of ``--llm-ab``; None where it isn't given."""
+        return None if self.options.ab is None else pair_of(self.options.ab, self.models)
+
+    def models_of(self, kind: Kind) -> tuple[ModelConfig, ...]:
+        """The models that a kind of benchmark makes cells of."""
+        if not kind.first_of_pair or self.pair is None:
+            return self.models
+        return tuple(model for model in self.models if model.name == self.pair[0])
+
     @property
     def run_dir(self) -> RunDir:
         """The directory of this run, made when the first cell needs it."""
         if self._run_dir is None:
             from llmbench.bench import new_run
 
-            wanted = {cell.model for cell in self.cells} | set(ab_pair(self.config))
-            chosen = [model for model in models(self.config) if model.name in wanted]
-            self._run_dir = new_run(session_settings(self.config), chosen)
+            wanted = {cell.model for cell in self.cells} | set(self.pair or ())
+            chosen = [model for model in self.models if model.name in wanted]
+            self._run_dir = new_run(self.options.settings, chosen)
         return self._run_dir
 
-    def make_bench(self, servers: Servers, shelf: Shelf) -> Session:
-        """The bench of this session."""
+    def make_session(self, servers: Servers, shelf: Shelf) -> Session:
+        """What measures all cells of this pytest session."""
         from llmbench.bench import Session
 
-        self.bench = Session(
+        self.session = Session(
             self.run_dir,
-            session_settings(self.config),
-            models(self.config),
+            self.options.settings,
+            self.models,
             servers,
             shelf,
             out=self.terminal,
             done=self._cell_finished,
             decided=self._decided,
         )
-        self.bench.plan(self.cells)
-        return self.bench
+        self.session.plan(self.cells)
+        return self.session
 
     @property
     def terminal(self) -> TextIO:
@@ -88,35 +116,34 @@ class PluginState:
         if self.judged is None:
             from llmbench.verdict import gate_run
 
-            name = text_of(self.config, "baseline")
-            assert name is not None
+            assert self.options.baseline is not None
             self.judged = gate_run(
-                path_of(self.config, "baselines-dir"),
-                name,
+                self.options.baselines_dir,
+                self.options.baseline,
                 self.run_dir,
-                tolerance=text_of(self.config, "tolerance"),
-                anyway=self.config.getoption("--llm-compare-anyway"),
+                tolerance=self.options.tolerance,
+                anyway=self.options.compare_anyway,
             )
         return self.judged
 
     @property
     def gated(self) -> bool:
         """Whether there is a run to compare with a baseline."""
-        return self.measured and text_of(self.config, "baseline") is not None
+        return self.measured and self.options.baseline is not None
 
     def results(self) -> list[CellResult]:
         """Every repeat that was measured; of a session that was broken off, what it wrote down."""
-        assert self.bench is not None
+        assert self.session is not None
         if self.broken_off:
             from llmbench.verdict import results
 
             return results(self.run_dir)
-        return [result for repeats in self.bench.results.values() for result in repeats]
+        return [result for repeats in self.session.results.values() for result in repeats]
 
     @property
     def measured(self) -> bool:
         """Whether any cell has ended."""
-        return self.bench is not None and bool(self.bench.results)
+        return self.session is not None and bool(self.session.results)
 
     def finish(self) -> None:
         """Draw the report and store the baseline, once load and servers have ended."""
@@ -153,11 +180,11 @@ class PluginState:
                 page.write(markdown(self.verdict()) + "\n")
 
     def _save_baseline(self, run_dir: RunDir) -> None:
-        name = text_of(self.config, "save-baseline")
+        name = self.options.save_baseline
         if name is not None and self.measured:
             from llmbench.verdict import save_baseline
 
-            self.saved = save_baseline(path_of(self.config, "baselines-dir"), name, run_dir)
+            self.saved = save_baseline(self.options.baselines_dir, name, run_dir)
 
     def _cell_finished(self, cell_id: str, results: Sequence[CellResult]) -> None:
         self.config.hook.pytest_llmbench_cell_finished(
@@ -165,18 +192,22 @@ class PluginState:
         )
 
     def _decided(self, results: Sequence[CellResult]) -> bool:
-        name = text_of(self.config, "baseline")
-        if name is None:
+        if self.options.baseline is None:
             return False
         from llmbench.verdict import decided
 
         return decided(
-            path_of(self.config, "baselines-dir"),
-            name,
+            self.options.baselines_dir,
+            self.options.baseline,
             results,
             cells=len(self.cells),
-            tolerance=text_of(self.config, "tolerance"),
+            tolerance=self.options.tolerance,
         )
 
 
 STATE: pytest.StashKey[PluginState] = pytest.StashKey()
+
+
+def session_settings(config: pytest.Config) -> Settings:
+    """What the options say that holds for the whole session, for a suite's own fixtures."""
+    return config.stash[STATE].options.settings

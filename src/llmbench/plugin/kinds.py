@@ -1,0 +1,58 @@
+"""What each kind of benchmark measures: a row of `KINDS`. A new kind is a new row."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from llmbench.bench import grid
+from llmbench.cells import Cell, Limits, Shape
+from llmbench.config import Grid, ModelConfig
+from llmbench.plugin.models import choose
+from llmbench.plugin.options import Options
+
+
+class Kind(Struct, frozen=True):
+    """A kind of benchmark, as ``pytest.mark.llm(name)`` asks for it.
+
+    Whether its repeats go in rounds over the cells of a server follows from the shape of the
+    load (`Cell.in_rounds`).
+    """
+
+    name: str
+    shapes: Callable[[Grid], tuple[Shape, ...]]
+    sweeps_limits: bool = False  # each of cores x memory, not only the model's own
+    one_length: bool = False  # the first pair of lengths only
+    takes_trace: bool = False  # --llm-trace stands for its shapes
+    first_of_pair: bool = False  # cells of the first model of --llm-ab only
+    needs: Literal["ab", "baseline"] | None = None  # the option without which it is left out
+    place: int = 1  # kinds of a higher place come later; tests of other plugins have place 0
+
+
+_ROWS = (
+    Kind("grid", grid.closed_loop),
+    Kind("ramp", grid.ramp),
+    Kind("rate", grid.open_loop, takes_trace=True),
+    Kind("search", grid.first_rate),
+    Kind("sizing", grid.closed_loop, sweeps_limits=True),
+    Kind("cold", grid.cold_start, sweeps_limits=True, one_length=True),
+    Kind("ab", grid.closed_loop, first_of_pair=True, needs="ab"),
+    Kind("gate", grid.closed_loop, needs="baseline", place=2),
+)
+KINDS = {kind.name: kind for kind in _ROWS}
+
+
+def kind_named(name: str, where: str) -> Kind:
+    """The kind called `name`; `ConfigError` says `where` an unknown one stands."""
+    return KINDS[choose(name, list(KINDS), where)]
+
+
+def cells_of(kind: Kind, model: ModelConfig, options: Options) -> tuple[Cell, ...]:
+    """The cells of one model for one kind of benchmark."""
+    merged = options.grid_of(model)
+    sweep = grid.limits(model, merged) if kind.sweeps_limits else (Limits(),)
+    trace = options.trace if kind.takes_trace else None
+    if kind.one_length or trace:
+        merged = grid.first_lengths(merged)
+    shapes = grid.trace(trace) if trace else kind.shapes(merged)
+    return grid.cells(model, merged, shapes, sweep)

@@ -1,0 +1,78 @@
+"""The models of a session: from the hook or from ``--llm-url``, checked before anything runs."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from llmbench.access import check_secrets, check_url
+from llmbench.apis import dialect
+from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models, nearest
+
+
+def models_in(folder: Path) -> Sequence[ModelConfig]:
+    """The models of the TOML files in `folder`; `ConfigError` where there is none."""
+    models = load_models(folder)
+    if not models:
+        raise ConfigError(
+            f"{folder}: no model configuration (*.toml) there; write one (docs/models.md), "
+            "name another folder with --llm-models-dir, or measure a running server with --llm-url"
+        )
+    return models
+
+
+def remote_model(url: str, *, model: str, api: str, tokenizer: str) -> ModelConfig:
+    """The model that --llm-url, --llm-model, --llm-api and --llm-tokenizer describe."""
+    check_url(url, "--llm-url")
+    needed = {"--llm-model": model, "--llm-tokenizer": tokenizer}
+    missing = [flag for flag, text in needed.items() if not text]
+    if missing:
+        raise ConfigError(f"--llm-url needs {' and '.join(missing)} as well")
+    remote = ModelConfig(
+        name=re.sub(r"[^A-Za-z0-9.]+", "-", model).strip("-").lower() or "remote",
+        title=f"{model} at {url}",
+        model=model,
+        api=api,
+        tokenizer=tokenizer,
+        server=RemoteServer(url=url),
+    )
+    check_access(remote)
+    return remote
+
+
+def check_access(model: ModelConfig) -> None:
+    """Refuse an unknown dialect, a secret in a file, and an URL that is none."""
+    try:
+        dialect(model.api)
+    except ConfigError as error:
+        raise ConfigError(f"{model.name}: {error}") from None
+    check_secrets(model.client, model.name)
+    if isinstance(model.server, RemoteServer):
+        check_url(model.server.url, f"{model.name}: server.url")
+
+
+def with_timeout(model: ModelConfig, timeout_s: float | None) -> ModelConfig:
+    """The same model with another timeout of its requests; None leaves its own."""
+    if timeout_s is None:
+        return model
+    client = msgspec.structs.replace(model.client, request_timeout_s=timeout_s)
+    return msgspec.structs.replace(model, client=client)
+
+
+def pair_of(text: str, models: Iterable[ModelConfig]) -> tuple[str, str]:
+    """The names of the two of `models` that ``--llm-ab`` names."""
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or names[0] == names[1]:
+        raise ConfigError(f"--llm-ab: {text!r} is not the names of two models, as in a,b")
+    known = [model.name for model in models]
+    for name in names:
+        choose(name, known, "--llm-ab")
+    return names[0], names[1]
+
+
+def choose(name: str, valid: Sequence[str], where: str) -> str:
+    """`name` if it is one of `valid`, else an error that names the nearest."""
+    if name not in valid:
+        raise ConfigError(f"{where}: unknown {name!r}{nearest(name, list(valid))}")
+    return name

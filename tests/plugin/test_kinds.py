@@ -1,0 +1,88 @@
+"""Kinds of benchmarks: the cells that each makes of one model's grid."""
+
+from pathlib import Path
+
+import pytest
+
+from llmbench.bench import Settings
+from llmbench.config import ConfigError, DockerServer, Grid, ModelConfig
+from llmbench.plugin.kinds import KINDS, cells_of, kind_named
+from llmbench.plugin.options import Options
+
+GRID = Grid(
+    input_tokens=(16, 32),
+    output_tokens=(8,),
+    users=(1, 2, 8),
+    rates=(0.5, 2.0),
+    cores=(1.0, 2.0),
+    memory=("512m",),
+)
+MODEL = ModelConfig(
+    name="tiny",
+    title="Tiny",
+    model="tiny",
+    api="openai-completions",
+    tokenizer="tokenizer.json",
+    server=DockerServer(image="engine", command=(), port=80),
+    grid=GRID,
+)
+
+
+def options(*, trace: str | None = None) -> Options:
+    return Options(
+        settings=Settings(runs_dir=Path("runs"), prompts_dir=Path("prompts")),
+        command_line_grid=Grid(),
+        ini_grid=Grid(),
+        models_dir=Path("models"),
+        baselines_dir=Path("baselines"),
+        remote=None,
+        timeout_s=None,
+        ab=None,
+        trace=trace,
+        baseline=None,
+        save_baseline=None,
+        tolerance=None,
+        compare_anyway=False,
+    )
+
+
+CLOSED = [f"tiny-in{tokens}-out8-users{users}" for tokens in (16, 32) for users in (1, 2, 8)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [
+        ("grid", CLOSED),
+        ("ramp", ["tiny-in16-out8-ramp8", "tiny-in32-out8-ramp8"]),
+        ("rate", [f"tiny-in{n}-out8-rate{rate:g}" for n in (16, 32) for rate in (0.5, 2)]),
+        ("search", ["tiny-in16-out8-rate0.5", "tiny-in32-out8-rate0.5"]),
+        (
+            "sizing",
+            [cell.replace("-", f"-cores{n}-mem512m-", 1) for n in (1, 2) for cell in CLOSED],
+        ),
+        ("cold", [f"tiny-cores{cores}-mem512m-in16-out8-cold" for cores in (1, 2)]),
+        ("ab", CLOSED),
+        ("gate", CLOSED),
+    ],
+)
+def test_a_kind_makes_its_cells(kind: str, ids: list[str]) -> None:
+    assert [cell.id for cell in cells_of(KINDS[kind], MODEL, options())] == ids
+
+
+def test_a_trace_stands_for_the_rates() -> None:
+    replayed = cells_of(KINDS["rate"], MODEL, options(trace="logs/azure.csv"))
+    assert [cell.id for cell in replayed] == ["tiny-trace-azure"]
+    assert len(cells_of(KINDS["search"], MODEL, options(trace="logs/azure.csv"))) == 2
+
+
+def test_the_gate_comes_after_all_other_kinds() -> None:
+    assert [k.name for k in sorted(KINDS.values(), key=lambda kind: kind.place)][-1] == "gate"
+    assert {kind.name: kind.needs for kind in KINDS.values() if kind.needs} == {
+        "ab": "ab",
+        "gate": "baseline",
+    }
+
+
+def test_an_unknown_kind_is_named_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"here: unknown 'gird'; did you mean 'grid'\?"):
+        kind_named("gird", "here")
