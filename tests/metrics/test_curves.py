@@ -1,3 +1,4 @@
+import pytest
 from msgspec import structs
 
 from llmbench.cells import Arrivals, Ramp, Users
@@ -17,6 +18,7 @@ from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellSummary
 from tests.metrics.making import MS, START_NS, back_to_back, cell_run
+from tests.perf.knee_error_rates import LADDERS, false_alarms, found, real
 
 
 def point(
@@ -89,6 +91,34 @@ def test_knee_is_where_more_users_bring_little() -> None:
 def test_a_straight_line_has_no_knee() -> None:
     assert knee([point(n, float(n), 10) for n in (1, 2, 3, 4)]) is None
     assert knee(BLOG[:2]) is None
+
+
+def test_a_throughput_that_hardly_changes_has_no_knee() -> None:
+    assert knee([point(n, 2.0 + 0.03 * (n % 2), 10) for n in (1, 2, 3, 4, 5)]) is None
+
+
+def test_a_bend_that_noise_can_make_is_no_knee() -> None:
+    """20 loads whose mean step is 5 %: the paper's threshold alone would take a bend of 8 %."""
+    assert knee([point(n, n + (1.6 if n == 15 else 0), 10) for n in range(1, 21)]) is None
+    assert load(knee([point(n, n + (4 if n == 15 else 0), 10) for n in range(1, 21)])) == 15
+
+
+def test_a_knee_on_a_flat_top_is_its_beginning() -> None:
+    curve = [point(n, rate, 10) for n, rate in ((1, 1.0), (2, 2.0), (4, 2.04), (128, 2.02))]
+    assert load(knee(curve)) == 2
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.03])
+@pytest.mark.parametrize("ladder", LADDERS.values(), ids=str)
+def test_a_noisy_line_has_a_knee_in_at_most_two_of_a_hundred_runs(
+    ladder: tuple[int, ...], noise: float
+) -> None:
+    assert false_alarms(ladder, noise, 200) <= 0.02
+
+
+@pytest.mark.parametrize("ladder", LADDERS.values(), ids=str)
+def test_a_real_knee_is_found_within_one_step(ladder: tuple[int, ...]) -> None:
+    assert all(found(ladder, place, 0.03, 100) >= 0.95 for place in real(ladder))
 
 
 def test_a_grids_cells_become_a_curve_of_median_repeats() -> None:

@@ -47,6 +47,15 @@ class Findings(Struct, frozen=True):
 
 RULE = Deterioration()
 
+RATE_NOISE = 0.03
+"""How much requests/s may differ, relatively, from one measurement of a load to the next."""
+
+LEAST_BEND = 5 * RATE_NOISE
+"""Of the scaled curve: noise bends a line of twenty loads by more in one run of a thousand."""
+
+SENSITIVITY = 1.0
+"""Kneedle's S; 1 is the paper's own choice."""
+
 
 def findings(curve: Sequence[Point], rule: Deterioration = RULE) -> Findings:
     """All that a curve shows, by the rules of docs/metrics.md."""
@@ -113,26 +122,28 @@ def sustained(curve: Sequence[Point], rule: Deterioration = RULE) -> Point | Non
 
 
 def knee(curve: Sequence[Point]) -> Point | None:
-    """The load from which more load brings little: Kneedle's point of a rising, concave curve.
+    """The load from which more load brings little: Kneedle's knee of a rising, concave curve.
 
-    Load and requests/s are scaled to 0..1; the knee is where the curve lies highest above the
-    diagonal. None for fewer than three points, or where throughput never rises above it.
-    Source: Satopää, Albrecht, Irwin, Raghavan (2011), "Finding a 'Kneedle' in a Haystack".
+    Load and requests/s are scaled to 0..1. The knee is where the curve lies highest above the
+    diagonal (the least load that does so but for noise), if it then falls back towards it by
+    `SENSITIVITY` mean steps of load, as the paper asks, and by more than noise makes it.
+    None for fewer than three points, a straight line, or a throughput that hardly changes.
+    Source: Satopää, Albrecht, Irwin, Raghavan (2011), "Finding a 'Kneedle' in a Haystack";
+    error rates: tests/perf/knee_error_rates.py.
     """
     points = sorted((p for p in curve if p.requests_per_s > 0), key=lambda p: p.load)
     if len(points) < 3:
         return None
-    low, high = points[0], points[-1]
+    low, span = points[0].load, points[-1].load - points[0].load
     rates = [point.requests_per_s for point in points]
-    span, rise = high.load - low.load, max(rates) - min(rates)
-    if span <= 0 or rise <= 0:
+    least, rise = min(rates), max(rates) - min(rates)
+    if span <= 0 or rise <= LEAST_BEND * max(rates):
         return None
-
-    def above(point: Point) -> float:
-        return (point.requests_per_s - min(rates)) / rise - (point.load - low.load) / span
-
-    best = max(points, key=above)
-    return best if above(best) > 0 else None
+    above = [(p.requests_per_s - least) / rise - (p.load - low) / span for p in points]
+    top = next(k for k, height in enumerate(above) if height >= max(above) - RATE_NOISE)
+    fall = max(above) - min(above[top:])
+    bends = fall >= max(SENSITIVITY / (len(points) - 1), LEAST_BEND)
+    return points[top] if bends else None
 
 
 def _throughput(point: Point) -> float:
