@@ -56,7 +56,8 @@ def calibration(*steps: CalibratedLoad) -> Calibration:
         (Reported(50.0, 50.49, 50.49), True),
         (Reported(50.0, 50.6, 50.6), False),
         (Reported(50.0, 49.4, 49.4), False),
-        (Reported(50.0, 60.0, 49.0), True),  # a bounded stamp: the truth is between the two
+        (Reported(50.0, 50.4, 10.0), True),  # a bounded stamp: what users see is right
+        (Reported(50.0, 400.0, 10.0), False),  # the truth is between the bounds, and users see 400
     ],
 )
 def test_within_one_percent_is_right(quantile: Reported, right: bool) -> None:
@@ -192,6 +193,13 @@ def test_the_table_shows_truth_and_report_and_the_rule() -> None:
     assert "1.50%" in text
     assert "can be trusted up to 64 users" in text
     assert text.endswith(f"Rule: {RULE}.")
+
+
+def test_the_table_shows_the_earlier_bound_where_it_is_another() -> None:
+    text = render(calibration(step(64, ttft_p99=Reported(50.0, 50.4, 10.0))))
+    assert "50.00 → 50.40" in text
+    assert "from 10.00" in text
+    assert "from" not in render(calibration(step(64)))
 
 
 def test_the_json_holds_figures_and_verdict() -> None:
