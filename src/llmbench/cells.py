@@ -152,10 +152,14 @@ class Cell(Struct, frozen=True):
     @property
     def id(self) -> str:
         """As in ``llama-2-70b-tgi-in1500-out100-users8``; also its files' name."""
-        lengths = f"-in{self.input_tokens}-out{self.output_tokens}"
+        return f"{self.config_name}-{self.load_name}"
+
+    @property
+    def load_name(self) -> str:
+        """What is sent, whoever serves it: cells that share it are sent the same requests."""
         if isinstance(self.shape, Trace):
-            lengths = ""  # each request has its own
-        return f"{self.config_name}{lengths}-{self.shape.suffix}"
+            return self.shape.suffix  # each request has its own lengths
+        return f"in{self.input_tokens}-out{self.output_tokens}-{self.shape.suffix}"
 
     @property
     def config_name(self) -> str:

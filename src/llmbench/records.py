@@ -205,6 +205,8 @@ class CellRun(Struct, frozen=True):
     seed: int
     prompts_sha256: str
     warmup_per_user: int = 1
+    prompts_sent: int = 0  # different ones
+    prompts_reused: int = 0  # of these, sent to this server by an earlier cell or repeat
     dropped: int = 0  # arrivals that found max_in_flight others under way
     client_cpu_ns: int = 0  # CPU time of all load generating processes, duration
     client_cores: tuple[int, ...] = ()

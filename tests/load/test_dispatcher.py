@@ -16,7 +16,7 @@ import pytest
 from llmbench.cells import Arrivals, Ramp, Trace, Users
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
-from tests.load.serving import ANSWER, Load, Scripted, endpoint, read_request
+from tests.load.serving import ANSWER, PROMPTS, Load, Scripted, endpoint, read_request
 from tests.processes import running_python
 
 
@@ -39,6 +39,32 @@ def test_repeated_prompts_are_noted(simulator: str, load: Load) -> None:
     load(endpoint(simulator), Users(6, 10))
     assert load.cell_run is not None
     assert load.cell_run.notes == ("prompts repeat: 60 requests were made from 50 prompts",)
+
+
+def test_repeats_and_neighbours_send_other_prompts_while_there_are_some(
+    simulator: str, load: Load
+) -> None:
+    seen: set[str] = set()
+    shapes = (Users(4, 5), Users(4, 5), Users(1, 15))
+    sent = [load(endpoint(simulator, "openai-completions-plain"), s, seen=seen) for s in shapes]
+    first, repeated, neighbour = [{record.prompt_index for record in each} for each in sent]
+    assert len(first) == len(repeated) == 20
+    assert not first & repeated
+    assert len(neighbour & (first | repeated)) == 5  # 50 prompts, 10 were left
+    assert load.cell_run is not None
+    assert (load.cell_run.prompts_sent, load.cell_run.prompts_reused) == (15, 5)
+    assert load.cell_run.notes == (
+        "5 of 15 prompts were sent before to this server; "
+        "nothing in a request keeps it from its prompt cache",
+    )
+
+
+def test_a_prompt_that_is_sent_again_is_noted_also_where_caches_keep_it_apart(
+    simulator: str, load: Load
+) -> None:
+    load(endpoint(simulator), Users(1, 1), seen={prompt.text for prompt in PROMPTS})
+    assert load.cell_run is not None
+    assert load.cell_run.notes == ("1 of 1 prompts were sent before to this server",)
 
 
 def test_a_user_sends_when_its_last_request_has_ended(simulator: str, load: Load) -> None:

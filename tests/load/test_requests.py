@@ -1,13 +1,14 @@
 """Which prompt a request sends."""
 
 import json
+from collections.abc import Collection
 
 import pytest
 
 from llmbench.apis import dialect
-from llmbench.cells import Cell, Users
+from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ConfigError
-from llmbench.load.plan.requests import RequestMaker
+from llmbench.load.plan.requests import RequestMaker, kept_apart
 from llmbench.load.wire.target import Target
 from llmbench.records import Prompt
 from tests.load.serving import endpoint
@@ -16,9 +17,11 @@ CELL = Cell("m", 8, 16, Users(1))
 TARGET = Target(endpoint("http://127.0.0.1:1"), dialect("openai-completions"))
 
 
-def orders(count: int, seed: int = 1, cell: Cell = CELL) -> RequestMaker:
+def orders(
+    count: int, seed: int = 1, cell: Cell = CELL, repeat: int = 1, seen: Collection[int] = ()
+) -> RequestMaker:
     prompts = [Prompt(f"prompt {number}", 8 + number) for number in range(count)]
-    return RequestMaker(cell, prompts, TARGET, seed=seed, salt="5a17")
+    return RequestMaker(cell, prompts, TARGET, seed=seed, repeat=repeat, salt="5a17", seen=seen)
 
 
 def test_prompts_differ_until_they_run_out() -> None:
@@ -27,13 +30,37 @@ def test_prompts_differ_until_they_run_out() -> None:
     assert chosen[20:] == chosen[:20]
 
 
-def test_the_choice_depends_on_seed_and_cell_alone() -> None:
+def test_the_choice_depends_on_seed_load_and_repeat_and_not_on_the_server() -> None:
     def first(made: RequestMaker) -> list[int]:
         return [made.choose(ordinal) for ordinal in range(20)]
 
     assert first(orders(20)) == first(orders(20))
     assert first(orders(20)) != first(orders(20, seed=2))
-    assert first(orders(20)) != first(orders(20, cell=Cell("other", 8, 16, Users(1))))
+    assert first(orders(20)) != first(orders(20, repeat=2))
+    assert first(orders(20)) != first(orders(20, cell=Cell("m", 8, 16, Users(2))))
+    assert first(orders(20)) == first(orders(20, cell=Cell("b", 8, 16, Users(1), Limits(2.0))))
+
+
+def test_prompts_that_the_server_knows_come_last() -> None:
+    fresh = [orders(20).choose(ordinal) for ordinal in range(20)]
+    chosen = [orders(20, seen=fresh[:5]).choose(ordinal) for ordinal in range(20)]
+    assert chosen == fresh[5:] + fresh[:5]
+
+
+@pytest.mark.parametrize(
+    ("api", "apart"),
+    [
+        ("openai-completions", True),
+        ("openai-completions-plain", False),
+        ("llama.cpp", True),
+        ("tgi", False),
+        ("ollama", False),
+        ("triton", False),
+        ("sglang", True),
+    ],
+)
+def test_which_apis_keep_a_request_out_of_the_prompt_cache(api: str, apart: bool) -> None:
+    assert kept_apart(endpoint("http://127.0.0.1:1", api)) is apart
 
 
 def test_a_trace_gets_the_prompt_of_the_nearest_length() -> None:

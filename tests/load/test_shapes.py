@@ -17,13 +17,13 @@ def cell(shape: Shape) -> Cell:
 
 
 def closed(shape: Shape) -> ClosedPlan:
-    made = plan(cell(shape), seed=1, warmup_per_user=1)
+    made = plan(cell(shape), seed=1, repeat=1, warmup_per_user=1)
     assert isinstance(made, ClosedPlan)
     return made
 
 
-def opened(shape: Shape, seed: int = 1) -> OpenPlan:
-    made = plan(cell(shape), seed=seed, warmup_per_user=1)
+def opened(shape: Shape, seed: int = 1, repeat: int = 1) -> OpenPlan:
+    made = plan(cell(shape), seed=seed, repeat=repeat, warmup_per_user=1)
     assert isinstance(made, OpenPlan)
     return made
 
@@ -98,12 +98,20 @@ def test_the_same_seed_draws_the_same_schedule_and_another_another() -> None:
     assert opened(shape, seed=3) != opened(shape, seed=4)
 
 
+def test_each_repeat_draws_a_schedule_of_its_own() -> None:
+    shape = Arrivals(10.0, requests=50)
+    assert opened(shape, repeat=2) == opened(shape, repeat=2)
+    assert opened(shape, repeat=2) != opened(shape, repeat=3)
+    constant = Arrivals(10.0, "constant", requests=50)
+    assert opened(constant, repeat=2) == opened(constant, repeat=3)
+
+
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
 @pytest.mark.parametrize(
     "shape", [Users(5, 3), Ramp((1, 4), 1.0), Arrivals(9.0, requests=40, max_in_flight=10)]
 )
 def test_dealing_loses_and_doubles_nothing(shape: Shape, workers: int) -> None:
-    whole = plan(cell(shape), seed=1, warmup_per_user=1)
+    whole = plan(cell(shape), seed=1, repeat=1, warmup_per_user=1)
     shares = [deal(whole, worker, workers) for worker in range(workers)]
     if isinstance(whole, ClosedPlan):
         dealt = [s for share in shares if isinstance(share, ClosedPlan) for s in share.starts]

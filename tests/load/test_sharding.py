@@ -22,7 +22,7 @@ def asked(records: list[RequestRecord]) -> list[tuple[object, ...]]:
 
 def test_two_workers_ask_the_same_as_one(simulator: str, load: Load) -> None:
     shape = Users(5, 3)
-    alone = load(endpoint(simulator), shape, warmup_per_user=1)
+    alone = Load(load.run.path / "alone")(endpoint(simulator), shape, warmup_per_user=1)
     both = load(endpoint(simulator), shape, warmup_per_user=1, workers=2)
     assert [record.error for record in alone + both] == [None] * 40
     assert asked(both) == asked(alone)
@@ -34,7 +34,7 @@ def test_two_workers_ask_the_same_as_one(simulator: str, load: Load) -> None:
 
 def test_two_workers_keep_one_schedule(simulator: str, load: Load) -> None:
     shape = Arrivals(rate_per_s=100, requests=40)
-    alone = load(endpoint(simulator), shape)
+    alone = Load(load.run.path / "alone")(endpoint(simulator), shape)
     both = load(endpoint(simulator), shape, workers=2)
 
     def schedule(records: list[RequestRecord]) -> list[int]:
@@ -132,7 +132,7 @@ def cluster() -> Iterator[str]:
 def test_a_cluster_asks_the_same_as_one_worker(cluster: str, simulator: str, load: Load) -> None:
     shape = Users(4, 3)
     seen: list[Progress] = []
-    alone = load(endpoint(simulator), shape)
+    alone = Load(load.run.path / "alone")(endpoint(simulator), shape)
     spread = load(endpoint(simulator), shape, workers=2, cluster=cluster, progress=seen.append)
     assert [record.error for record in spread] == [None] * 12
     assert asked(spread) == asked(alone)

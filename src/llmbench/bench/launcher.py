@@ -17,6 +17,7 @@ class Servers:
 
     def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
         self.split = CoreSplit((), (), None)
+        self.seen_prompts: set[str] = set()  # by the server that runs
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
         self._stack = ExitStack()
@@ -68,6 +69,7 @@ class Servers:
         """Stop sampling, then the server."""
         self._stack.close()
         self._server = self._sampler = self._key = None
+        self.seen_prompts = set()
 
     def _launch(self, model: ModelConfig, limits: Limits, slots: int, workers: int) -> None:
         self.split = split_cores(wanted_cores(model, limits), workers=workers)

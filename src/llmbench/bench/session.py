@@ -195,6 +195,7 @@ class Session:
                 progress=progress,
                 died=server.died,
                 warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
+                seen=self._servers.seen_prompts,
             )
         sums = sums_since(before, server.endpoint)
         self.run_dir.append_cell_run(structs.replace(run, server_sums=sums))

@@ -1,7 +1,7 @@
 """Runs one cell: the room's front door."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -9,6 +9,7 @@ from time import monotonic
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
+from llmbench.load.plan.requests import kept_apart
 from llmbench.load.progress import Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome
@@ -34,19 +35,22 @@ def run_cell(
     progress: Callable[[Progress], None] | None = None,
     died: Callable[[], str | None] | None = None,
     warmup_per_user: int = 1,
+    seen: set[str] | None = None,
 ) -> CellRun:
     """Put the load of `cell` on `endpoint`; every request is in the run's journal at once.
 
     `cores` are those that the client keeps to; with more than one worker each gets one.
     `cluster` is the address of a Dask scheduler whose workers carry the load instead of
-    processes here. `died` tells why the server no longer runs; it is asked about once a second,
-    and ends the cell. Raises `ConfigError` before anything is sent when the plan can't be
-    carried out, and whatever was raised while the load ran: `WriteError` where its records can't
-    be written, `StuckError` where it stood still. A worker that dies does not raise:
+    processes here. `seen` holds the texts that the server was sent before: others are sent first,
+    and those that are sent now are added. `died` tells why the server no longer runs; it is asked
+    about once a second, and ends the cell. Raises `ConfigError` before anything is sent when the
+    plan can't be carried out, and whatever was raised while the load ran: `WriteError` where its
+    records can't be written, `StuckError` where it stood still. A worker that dies does not raise:
     `CellRun.workers_lost` says so.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers can't carry a load; give at least 1")
+    seen = set() if seen is None else seen
     job = Job(
         cell=cell,
         endpoint=endpoint,
@@ -56,12 +60,14 @@ def run_cell(
         warmup_per_user=warmup_per_user,
         salt=secrets.token_hex(8),
         workers=workers,
+        seen=tuple(at for at, prompt in enumerate(prompts) if prompt.text in seen),
     )
     journal_file = partial(run.journal_file, cell.id, repeat)
     if workers == 1 and cluster is None:
         done = Sharded((_alone(job, journal_file(0), cores, progress, died),), ())
     else:
         done = run_shards(job, journal_file, cores, cluster, progress, died)
+    seen.update(prompts[at].text for outcome in done.outcomes for at in outcome.prompts_sent)
     return _cell_run(job, done, prompts_sha256, cores)
 
 
@@ -94,6 +100,8 @@ def _alone(
 
 def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ...]) -> CellRun:
     outcomes = done.outcomes
+    prompts_sent = {at for outcome in outcomes for at in outcome.prompts_sent}
+    reused = len(prompts_sent & set(job.seen))
     died = [outcome.server_died for outcome in outcomes if outcome.server_died]
     return CellRun(
         cell=job.cell,
@@ -112,7 +120,9 @@ def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ..
         step_ends_ns=max((outcome.step_ends_ns for outcome in outcomes), key=len),
         server_died=died[0] if died else None,
         workers_lost=done.lost,
-        notes=_notes(job, outcomes),
+        prompts_sent=len(prompts_sent),
+        prompts_reused=reused,
+        notes=(*_notes(job, outcomes), *_reuse(job, len(prompts_sent), reused)),
     )
 
 
@@ -124,3 +134,11 @@ def _notes(job: Job, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
         notes.append(f"prompts repeat: {sent} requests were made from {len(job.prompts)} prompts")
     stops = dict.fromkeys(outcome.stopped for outcome in outcomes if outcome.stopped)
     return tuple(notes) + tuple(f"stopped: {why}" for why in stops)
+
+
+def _reuse(job: Job, sent: int, reused: int) -> Iterator[str]:
+    """That the server knows prompts of earlier cells and repeats, and whether that matters."""
+    if reused:
+        apart = kept_apart(job.endpoint)
+        cached = "" if apart else "; nothing in a request keeps it from its prompt cache"
+        yield f"{reused} of {sent} prompts were sent before to this server{cached}"

@@ -47,6 +47,7 @@ class Dispatcher:
         self.on_stop: Callable[[], None] = lambda: None
         self.more_to_come: Callable[[], bool] = lambda: True  # whether a timer will send something
         self.lanes: list[Lane] = []
+        self.prompts_sent: set[int] = set()  # their indexes
         self._decoder, self._sink = decoder, sink
         self._loop = asyncio.get_running_loop()
         self._timeouts = Timeouts(target.endpoint.client, decoder)
@@ -196,6 +197,8 @@ class Dispatcher:
     def _decode(self, planned: PlannedRequest, exchange: Exchange) -> None:
         record = self._decoder.record(planned, exchange)
         self._sink(record)
+        if record.sent_ns is not None:
+            self.prompts_sent.add(record.prompt_index)
         self.counts.settled += 1
         self.counts.failed += not record.ok
         self.counts.output_tokens += record.output_tokens or len(record.event_ns)

@@ -1,19 +1,20 @@
-"""Which prompt a request sends: a pure function of the seed, the cell and the request's ordinal,
-so that it depends on neither the number of workers nor on how fast the server is."""
+"""Which prompt a request sends: a pure function of the seed, the load, the repeat, the request's
+ordinal, and what the server was sent before; so that it depends on neither the number of workers
+nor on how fast the server is, and is the same for both sides of a comparison."""
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import numpy as np
 
-from llmbench.apis import Ask
+from llmbench.apis import Ask, dialect
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.load.decoding import PlannedRequest
-from llmbench.load.wire.target import Target
-from llmbench.records import Prompt
+from llmbench.load.wire.target import Target, body_of
+from llmbench.records import Endpoint, Prompt
 
 
 def generator(seed: int, *what: str) -> np.random.Generator:
@@ -22,17 +23,37 @@ def generator(seed: int, *what: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
+def kept_apart(endpoint: Endpoint) -> bool:
+    """Whether each request asks the server to keep it out of the others' prompt cache."""
+    asks = [Ask("", 1, endpoint.model, stream=True, unique=unique) for unique in (None, "salt")]
+    plain, salted = (body_of(ask, dialect(endpoint.api), endpoint) for ask in asks)
+    return plain != salted
+
+
 class RequestMaker:
-    """Makes the requests of a cell, each a prompt that no earlier one had until they run out."""
+    """Makes the requests of a repeat, each a prompt that no earlier one had until they run out.
+
+    Prompts at the indexes `seen`, which the server was sent in earlier cells and repeats, are
+    the last to be taken.
+    """
 
     def __init__(
-        self, cell: Cell, prompts: Sequence[Prompt], target: Target, *, seed: int, salt: str
+        self,
+        cell: Cell,
+        prompts: Sequence[Prompt],
+        target: Target,
+        *,
+        seed: int,
+        repeat: int,
+        salt: str,
+        seen: Collection[int] = (),
     ) -> None:
         if not prompts:
             raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
         self._cell, self._prompts, self._target, self._seed = cell, prompts, target, seed
-        permutation = generator(seed, cell.id, "prompts").permutation(len(prompts))
-        self._permutation = [int(index) for index in permutation]
+        draw = generator(seed, cell.load_name, str(repeat), "prompts")
+        permutation = [int(index) for index in draw.permutation(len(prompts))]
+        self._permutation = sorted(permutation, key=set(seen).__contains__)  # new ones first
         self._salt = salt
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}

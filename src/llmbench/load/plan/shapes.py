@@ -62,15 +62,15 @@ class OpenPlan(Struct, frozen=True):
 Plan = ClosedPlan | OpenPlan
 
 
-def plan(cell: Cell, *, seed: int, warmup_per_user: int) -> Plan:
-    """The whole load of `cell`, before it is dealt."""
+def plan(cell: Cell, *, seed: int, repeat: int, warmup_per_user: int) -> Plan:
+    """The whole load of one repeat of `cell`, before it is dealt."""
     shape = cell.shape
     if isinstance(shape, Users):
         return _users(cell, shape, warmup_per_user)
     if isinstance(shape, Ramp):
         return _ramp(cell, shape, warmup_per_user)
     if isinstance(shape, Arrivals):
-        return _arrivals(cell, shape, seed, warmup_per_user)
+        return _arrivals(cell, shape, (seed, repeat), warmup_per_user)
     return _trace(cell, shape, warmup_per_user)
 
 
@@ -145,27 +145,28 @@ def _spawn(users: range, begin_s: float, rate_per_s: float | None) -> tuple[Star
     return tuple(Start(user, begin_s + place * gap_s) for place, user in enumerate(users))
 
 
-def _arrivals(cell: Cell, shape: Arrivals, seed: int, warmup: int) -> OpenPlan:
+def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) -> OpenPlan:
     count = shape.requests
     if count is None:
         if shape.duration_s is None:
             raise ConfigError(f"{cell.id}: give a number of requests or a duration")
         spare = 0 if shape.distribution == "constant" else 6 * math.sqrt(shape.duration_s + 1)
         count = math.ceil(shape.rate_per_s * (shape.duration_s + spare)) + 16
-    times_s = arrival_times_s(cell, shape, seed, count)
+    times_s = arrival_times_s(cell, shape, *drawn, count)
     if shape.duration_s is not None:
         times_s = [at_s for at_s in times_s if at_s < shape.duration_s]
     arrivals = tuple(Arrival(ordinal, at_s) for ordinal, at_s in enumerate(times_s))
     return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup)
 
 
-def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, count: int) -> list[float]:
+def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, repeat: int, count: int) -> list[float]:
     """`count` deadlines, in seconds from the start: the first at 0 for a constant rate, else
     after a first gap. Gaps are gamma distributed with mean 1/rate (1 is Poisson)."""
     if shape.distribution == "constant":
         return [place / shape.rate_per_s for place in range(count)]
     k = 1.0 if shape.distribution == "poisson" else shape.burstiness
-    gaps = generator(seed, cell.id, "arrivals").gamma(k, 1.0 / (shape.rate_per_s * k), count)
+    draw = generator(seed, cell.load_name, str(repeat), "arrivals")
+    gaps = draw.gamma(k, 1.0 / (shape.rate_per_s * k), count)
     return [float(at_s) for at_s in gaps.cumsum()]
 
 

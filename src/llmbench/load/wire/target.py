@@ -14,6 +14,11 @@ from llmbench.records import Endpoint
 Address = tuple[int, Any]  # family, and what a socket of it connects to
 
 
+def body_of(ask: Ask, dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
+    """The body of a request, with what `endpoint` wants added to it and left out of it."""
+    return tailored(dialect.body(ask), endpoint.request)
+
+
 class Target:
     """An endpoint made ready: addresses, TLS context, and a request's head.
 
@@ -43,7 +48,7 @@ class Target:
         head = self._heads.get(path)
         if head is None:
             head = self._heads[path] = self._head(path)
-        body = self._encode(tailored(self.dialect.body(ask), self.endpoint.request))
+        body = self._encode(body_of(ask, self.dialect, self.endpoint))
         return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
     def _head(self, path: str) -> bytes:

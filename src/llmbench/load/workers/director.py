@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from llmbench.clock import Clock
-from llmbench.load.plan.shapes import ClosedPlan, is_flat, plan
+from llmbench.load.plan.shapes import ClosedPlan, is_flat
 from llmbench.load.progress import Progress
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Team
 
@@ -29,7 +29,7 @@ class Director:
         self._clock = Clock()
         self._control = Control("wait")
         self._asked_s = self._reported_s = time.monotonic()
-        whole = plan(job.cell, seed=job.seed, warmup_per_user=job.warmup_per_user)
+        whole = job.plan
         climbs = isinstance(whole, ClosedPlan) and whole.stop_when_flat
         self._steps = list(whole.steps) if isinstance(whole, ClosedPlan) and climbs else []
         self._step_began: tuple[float, int] | None = None

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from llmbench.cells import Cell
+from llmbench.load.plan.shapes import Plan, plan
 from llmbench.load.progress import Progress
 from llmbench.records import Endpoint, Prompt
 
@@ -39,6 +40,14 @@ class Job(Struct, frozen=True):
     salt: str  # keeps this run's requests apart from all others in the server's caches
     worker: int = 0
     workers: int = 1
+    seen: tuple[int, ...] = ()  # indexes of prompts that this server was sent before
+
+    @property
+    def plan(self) -> Plan:
+        """The whole load, before it is dealt."""
+        return plan(
+            self.cell, seed=self.seed, repeat=self.repeat, warmup_per_user=self.warmup_per_user
+        )
 
 
 class Outcome(Struct, frozen=True):
@@ -52,6 +61,7 @@ class Outcome(Struct, frozen=True):
     step_ends_ns: tuple[tuple[int, int], ...] = ()
     server_died: str | None = None
     stopped: str | None = None
+    prompts_sent: tuple[int, ...] = ()  # their indexes, each once
 
 
 class WorkerLostError(RuntimeError):

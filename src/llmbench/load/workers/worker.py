@@ -13,7 +13,7 @@ from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
 from llmbench.load.plan.requests import RequestMaker
-from llmbench.load.plan.shapes import ClosedPlan, Plan, deal, plan
+from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
 from llmbench.load.progress import Progress
 from llmbench.load.wire.target import Target
 from llmbench.load.workers.messages import Channel, Control, Job, Outcome
@@ -38,7 +38,15 @@ async def run_shard(
     allow_many_connections()
     clock = Clock()
     target = Target(job.endpoint, dialect(job.endpoint.api))
-    maker = RequestMaker(job.cell, job.prompts, target, seed=job.seed, salt=job.salt)
+    maker = RequestMaker(
+        job.cell,
+        job.prompts,
+        target,
+        seed=job.seed,
+        repeat=job.repeat,
+        salt=job.salt,
+        seen=job.seen,
+    )
     share = share_of(job)
     decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
     with Quiet() as quiet, Faults():
@@ -62,13 +70,13 @@ async def run_shard(
         step_ends_ns=tuple((users, clock.to_unix_ns(at)) for users, at in load_loop.step_ends_ns),
         server_died=liaison.server_died,
         stopped=dispatcher.stopping,
+        prompts_sent=tuple(sorted(dispatcher.prompts_sent)),
     )
 
 
 def share_of(job: Job) -> Plan:
     """The part of the cell's load that `job` carries."""
-    whole = plan(job.cell, seed=job.seed, warmup_per_user=job.warmup_per_user)
-    return deal(whole, job.worker, job.workers)
+    return deal(job.plan, job.worker, job.workers)
 
 
 def _loop(dispatcher: Dispatcher, share: Plan, *, alone: bool) -> ClosedLoop | OpenLoop:
