@@ -54,6 +54,15 @@ def test_a_password_in_a_url_is_refused() -> None:
         check_url("http://me:sesame@127.0.0.1:80", "--llm-url")
 
 
+def test_a_query_in_a_url_is_refused_without_showing_it() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_url("http://host:80/v1?key=sesame", "--llm-url")
+    assert str(caught.value) == (
+        "--llm-url: host: no password or query in a URL; put an API key into the environment "
+        "variable that client.api_key_env names"
+    )
+
+
 def test_a_missing_ca_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"TLS files absent\.pem: can't be loaded"):
         tls_context(ClientSettings(ca_file="absent.pem"))

@@ -39,7 +39,7 @@ def check_secrets(client: ClientSettings, where: str) -> None:
 
 
 def check_url(url: str, where: str) -> None:
-    """`ConfigError` where `url` is no http(s) URL, or carries a password."""
+    """`ConfigError` where `url` is no http(s) URL, or carries a password or a query."""
     parsed = urlsplit(url)
     if parsed.scheme not in {"http", "https"} or not parsed.hostname:
         raise ConfigError(f"{where}: {url!r} is no URL; write it like http://127.0.0.1:8000")
@@ -47,6 +47,11 @@ def check_url(url: str, where: str) -> None:
         raise ConfigError(
             f"{where}: a password doesn't belong in a URL, which is recorded; put the key into "
             "LLMBENCH_API_KEY"
+        )
+    if parsed.query:
+        raise ConfigError(
+            f"{where}: {parsed.hostname}: no password or query in a URL; put an API key into "
+            "the environment variable that client.api_key_env names"
         )
 
 

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from llmbench.cells import Cell, Limits, Ramp
 from llmbench.report import highlights, markdown
-from llmbench.report.markdown import safe
 from llmbench.report.terminal.cell_table import caption, rows_of, terminal_table
 from llmbench.results import CellResult, Distribution, Problem
 from llmbench.verdict.judging import results
@@ -95,10 +94,6 @@ def test_markdown_has_the_table_and_the_reasons(run_path: Path) -> None:
 
 def test_markdown_of_a_killed_run_says_so(run_path: Path) -> None:
     assert "did not end by itself" in markdown(write_run(run_path, grid(), killed=True))
-
-
-def test_markup_means_nothing_in_markdown() -> None:
-    assert safe("a|b <i>*x*</i>\nc") == "a\\|b &lt;i>\\*x\\*&lt;/i> c"
 
 
 def test_importing_the_report_loads_nothing_heavy() -> None:

@@ -220,7 +220,7 @@ def test_no_url_at_all(url: str, tmp_path: Path) -> None:
 
 
 def test_a_key_does_not_belong_into_a_url(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError) as caught, launched(remote("http://me:secret@h:1"), tmp_path):
+    with pytest.raises(ConfigError) as caught, launched(remote("http://h:1/?key=secret"), tmp_path):
         pass
     assert "secret" not in str(caught.value)
     assert "put an API key into the environment variable" in str(caught.value)

@@ -1,8 +1,8 @@
 """A summary of a run to paste into a pull request or an issue."""
 
-import re
 from collections.abc import Sequence
 
+from llmbench.escaping import escaped
 from llmbench.report.advice import brief
 from llmbench.report.terminal.cell_table import COLUMNS, caption, rows_of
 from llmbench.results import CellResult
@@ -18,7 +18,7 @@ def markdown(run: RunDir) -> str:
 
 def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) -> str:
     """The same from results at hand."""
-    lines = [f"### llmbench: {safe(title)}", ""]
+    lines = [f"### llmbench: {escaped(title)}", ""]
     if any(result.summary.simulated for result in results):
         lines += ["**SIMULATED**: these numbers are no real server's.", ""]
     if not ended:
@@ -28,7 +28,7 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
         lines += [
             _line(COLUMNS),
             _line(["---" if name in left else "---:" for name in COLUMNS]),
-            *(_line([safe(text) for text in row]) for row in rows_of(results)),
+            *(_line([escaped(text) for text in row]) for row in rows_of(results)),
             "",
         ]
     lines += [f"<sub>{caption(results)}</sub>"]
@@ -38,18 +38,11 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
 def _reasons(results: Sequence[CellResult]) -> list[str]:
     """A line for each rule that a cell broke; repeats of a cell say it once."""
     found = [
-        f"- `{result.summary.cell_id}`: {safe(brief(problem.message))}"
+        f"- `{result.summary.cell_id}`: {escaped(brief(problem.message))}"
         for result in results
         for problem in (*result.problems, *result.slo_misses)
     ]
     return ["", *dict.fromkeys(found)] if found else []
-
-
-def safe(text: str) -> str:
-    """`text` without a meaning in Markdown or HTML."""
-    flat = " ".join(text.split())
-    escaped = flat.replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", escaped)
 
 
 def _line(cells: Sequence[str]) -> str:

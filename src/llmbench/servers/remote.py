@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
+from llmbench.access import check_url
 from llmbench.clock import Clock
-from llmbench.config import ConfigError, ModelConfig, RemoteServer
+from llmbench.config import ModelConfig, RemoteServer
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.readiness.waiting import endpoint_of, wait_until_ready
 from llmbench.servers.running import LaunchError, RunningServer
@@ -41,7 +41,8 @@ class _Url:
 @contextmanager
 def launch_remote(config: ModelConfig, server: RemoteServer) -> Iterator[RunningServer]:
     """The server at the configuration's URL, once it has answered a one-token completion."""
-    url = checked_url(server.url)
+    check_url(server.url, "server.url")
+    url = server.url.rstrip("/")
     clock = Clock()
     started_ns = clock.monotonic_ns()
     deadline = time.monotonic() + server.start_timeout_s
@@ -54,16 +55,3 @@ def launch_remote(config: ModelConfig, server: RemoteServer) -> Iterator[Running
         server_info=ready.server_info,
     )
     yield Remote(endpoint_of(config, url, launch, ready))
-
-
-def checked_url(url: str) -> str:
-    """`url` without a slash at its end; `ConfigError` where it is none."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"server.url: {url!r} is no URL; write it like http://127.0.0.1:8000")
-    if parts.username or parts.password or parts.query:
-        raise ConfigError(
-            f"server.url: {parts.hostname}: no password or query in a URL; put an API key into "
-            "the environment variable that client.api_key_env names"
-        )
-    return url.rstrip("/")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from llmbench.escaping import escaped
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
 
 
@@ -56,16 +57,16 @@ def _open(row: Comparison) -> str:
 
 def markdown(verdict: Verdict) -> str:
     """The verdict as a table for a pull request or ``$GITHUB_STEP_SUMMARY``."""
-    parts = [f"### {_cell(headline(verdict))}", ""]
-    parts += [f"- {_cell(difference)}" for difference in verdict.differences]
-    parts += [f"- **{f.state}** `{f.cell}`: {_cell(f.message)}" for f in verdict.faults]
+    parts = [f"### {escaped(headline(verdict))}", ""]
+    parts += [f"- {escaped(difference)}" for difference in verdict.differences]
+    parts += [f"- **{f.state}** `{f.cell}`: {escaped(f.message)}" for f in verdict.faults]
     if verdict.comparisons:
         parts += ["", "| verdict | cell | metric | baseline | now | change | interval | limit |"]
         parts += ["|---|---|---|--:|--:|--:|--:|--:|"]
         parts += [_row(row) for row in _worst_first(verdict.comparisons)]
         confidence = min(row.confidence for row in verdict.comparisons)
         parts += ["", f"Intervals of {confidence:.0%} or more, of the repeats' shift."]
-    parts += [f"- {_cell(note)}" for note in verdict.notes]
+    parts += [f"- {escaped(note)}" for note in verdict.notes]
     return "\n".join(parts) + "\n"
 
 
@@ -81,13 +82,6 @@ def _row(row: Comparison) -> str:
 def _worst_first(rows: Iterable[Comparison]) -> list[Comparison]:
     order = ("FAIL", "INCONCLUSIVE", "PASS")
     return sorted(rows, key=lambda row: (not row.gating, order.index(row.state)))
-
-
-def _cell(text: str) -> str:
-    """`text` so that Markdown shows it as it is."""
-    for mark in ("|", "<", "`", "*"):
-        text = text.replace(mark, f"\\{mark}")
-    return text.replace("\n", " ")
 
 
 def to_json(verdict: Verdict) -> bytes:

@@ -1,0 +1,7 @@
+"""Foreign text on a Markdown page."""
+
+from llmbench.escaping import escaped
+
+
+def test_markup_means_nothing_in_markdown() -> None:
+    assert escaped("a|b <i>*x*</i>\nc") == "a\\|b &lt;i>\\*x\\*&lt;/i> c"
