@@ -14,6 +14,7 @@ from llmbench.plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[1]
 HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
+PUBLIC_NAMES: list[str] = vars(llmbench)["__all__"]
 HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_llmbench_")]
 
 
@@ -46,10 +47,14 @@ def test_every_option_is_in_the_readme() -> None:
 
 
 def test_every_public_name_can_be_imported() -> None:
-    names: list[str] = vars(llmbench)["__all__"]
-    assert len(names) > 10
-    for name in names:
+    for name in PUBLIC_NAMES:
         assert getattr(llmbench, name) is not None
+
+
+def test_every_public_name_is_documented_and_no_other() -> None:
+    _, _, section = HOOKS_PAGE.partition("## Names\n")
+    rows = re.findall(r"^\| (`.+`) \|", section.partition("\n## ")[0], re.M)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(PUBLIC_NAMES)
 
 
 def test_an_unknown_public_name_is_an_attribute_error() -> None:

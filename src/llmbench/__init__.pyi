@@ -10,7 +10,6 @@ from .cells import Trace as Trace
 from .cells import Users as Users
 from .config import ConfigError as ConfigError
 from .config import ModelConfig as ModelConfig
-from .config import load_model as load_model
 from .config import load_models as load_models
 from .plugin.fixtures import Bench as Bench
 from .plugin.fixtures import Gate as Gate
@@ -18,5 +17,5 @@ from .plugin.fixtures import Replay as Replay
 from .plugin.state import session_settings as session_settings
 from .report.write import write_report as write_report
 from .results import CellResult as CellResult
-from .results import CellSummary as CellSummary
+from .servers.running import RunningServer as RunningServer
 from .store import RunDir as RunDir

@@ -48,8 +48,8 @@ class Bench:
             with self._written():
                 return self._session.run(cell)
         except (ConfigError, LaunchError) as error:
-            told = str(error)
-        pytest.fail(told, pytrace=False)  # outside, so that no chain of causes is shown with it
+            message = str(error)
+        pytest.fail(message, pytrace=False)  # outside, so that no chain of causes is shown with it
 
     def fits(self, cell: Cell) -> Measurement:
         """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
@@ -210,9 +210,9 @@ def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Ben
     return against
 
 
-def settle(failed: bool, passed: bool, told: str) -> None:
+def settle(failed: bool, passed: bool, message: str) -> None:
     """End the test as a verdict says: what is open is skipped, neither green nor red."""
     if failed:
-        pytest.fail(told, pytrace=False)
+        pytest.fail(message, pytrace=False)
     if not passed:
-        pytest.skip(told)
+        pytest.skip(message)
