@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from llmbench.apis import NAMES
 from llmbench.config import (
+    CommandServer,
     DockerServer,
     Grid,
     ModelConfig,
@@ -33,6 +34,7 @@ TABLES: dict[str, type[Struct]] = {
     "Top level": ModelConfig,
     '`[server]` with `kind = "docker"`': DockerServer,
     '`[server]` with `kind = "process"`': ProcessServer,
+    '`[server]` with `kind = "command"`': CommandServer,
     '`[server]` with `kind = "remote"`': RemoteServer,
     '`[server]` with `kind = "simulated"`': SimulatedServer,
     "`[grid]`": Grid,
@@ -58,7 +60,7 @@ def test_the_page_has_every_key_in_its_order(heading: str) -> None:
 
 
 def test_the_page_s_example_is_a_configuration(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
+    example = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)[0]
     (tmp_path / "my-model.toml").write_text(example, encoding="utf-8")
     config = load_model(tmp_path / "my-model.toml")
     line = docker_run_line(config)

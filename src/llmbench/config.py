@@ -70,6 +70,27 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     start_timeout_s: Positive = 600.0
 
 
+class CommandServer(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="command"
+):
+    """Any command that serves a model on this host: `vllm serve …`, `ollama serve`.
+
+    `command` and `settings` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{cores}`` (their
+    numbers) and ``{context}`` (`context_tokens` for each slot, times the slots).
+    """
+
+    command: Annotated[tuple[str, ...], Meta(min_length=1)]
+    port: Count | None = None  # None: a free one, filled in for {port}
+    health: str | None = None  # None: what the dialect's servers have
+    environment: tuple[str, ...] = ()  # names that must be set; all of ours are passed on
+    settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
+    cores: Positive | None = None  # whole ones, pinned; None: all but the client's
+    threads: Count | None = None  # None: one for each core
+    slots: Count = 4
+    context_tokens: Count = 4096  # for each slot
+    start_timeout_s: Positive = 600.0
+
+
 class RemoteServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="remote"):
     """A server that somebody else runs."""
 
@@ -98,7 +119,7 @@ class SimulatedServer(
     start_timeout_s: Positive = 30.0
 
 
-Server = ProcessServer | DockerServer | RemoteServer | SimulatedServer
+Server = ProcessServer | DockerServer | CommandServer | RemoteServer | SimulatedServer
 
 
 class Grid(Struct, frozen=True, forbid_unknown_fields=True):
@@ -237,6 +258,7 @@ def _keys(table: str, raw: dict[str, Any]) -> list[str]:
     kinds: dict[str, type[Struct]] = {
         "process": ProcessServer,
         "docker": DockerServer,
+        "command": CommandServer,
         "remote": RemoteServer,
         "simulated": SimulatedServer,
     }

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 PARENT_POLL_S = 0.5
 
 
@@ -50,10 +50,13 @@ def allow_many_connections() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def begin_child(argv: list[str]) -> tuple[bytes, int]:
-    """For the child's ``main``: tie it to its parent; its settings as JSON and the pipe."""
+def begin_child(argv: list[str], signum: int = signal.SIGKILL) -> tuple[bytes, int]:
+    """For the child's ``main``: tie it to its parent; its settings as JSON and the pipe.
+
+    `signum` is what it gets when its parent ends.
+    """
     settings, parent, writer = argv
-    die_with_parent(int(parent))
+    die_with_parent(int(parent), signum)
     return settings.encode(), int(writer)
 
 
@@ -63,27 +66,33 @@ def announce(writer: int, port: int) -> None:
     os.close(writer)
 
 
-def die_with_parent(parent: int) -> None:
-    """End this process when `parent` ends, however that ends."""
+def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> None:
+    """Have this process get `signum` when `parent` ends, however that ends."""
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
     else:
-        end_with(parent)
+        end_with(parent, signum)
     if os.getppid() != parent:  # it ended before this was set
         os._exit(1)
 
 
-def end_with(parent: int) -> None:
-    """End this process soon after `parent` is gone, from a thread that looks now and then.
+def adopt_orphans() -> None:
+    """Make this process the parent of descendants whose own parent ends; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with(parent: int, signum: int = signal.SIGKILL) -> None:
+    """Have this process get `signum` soon after `parent` is gone; a thread looks now and then.
 
     For a process that a thread of its parent started: on Linux the parent's death signal comes
     when that *thread* ends.
     """
-    threading.Thread(target=_poll_parent, args=(parent,), daemon=True).start()
+    threading.Thread(target=_poll_parent, args=(parent, signum), daemon=True).start()
 
 
-def _poll_parent(parent: int) -> None:
+def _poll_parent(parent: int, signum: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_POLL_S)
-    os._exit(1)
+    os.kill(os.getpid(), signum)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from llmbench.cells import Limits
-from llmbench.config import DockerServer, ModelConfig, ProcessServer, SimulatedServer
+from llmbench.config import CommandServer, DockerServer, ModelConfig, ProcessServer, SimulatedServer
 from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
 from llmbench.servers import CoreSplit, LaunchError, RunningServer, Sampler, launch, split_cores
@@ -109,6 +109,6 @@ def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:
     server = model.server
     if isinstance(server, SimulatedServer):
         return 1.0
-    if isinstance(server, ProcessServer | DockerServer):
+    if isinstance(server, ProcessServer | DockerServer | CommandServer):
         return limits.cores or server.cores
     return 0.0

@@ -1,11 +1,18 @@
-"""`launch` and `unavailable`: one door to the four kinds of servers."""
+"""`launch` and `unavailable`: one door to the five kinds of servers."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from llmbench.cells import Limits
-from llmbench.config import DockerServer, ModelConfig, ProcessServer, RemoteServer, SimulatedServer
+from llmbench.config import (
+    CommandServer,
+    DockerServer,
+    ModelConfig,
+    ProcessServer,
+    RemoteServer,
+    SimulatedServer,
+)
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.running import RunningServer
 
@@ -41,6 +48,10 @@ def launch(
         from llmbench.servers.local.embedded import launch_process
 
         return launch_process(config, server, limits, log_dir=log_dir, cores=cores, slots=slots)
+    if isinstance(server, CommandServer):
+        from llmbench.servers.local.command import launch_command
+
+        return launch_command(config, server, limits, log_dir=log_dir, cores=cores, slots=slots)
     if isinstance(server, SimulatedServer):
         from llmbench.servers.local.simulated import launch_simulated
 
@@ -62,6 +73,10 @@ def unavailable(config: ModelConfig, limits: Limits) -> str | None:
         from llmbench.servers.local.embedded import process_unavailable
 
         return process_unavailable(server, limits)
+    if isinstance(server, CommandServer):
+        from llmbench.servers.local.command import command_unavailable
+
+        return command_unavailable(server, limits)
     if limits != Limits():
         kind = "remote" if isinstance(server, RemoteServer) else "simulated"
         return f"a {kind} server can't be limited in cores or memory; use a docker configuration"

@@ -7,16 +7,16 @@ takes, because an engine with more threads than cores is stopped by the quota ag
 
 import math
 import os
-import re
 import shlex
 from pathlib import Path
 
 from msgspec import Struct
 
 from llmbench.cells import Limits, format_bytes
-from llmbench.config import ConfigError, DockerServer, ModelConfig, limits_of, nearest, parse_bytes
+from llmbench.config import ConfigError, DockerServer, ModelConfig, limits_of, parse_bytes
 from llmbench.packages import SCHEME, how_to_install, package_folders, split_name
 from llmbench.servers.cores import CoreSplit
+from llmbench.servers.placeholders import fill
 
 
 class ContainerSpec(Struct, frozen=True):
@@ -100,7 +100,7 @@ def container_spec(
     }
     return ContainerSpec(
         image=server.image,
-        command=tuple(_fill(word, values, "server.command") for word in server.command),
+        command=tuple(fill(word, values, "server.command") for word in server.command),
         port=server.port,
         entrypoint=server.entrypoint,
         cpuset=cpuset,
@@ -141,25 +141,12 @@ def _cores(wanted: float | None, split: CoreSplit | None) -> tuple[tuple[int, ..
     return mine, (wanted if wanted != count else None)
 
 
-def _fill(word: str, values: dict[str, str], key: str) -> str:
-    """`word` with its placeholders filled; braces of JSON are left as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        if match[1] not in values:
-            raise ConfigError(
-                f"{key}: unknown placeholder {match[0]}{nearest(match[1], list(values))}"
-            )
-        return values[match[1]]
-
-    return re.sub(r"\{(\w+)\}", value, word)
-
-
 def _environment(server: DockerServer, values: dict[str, str]) -> list[tuple[str, str | None]]:
     """Variables of the container: passed on where set, then the fixed ones."""
     passed: list[tuple[str, str | None]] = [
         (name, None) for name in server.environment if name in os.environ
     ]
-    return passed + [(k, _fill(v, values, "server.settings")) for k, v in server.settings.items()]
+    return passed + [(k, fill(v, values, "server.settings")) for k, v in server.settings.items()]
 
 
 def _source(source: str) -> str:

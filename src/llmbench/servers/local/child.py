@@ -27,13 +27,18 @@ class Child:
     """A child process that has announced its port."""
 
     def __init__(
-        self, name: str, popen: subprocess.Popen[bytes], command: tuple[str, ...], log_file: Path
+        self,
+        name: str,
+        popen: subprocess.Popen[bytes],
+        command: tuple[str, ...],
+        log_file: Path,
+        stop_s: float = STOP_S,
     ) -> None:
         self.name = name
         self.command = command
         self.log_file = log_file
         self.port = 0
-        self._popen = popen
+        self._popen, self._stop_s = popen, stop_s
 
     @property
     def pid(self) -> int:
@@ -63,7 +68,7 @@ class Child:
         for signum in (signal.SIGTERM, signal.SIGKILL):
             if self._popen.poll() is None:
                 self._signal(signum)
-                self.wait(STOP_S)
+                self.wait(self._stop_s)
         self._signal(signal.SIGKILL)  # whatever it left in its group
 
     def _signal(self, signum: int) -> None:
@@ -75,11 +80,18 @@ class Child:
 
 @contextmanager
 def running_child(
-    name: str, module: str, settings: Struct, *, log_file: Path, timeout_s: float
+    name: str,
+    module: str,
+    settings: Struct,
+    *,
+    log_file: Path,
+    timeout_s: float,
+    stop_s: float | None = None,
 ) -> Iterator[Child]:
     """``python -m module SETTINGS`` until the context is left; entered when it has its port.
 
-    `LaunchError` when it ends before that, or has none within `timeout_s`.
+    `LaunchError` when it ends before that, or has none within `timeout_s`. `stop_s` is how long it
+    may take to end (None: `STOP_S`).
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
@@ -103,7 +115,7 @@ def running_child(
             )
     finally:
         os.close(writer)
-    child = Child(name, popen, tuple(command[:4]), log_file)
+    child = Child(name, popen, tuple(command[:4]), log_file, STOP_S if stop_s is None else stop_s)
     try:
         child.port = _announced_port(child, reader, timeout_s)
         yield child

@@ -11,10 +11,14 @@ from llmbench.clock import Clock
 from llmbench.config import ModelConfig
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.cores import CoreSplit
-from llmbench.servers.local.child import Child, running_child
+from llmbench.servers.local.child import STOP_S, Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
 from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
 from llmbench.servers.running import RunningServer
+
+SUPERVISED_STOP_S = 30.0
+"""How long a supervisor may take to end the server: it waits twice itself, before SIGKILL and
+after it."""
 
 
 class LocalServer:
@@ -42,47 +46,47 @@ def running_local(
     log_file: Path,
     cores: CoreSplit,
     timeout_s: float,
+    health: str | None = None,
+    supervised: bool = False,
 ) -> Iterator[RunningServer]:
-    """``python -m module`` with `settings` once it has answered one token, until the end."""
+    """``python -m module`` with `settings` once it has answered a completion, until the end.
+
+    `supervised`: that process is not the server, but ends it and all that it started.
+    """
     clock = Clock()
     started_ns = clock.monotonic_ns()
     deadline = time.monotonic() + timeout_s
+    stop_s = SUPERVISED_STOP_S if supervised else STOP_S
     with running_child(
-        config.name, module, settings, log_file=log_file, timeout_s=timeout_s
+        config.name, module, settings, log_file=log_file, timeout_s=timeout_s, stop_s=stop_s
     ) as child:
         url = f"http://127.0.0.1:{child.port}"
-        ready = wait_until_ready(config, url, started_ns, deadline, child)
-        launch = _launch(config, child, cores, ready, clock.to_unix_ns(started_ns))
+        ready = wait_until_ready(config, url, started_ns, deadline, child, health=health)
+        limit = float(len(cores.server)) or None
+        tree = ProcessTree(child.pid, config.name, limit, clock, supervised=supervised)
+        launch = _launch(config, child, tree, cores, ready, clock.to_unix_ns(started_ns))
         endpoint = endpoint_of(config, url, launch, ready)
-        tree = ProcessTree(child.pid, config.name, float(len(cores.server)) or None, clock)
         yield LocalServer(endpoint, child, tree)
 
 
 def _launch(
-    config: ModelConfig, child: Child, cores: CoreSplit, ready: Ready, started_ns: int
+    config: ModelConfig,
+    child: Child,
+    tree: ProcessTree,
+    cores: CoreSplit,
+    ready: Ready,
+    started_ns: int,
 ) -> Launch:
     return Launch(
-        kind="simulated" if config.simulated else "process",
+        kind=str(config.server.__struct_config__.tag),
         started_ns=started_ns,
         healthy_s=ready.healthy_s,
         first_token_s=ready.first_token_s,
         pid=child.pid,
         command=child.command,
         cores=cores.server,
-        peak_memory_bytes=peak_memory_bytes(child.pid),
+        peak_memory_bytes=tree.peak_memory_bytes(),
         log_file=str(child.log_file),
         server_info=ready.server_info,
         notes=() if cores.note is None else (cores.note,),
     )
-
-
-def peak_memory_bytes(pid: int) -> int | None:
-    """The greatest resident set of a process so far; None where the system doesn't tell."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    for line in status.splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return None

@@ -1,6 +1,7 @@
 """CPU and memory of a process and all that it started."""
 
 import time
+from pathlib import Path
 
 import psutil
 
@@ -11,8 +12,17 @@ from llmbench.records import ResourceSample
 class ProcessTree:
     """A process and its descendants: CPU time used since the last look, and resident memory."""
 
-    def __init__(self, pid: int, target: str, limit_cores: float | None, clock: Clock) -> None:
+    def __init__(
+        self,
+        pid: int,
+        target: str,
+        limit_cores: float | None,
+        clock: Clock,
+        *,
+        supervised: bool = False,
+    ) -> None:
         self._root = psutil.Process(pid)
+        self._supervised = supervised  # the root only looks after the server: it doesn't count
         self._target = target
         self._limit_cores = limit_cores
         self._clock = clock
@@ -40,6 +50,13 @@ class ProcessTree:
             pids=pids,
         )
 
+    def peak_memory_bytes(self) -> int | None:
+        """The greatest resident sets of its processes so far, added up; None where the system
+        doesn't tell."""
+        peaks = [peak_memory_bytes(process.pid) for process in self._processes()]
+        known = [peak for peak in peaks if peak is not None]
+        return sum(known) if known else None
+
     def _look(self) -> tuple[float, int, int] | None:
         """CPU seconds since the last look, resident bytes and number of processes now."""
         used_s, memory_bytes, cpu_s = 0.0, 0, {}
@@ -52,13 +69,26 @@ class ProcessTree:
                 continue
             cpu_s[process.pid] = times.user + times.system
             used_s += cpu_s[process.pid] - self._cpu_s.get(process.pid, 0.0)
-        if self._root.pid not in cpu_s:
+        if not cpu_s or not (self._supervised or self._root.pid in cpu_s):
             return None
         self._cpu_s = cpu_s
         return used_s, memory_bytes, len(cpu_s)
 
     def _processes(self) -> list[psutil.Process]:
         try:
-            return [self._root, *self._root.children(recursive=True)]
+            root = [] if self._supervised else [self._root]
+            return root + self._root.children(recursive=True)
         except psutil.Error:
             return []
+
+
+def peak_memory_bytes(pid: int) -> int | None:
+    """The greatest resident set of a process so far; None where the system doesn't tell."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except OSError:
+        return None
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return None

@@ -1,0 +1,105 @@
+"""The ``command`` kind: any command that serves a model on this host, on given cores."""
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llmbench.cells import Limits
+from llmbench.config import CommandServer, ConfigError, ModelConfig
+from llmbench.servers.cores import CoreSplit, usable_cores
+from llmbench.servers.local.command_main import CommandSettings
+from llmbench.servers.local.local_server import running_local
+from llmbench.servers.placeholders import fill
+from llmbench.servers.running import RunningServer
+
+
+def command_unavailable(server: CommandServer, limits: Limits) -> str | None:
+    """Why this host can't run the command under `limits`; None when it can."""
+    wanted, present = limits.cores or server.cores, len(usable_cores())
+    if limits.memory_bytes is not None:
+        return "a process can't be limited in memory; use a docker configuration"
+    if wanted is not None and wanted != int(wanted):
+        return f"a process can't have {wanted:g} cores, only whole ones; use docker for fractions"
+    if wanted is not None and wanted > present:
+        return f"needs {wanted:g} cores, this host has {present}"
+    if shutil.which(at_home(server.command[0])) is None:
+        return f"needs the command {server.command[0]}, which is not on the PATH"
+    missing = [name for name in server.environment if name not in os.environ]
+    if missing:
+        return f"needs the environment variable {missing[0]}, which is not set"
+    return None
+
+
+@contextmanager
+def launch_command(
+    config: ModelConfig,
+    server: CommandServer,
+    limits: Limits,
+    *,
+    log_dir: Path,
+    cores: CoreSplit,
+    slots: int | None = None,
+) -> Iterator[RunningServer]:
+    """The configuration's command, once it has answered a completion, until the context is left.
+
+    It is ended with all that it started. `ConfigError` for a placeholder that there is none of.
+    """
+    check_command(server, config.name)
+    port = server.port or free_port()
+    count = max(server.slots, slots or 0)
+    values = {
+        "threads": str(server.threads or len(cores.server) or 1),
+        "port": str(port),
+        "slots": str(count),
+        "context": str(server.context_tokens * count),
+        "cores": ",".join(map(str, cores.server)),
+    }
+    settings = CommandSettings(
+        command=tuple(at_home(fill(word, values, "server.command")) for word in server.command),
+        settings={k: fill(v, values, "server.settings") for k, v in server.settings.items()},
+        port=port,
+        cores=cores.server,
+    )
+    with running_local(
+        config,
+        "llmbench.servers.local.command_main",
+        settings,
+        log_file=log_dir / f"{config.name}{limits.suffix}.log",
+        cores=cores,
+        timeout_s=server.start_timeout_s,
+        health=server.health,
+        supervised=True,
+    ) as running:
+        yield running
+
+
+def at_home(word: str) -> str:
+    """`word` with a leading ``~`` as the home folder: no shell reads the command."""
+    return str(Path(word).expanduser()) if word.startswith("~") else word
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on now.
+
+    The command binds it a moment later: a port can't be handed over to a program that opens its
+    own.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def check_command(server: CommandServer, where: str) -> None:
+    """`ConfigError` where nothing tells the command its port."""
+    if server.port is None and not any("{port}" in word for word in _words(server)):
+        raise ConfigError(
+            f"{where}: server.command has no {{port}}: put it where the command takes its port, "
+            "or give the fixed one as server.port"
+        )
+
+
+def _words(server: CommandServer) -> tuple[str, ...]:
+    return (*server.command, *server.settings.values())
