@@ -2,12 +2,13 @@
 
 import inspect
 import re
+from argparse import _SubParsersAction
 from pathlib import Path
 
 import pytest
 
 import llmbench
-from llmbench import plugin
+from llmbench import cli, plugin
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.options import OPTIONS
@@ -15,6 +16,7 @@ from llmbench.plugin.options import OPTIONS
 ROOT = Path(__file__).parents[1]
 HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
 PUBLIC_NAMES: list[str] = vars(llmbench)["__all__"]
+OPTIONS_PAGE = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
 HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_llmbench_")]
 
 
@@ -41,9 +43,76 @@ def test_every_kind_of_benchmark_is_documented() -> None:
         assert f"| `{kind}` |" in HOOKS_PAGE
 
 
-def test_every_option_is_in_the_readme() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [o.flag for o in OPTIONS if f"`{o.flag}" not in readme] == []
+def test_every_option_has_the_row_that_its_help_gives() -> None:
+    rows = [f"| `{o.flag} {o.metavar}` | {o.help} |" for o in OPTIONS]
+    table = OPTIONS_PAGE.replace(r"\|", "|").splitlines()
+    assert [row for row in table if row in rows] == rows
+
+
+def test_every_command_is_documented() -> None:
+    (commands,) = (a for a in cli.parser()._actions if isinstance(a, _SubParsersAction))
+    assert re.findall(r"^\| `llmbench ([a-z-]+)` \|", OPTIONS_PAGE, re.M) == list(commands.choices)
+
+
+PAGES = sorted(
+    path
+    for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "reports" / "README.md")
+)
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Where the page leads to inside the repository: file and heading."""
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    inside = (target.partition("#") for target in targets if "://" not in target)
+    return [((page.parent / path).resolve() if path else page, at) for path, _, at in inside]
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page as links name them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    assert [path for path, _ in links(page) if not path.is_file()] == []
+    assert [at for path, at in links(page) if at and at not in anchors(path)] == []
+
+
+def test_every_page_is_reachable_from_the_index() -> None:
+    index = ROOT / "docs" / "index.md"
+    assert index in {path for path, _ in links(ROOT / "README.md")}
+    reached, ahead = set(), [index]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            ahead += [path for path, _ in links(page) if path.suffix == ".md"]
+    assert sorted(reached) == PAGES
+
+
+def first_column(page: Path, heading: str) -> set[str]:
+    """Names in the first column of the table under a heading."""
+    text = page.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", text, re.M)
+    return {name for cell in cells for name in re.findall(r"`([\w.]+)/?`", cell)}
+
+
+def test_every_room_and_module_at_the_base_is_explained() -> None:
+    package = ROOT / "src" / "llmbench"
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
+    assert first_column(ROOT / "docs" / "how-it-works.md", "The rooms") == rooms | modules
+    contributing = first_column(ROOT / "CONTRIBUTING.md", "Where things are")
+    assert contributing - {"cli.py", "calibrate.py"} == rooms
+
+
+def test_the_modules_that_contributors_are_sent_to_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+\.py)`", text)
+    places = (ROOT, ROOT / "src" / "llmbench", ROOT / "src" / "llmbench" / "servers" / "local")
+    assert len(named) > 10
+    assert [name for name in named if not any((place / name).is_file() for place in places)] == []
 
 
 def test_every_public_name_can_be_imported() -> None:
