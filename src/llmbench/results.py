@@ -125,6 +125,9 @@ class CellSummary(Struct, frozen=True):
     throttled_share: float | None = None  # of the window's time
     # the limits of the SLO that are percentiles, with failures and drops as infinitely slow
     limit_counts: tuple[LimitCount, ...] = ()
+    # events of several tokens
+    chunk_gap_ms: Distribution | None = None  # between events with tokens, all pooled
+    estimated_tokens_share: float | None = None  # of requests that told only their events' sum
 
 
 class Problem(Struct, frozen=True):

@@ -1,8 +1,11 @@
 """What becomes of every fault that the simulator knows: the right numbers or the right failure."""
 
+import statistics
+
 import pytest
 
 from llmbench.apis import NAMES
+from llmbench.cells import Users
 from llmbench.simulator.faults import FAULTS
 from tests.load.serving import Load, endpoint
 
@@ -58,7 +61,8 @@ QUICK = {"first_token_timeout_s": 0.3, "between_tokens_timeout_s": 0.2, "request
 
 
 def test_every_fault_of_the_simulator_has_its_place_here() -> None:
-    assert WELL | set(FAILS) | {"die"} == set(FAULTS)
+    refusals = {name for name in FAULTS if name.startswith("refuses-")}  # of the server, at launch
+    assert WELL | set(FAILS) | {"die"} | refusals == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", sorted(WELL))
@@ -110,12 +114,22 @@ def test_no_dialect_takes_a_failure_for_a_success(
     assert record.error_kind == FAILS[fault]
 
 
-def test_several_events_in_one_read_are_bounded_but_the_last(simulator: str, load: Load) -> None:
+def test_events_that_anything_follows_in_their_read_are_bounded(simulator: str, load: Load) -> None:
     where = endpoint(simulator, headers={"x-llmbench-fault": "several-events-per-write"})
     (record,) = load(where)
-    assert [index for index, _ in record.bounded_events] == [0, 1, 2, 4, 5, 6]
+    assert [index for index, _ in record.bounded_events] == [0, 1, 2, 4, 5, 6, 7]
     assert record.first_token_earliest_ns is not None and record.first_token_ns is not None
     assert record.first_token_earliest_ns < record.first_token_ns
+
+
+def test_an_answer_in_one_read_is_bounded_within_a_few_milliseconds(
+    simulator: str, load: Load
+) -> None:
+    """One token, and the stream's end with it: nothing but looking tells when it came."""
+    records = load(endpoint(simulator), Users(1, 9), output_tokens=1)
+    assert all(record.bounded_events for record in records)
+    widths = [r.first_token_ns - r.first_token_earliest_ns for r in records]  # type: ignore
+    assert 0 < statistics.median(widths) < 3_000_000
 
 
 def test_reasoning_tokens_come_before_the_first_answer(simulator: str, load: Load) -> None:

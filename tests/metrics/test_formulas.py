@@ -31,7 +31,21 @@ def test_time_per_token_leaves_out_all_tokens_of_the_first_event() -> None:
     assert value(record, "time_per_token_ms") == 20.0
 
 
-@pytest.mark.parametrize(("tokens", "first"), [(1, None), (1, 1), (3, 3)])
+def test_time_per_token_takes_events_as_equally_large_where_only_their_sum_is_told() -> None:
+    """16 tokens in two events 80 ms apart, as speculative decoding sends them: 10 ms a token."""
+    record = request(tokens=2, gap_ms=80.0, output_tokens=16)
+    assert value(record, "time_per_token_ms") == 10.0
+    assert value(record, "first_tokens") == 8.0
+    assert table([record])["gaps_ms"].iloc[0].tolist() == [10.0] * 8
+
+
+def test_an_end_of_text_that_is_counted_but_not_shown_changes_nothing() -> None:
+    record = request(tokens=64, gap_ms=20.0, output_tokens=65)
+    assert value(record, "first_tokens") == 1.0
+    assert value(record, "time_per_token_ms") == pytest.approx(20.0, rel=0.02)
+
+
+@pytest.mark.parametrize(("tokens", "first"), [(1, None), (16, None), (1, 1), (3, 3)])
 def test_time_per_token_of_one_event_is_undefined(tokens: int, first: int | None) -> None:
     record = request(tokens=1, output_tokens=tokens, first_event_tokens=first)
     assert math.isnan(value(record, "time_per_token_ms"))

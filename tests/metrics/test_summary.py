@@ -73,6 +73,15 @@ def test_inter_token_gaps_are_pooled() -> None:
     assert found.inter_token_ms.mean == pytest.approx(70 / 3)
 
 
+def test_bursts_show_in_the_gaps_between_chunks() -> None:
+    told = [request(200.0 * n, tokens=2, gap_ms=80.0, output_tokens=16) for n in range(4)]
+    found = summary([*told[1:], request(tokens=5)])
+    assert found.chunk_gap_ms is not None and found.inter_token_ms is not None
+    assert (found.chunk_gap_ms.max, found.inter_token_ms.max) == (80.0, 20.0)
+    assert found.estimated_tokens_share == 0.75
+    assert summary(back_to_back(3)).estimated_tokens_share == 0.0
+
+
 def test_goodput_has_failures_in_its_denominator() -> None:
     records = [*back_to_back(2), request(400.0, ttft_ms=90.0), failure(600.0)]
     assert summary(records, slo=Slo(ttft_ms={"p50": 10.0, "p99": 60.0})).goodput == 0.5

@@ -1,6 +1,6 @@
 import pytest
 
-from llmbench.metrics.tables import CHUNK, DERIVED, table
+from llmbench.metrics.tables import CHUNK, DERIVED, event_tokens, table
 from llmbench.records import RequestRecord
 from tests.metrics.making import MS, START_NS, failure, request
 
@@ -12,7 +12,7 @@ def test_a_row_for_each_request_in_their_order() -> None:
 
 def test_columns_are_the_fields_without_events_and_the_formulas() -> None:
     fields = set(RequestRecord.__struct_fields__) - {"event_ns", "event_tokens", "bounded_events"}
-    made = {"token_events", "bounded", "gaps_ms", "ok"}
+    made = {"token_events", "bounded", "gaps_ms", "chunk_gaps_ms", "ok"}
     assert set(table([request()]).columns) == fields | made | set(DERIVED)
 
 
@@ -46,8 +46,36 @@ def test_requests_with_and_without_token_counts_mix() -> None:
     assert gaps == [[10.0, 10.0], [], [20.0, 20.0]]
 
 
-def test_bounded_events_are_counted() -> None:
+def test_gaps_between_chunks_are_those_of_events_whatever_they_held() -> None:
+    frame = table([request(tokens=3, gap_ms=30.0, event_tokens=(1, 3, 1), output_tokens=5)])
+    assert frame["chunk_gaps_ms"].iloc[0].tolist() == [30.0, 30.0]
+
+
+@pytest.mark.parametrize(
+    ("events", "tokens", "held"),
+    [
+        (2, 16, (8, 8)),
+        (3, 8, (3, 2, 3)),
+        (4, 6, (2, 1, 2, 1)),
+        (8, 8, ()),
+        (64, 65, ()),
+        (8, 4, ()),
+    ],
+)
+def test_events_of_which_only_the_sum_is_told_hold_equal_shares(
+    events: int, tokens: int, held: tuple[int, ...]
+) -> None:
+    assert event_tokens(request(tokens=events, output_tokens=tokens)) == held
+    assert not held or sum(held) == tokens
+
+
+def test_what_the_server_tells_of_its_events_is_taken() -> None:
+    assert event_tokens(request(tokens=2, output_tokens=8, event_tokens=(1, 7))) == (1, 7)
+
+
+def test_bounded_events_are_counted_but_the_last_that_the_streams_end_follows() -> None:
     assert table([request(bounded_events=((1, 5), (2, 6)))])["bounded"].tolist() == [2]
+    assert table([request(tokens=3, bounded_events=((1, 5), (2, 6)))])["bounded"].tolist() == [1]
 
 
 def test_stamps_are_kept_on_request() -> None:

@@ -184,12 +184,19 @@ def test_a_single_bounded_first_token_is_noted() -> None:
     )
 
 
+def test_estimated_tokens_of_events_are_noted() -> None:
+    assert verdict(estimated_tokens_share=0.5).notes == (
+        "50% of the outputs came in events of several tokens of which the server told only the "
+        "sum: time per token and inter-token latency take them as equally large; the time between "
+        "chunks (chunk_gap_ms) is as it was",
+    )
+
+
 def test_bounded_events_are_noted() -> None:
     result = verdict(bounded_share=0.5)
     assert result.valid
     assert result.notes == (
-        "50% of the token events shared a read with a later one: inter-token percentiles are "
-        "bounds",
+        "50% of the token events shared a read with later data: inter-token percentiles are bounds",
     )
 
 

@@ -1,7 +1,18 @@
 """What the events of one response add up to."""
 
+import re
+
 from llmbench.apis import Dialect, Event, frames
 from llmbench.load.wire.exchange import Failure
+
+MOST_TOKENS = 2**31
+"""No model's context holds as many: a count that is not below this is no count."""
+
+MOST_MS = 1e9
+"""Twelve days: a server's own duration that is not below this, or negative, is none."""
+
+_later_data = re.compile(rb"\s*\S").match
+BLANK_LINE = 2
 
 
 class Answer:
@@ -13,6 +24,7 @@ class Answer:
         self.bounded: list[tuple[int, int]] = []  # (event, earliest arrival)
         self.answer_ns: int | None = None
         self.events = 0
+        self._last_read = -1  # that held a token
         self.ended = False
         self._has_text = False
         self.error: str | None = None
@@ -35,39 +47,49 @@ class Answer:
         """Add up a streamed body.
 
         For each read: `ends`, the offset at which its share of the body ends; `times_ns`, when
-        it arrived; `emptied_ns`, when the socket had last been empty before it.
+        it arrived; `emptied_ns`, when the socket had last been empty before it. The stamp of a
+        read is that of its last segment: an event that more data follows in its read, whatever
+        it is, may have come earlier.
         """
         understand = dialect.event
-        read, last_read, counted = 0, -1, 0
+        read, counted = 0, 0
         for data, end in frames(body, dialect.framing):
             self.events += 1
             event = understand(data)
             total = event.output_tokens
             spoken = event.text or event.reasoning or event.tokens
-            if event.finish_reason or event.end or event.error is not None:
+            if not spoken or event.finish_reason or event.end or event.error is not None:
                 self._note(event)
             elif total is not None:
-                if spoken and self.input_tokens is not None:
-                    self.output_tokens = total
-                else:
+                if self.input_tokens is None:
                     self._note(event)
+                self.output_tokens = total
             if not spoken:
                 continue
             tokens = event.tokens
-            if total is not None and tokens is None:
+            if total and tokens is None:  # a 0 beside text is a server that counts at the end
                 tokens = total - counted
                 if event.cumulative and tokens <= 0:
                     continue
                 counted = total
+                if not 0 <= tokens < MOST_TOKENS:
+                    tokens = None
             while ends[read] < end:
                 read += 1
-            if read == last_read:
-                self.bounded.append((len(self.times_ns) - 1, emptied_ns[read]))
-            last_read = read
+            if ends[read] - end > BLANK_LINE and _later_data(body, end, ends[read]):
+                self.bounded.append((len(self.times_ns), emptied_ns[read]))
             self.times_ns.append(times_ns[read])
             self.tokens.append(tokens)
             if self.answer_ns is None and (event.text or not event.reasoning):
                 self.answer_ns = times_ns[read]
+        self._last_read = read
+
+    def close_with_trailer(self, reads: int, emptied_ns: int) -> None:
+        """The last of the body's `reads` also held bytes that follow the body: they bound it."""
+        last = len(self.times_ns) - 1
+        is_bounded = bool(self.bounded) and self.bounded[-1][0] == last
+        if last >= 0 and self._last_read == reads - 1 and not is_bounded:
+            self.bounded.append((last, emptied_ns))
 
     def take_whole(self, event: Event) -> None:
         """A body that was not streamed: when its tokens came is not known."""
@@ -88,6 +110,18 @@ class Answer:
         if not self.is_whole:
             return "cut", "the stream stopped without its end"
         return None
+
+    def drop_impossible(self) -> str | None:
+        """Forget counts and durations that can't be any; the first such count, in words."""
+        for name in _DURATIONS:
+            duration_ms = getattr(self, name)
+            if duration_ms is not None and not 0 <= duration_ms < MOST_MS:
+                setattr(self, name, None)
+        wrong = [name for name in _COUNTS if not 0 <= (getattr(self, name) or 0) < MOST_TOKENS]
+        words = [f"{name.replace('_', ' ')} {getattr(self, name)}"[:80] for name in wrong]
+        for name in wrong:
+            setattr(self, name, None)
+        return words[0] if words else None
 
     @property
     def has_tokens(self) -> bool:
@@ -116,13 +150,6 @@ class Answer:
                 setattr(self, name, value)
 
 
-_KEPT = (
-    "error",
-    "finish_reason",
-    "input_tokens",
-    "output_tokens",
-    "cached_tokens",
-    "queue_ms",
-    "prompt_ms",
-    "decode_ms",
-)
+_COUNTS = ("input_tokens", "output_tokens", "cached_tokens")
+_DURATIONS = ("queue_ms", "prompt_ms", "decode_ms")
+_KEPT = ("error", "finish_reason", *_COUNTS, *_DURATIONS)

@@ -73,15 +73,19 @@ class Decoder:
             body = b"".join(chunks)
             if planned.stream:
                 ends = _read_ends(exchange.reads, chunks)
-                answer.take(
-                    body, self._dialect, ends, when.times_ns, _emptied(exchange, when, ends)
-                )
+                emptied = _emptied(exchange, when, ends)
+                answer.take(body, self._dialect, ends, when.times_ns, emptied)
+                if _has_trailer(exchange):
+                    answer.close_with_trailer(len(ends), emptied[-1])
             else:
                 answer.take_whole(self._dialect.whole(body, dict(exchange.headers)))
         except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
             if planned.stream and body and not body.endswith((b"\n", b"\r")):
                 return "cut", "the stream stopped in the middle of an event"
             return "malformed", f"not {self._dialect.name}: {error}"
+        impossible = answer.drop_impossible()
+        if impossible is not None:
+            return "malformed", f"the server counted {impossible}"
         return answer.flaw() if self._dialect.ends_itself else None
 
     def _fill(
@@ -148,16 +152,30 @@ def _emptied(exchange: Exchange, when: ReadTimes, ends: list[int]) -> list[int]:
     """For each read, the latest moment at which the socket was seen empty before it.
 
     That is when the reader came back from the read before, unless that one was so large that
-    it may have left some: then only its own arrival is certain.
+    it may have left some: then only its own arrival is certain. Before the last read it is the
+    last look that found the socket empty, where that came later.
     """
     emptied: list[int] = []
-    before = exchange.sent_ns or 0
+    before = read_before = exchange.sent_ns or 0
     end_before = 0
     for (_, now, _), at, end in zip(exchange.reads, when.times_ns, ends, strict=True):
         emptied.append(min(before, at))
+        looked_since = exchange.polled_ns > read_before
         before = now if end - end_before < FULL_READ_BYTES else at
-        end_before = end
+        read_before, end_before = now, end
+    if emptied and looked_since:
+        emptied[-1] = min(exchange.polled_ns, when.times_ns[-1])
     return emptied
+
+
+def _has_trailer(exchange: Exchange) -> bool:
+    """Whether the last read held bytes after the body: the end of HTTP's chunked coding."""
+    if exchange.failure is not None or not exchange.reads:
+        return False
+    return any(
+        name == b"transfer-encoding" and value.lower() == b"chunked"
+        for name, value in exchange.headers
+    )
 
 
 def _read_ends(reads: list[tuple[bytes, int, int]], chunks: list[bytes]) -> list[int]:

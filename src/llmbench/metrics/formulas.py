@@ -11,6 +11,10 @@ import pandas as pd
 
 NS_PER_MS = 1e6
 
+SEVERAL_TOKENS = 1.1
+"""Above this many tokens an event, events hold several tokens. Below it the surplus is what is
+counted but not shown: the end of the text, the pieces of a character."""
+
 
 def latency_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     """End - start: from right before the write to the last event with tokens.
@@ -41,12 +45,30 @@ def answer_ttft_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     return _ok(requests, _milliseconds(requests["first_answer_ns"] - requests["sent_ns"]))
 
 
+def first_event_tokens(requests: pd.DataFrame) -> "pd.Series[float]":
+    """Tokens of the first event, k: as the server tells, else the events' equal share, else 1."""
+    told = _float(requests["first_event_tokens"])
+    return told.fillna(_share(requests).where(is_estimated(requests), 1.0))
+
+
+def is_estimated(requests: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether events held several tokens of which the server told only the sum."""
+    several = _share(requests) > SEVERAL_TOKENS
+    return several & requests["first_event_tokens"].isna() & requests["ok"]
+
+
+def _share(requests: pd.DataFrame) -> "pd.Series[float]":
+    """Output tokens for each event that held any."""
+    events = _float(requests["token_events"])
+    return _float(requests["output_tokens"]) / events.where(events > 0)
+
+
 def time_per_token_ms(requests: pd.DataFrame) -> "pd.Series[float]":
-    """(latency - TTFT) / (n - k): n output tokens, k of them in the first event (1 if unknown).
+    """(latency - TTFT) / (n - k): n output tokens, k of them in the first event.
 
     Undefined, not 0, where n <= k. Source: the deck, time_per_token(ms/tokens), where k is 1.
     """
-    later = _float(requests["output_tokens"]) - _float(requests["first_event_tokens"].fillna(1))
+    later = _float(requests["output_tokens"]) - first_event_tokens(requests)
     return (latency_ms(requests) - ttft_ms(requests)) / later.where(later > 0)
 
 

@@ -60,7 +60,7 @@ def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | 
     if token is None:
         return None, None
     tokens = answered["output_tokens"].fillna(answered["token_events"]).astype("float64")
-    later = (tokens - answered["first_event_tokens"].fillna(1).astype("float64")).clip(lower=0)
+    later = (tokens - answered["first_tokens"]).clip(lower=0)
     decode_ms = _milliseconds(answered["last_token_ns"] - answered["first_token_ns"])
     pooled = float(decode_ms.sum() / later.sum()) if later.sum() and decode_ms.any() else None
     if _near(token.count, float((tokens - 1).clip(lower=0).sum())):

@@ -18,7 +18,7 @@ from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
-from llmbench.results import CellSummary
+from llmbench.results import CellSummary, Distribution
 
 INPUT_TOLERANCE_TOKENS = 10
 """A prompt this close to the asked length is a hit. Source: the deck's prompt files."""
@@ -131,15 +131,19 @@ def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
     found: dict[str, Any] = {name: distribution(good[name]) for name in plain}
     for name in ("scheduled_latency_ms", "scheduled_ttft_ms"):
         found[name] = distribution(good[name]) if shape.is_open_loop else None
-    gaps = [gap for gap in good["gaps_ms"] if len(gap)]
-    found["inter_token_ms"] = (
-        distribution(np.concatenate(gaps), independent=len(gaps)) if gaps else None
-    )
+    found["inter_token_ms"] = _pooled(good["gaps_ms"])
+    found["chunk_gap_ms"] = _pooled(good["chunk_gaps_ms"])
     found["output_tokens"] = distribution(_numbers(good["output_tokens"]))
     found["input_tokens"] = distribution(_numbers(formulas.input_tokens(good)))
     uncertain = distribution(good["ttft_uncertainty_ms"])
     found["ttft_uncertainty_ms"] = uncertain.p99 if uncertain else None
     return found
+
+
+def _pooled(gaps_ms: "pd.Series[Any]") -> Distribution | None:
+    """The distribution of all requests' gaps."""
+    gaps = [gap for gap in gaps_ms if len(gap)]
+    return distribution(np.concatenate(gaps), independent=len(gaps)) if gaps else None
 
 
 def _rates(measured: pd.DataFrame, window: Window | None, shape: Shape) -> dict[str, Any]:
@@ -167,6 +171,7 @@ def _tokens(good: pd.DataFrame) -> dict[str, Any]:
         "output_length_hit_rate": _share(close),
         "input_length_hit_rate": _share(near),
         "token_count_mismatches": int((extra != max(usual, 0)).sum()),
+        "estimated_tokens_share": _share(formulas.is_estimated(good)),
         "cached_share": int(cached["cached_tokens"].sum()) / prompt_tokens
         if prompt_tokens
         else None,

@@ -1,7 +1,7 @@
 """Request records as one table, a row a request, columns ready for the formulas."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
 from operator import attrgetter
 from types import NoneType
 from typing import Any, get_args, get_type_hints
@@ -20,6 +20,7 @@ EVENTS = ("event_ns", "event_tokens", "bounded_events")
 DERIVED: dict[str, Callable[[pd.DataFrame], "pd.Series[float]"]] = {
     "latency_ms": formulas.latency_ms,
     "ttft_ms": formulas.ttft_ms,
+    "first_tokens": formulas.first_event_tokens,
     "ttft_uncertainty_ms": formulas.ttft_uncertainty_ms,
     "answer_ttft_ms": formulas.answer_ttft_ms,
     "time_per_token_ms": formulas.time_per_token_ms,
@@ -42,9 +43,10 @@ Column = NDArray[Any] | pd.arrays.IntegerArray
 def table(records: Iterable[RequestRecord], *, with_events: bool = False) -> pd.DataFrame:
     """`records` as a table: their fields, `ok`, and a column for each formula in `DERIVED`.
 
-    Of the events it keeps `token_events` (how many held tokens), `bounded` (how many had a bounded
-    stamp) and `gaps_ms` (the inter-token gaps of the request, float32); with `with_events` every
-    stamp too. Whole numbers that may be unknown are nullable ``Int64``, other unknown ones NaN.
+    Of the events it keeps `token_events` (how many held tokens), `bounded` (how many of them before
+    the last had a bounded stamp), `gaps_ms` (the inter-token gaps of the request, float32) and
+    `chunk_gaps_ms` (the gaps between its token events); with `with_events` every stamp too. Whole
+    numbers that may be unknown are nullable ``Int64``, other unknown ones NaN.
     """
     chunks = [_columns(rows, with_events) for rows in _chunks(records)] or [
         _columns([], with_events)
@@ -68,12 +70,35 @@ def _columns(rows: Sequence[RequestRecord], with_events: bool) -> dict[str, Colu
     columns = {
         name: _array(_TYPES[name], column) for name, column in zip(_FIELDS, values, strict=True)
     }
-    columns["bounded"] = np.fromiter((len(r.bounded_events) for r in rows), np.int64, len(rows))
-    columns["token_events"] = np.fromiter((len(r.event_ns) for r in rows), np.int64, len(rows))
-    columns["gaps_ms"] = _gaps([r.event_ns for r in rows], [r.event_tokens for r in rows])
+    events = [r.event_ns for r in rows]
+    tokens = [event_tokens(r) for r in rows]
+    columns["bounded"] = np.fromiter(map(_bounded_inside, rows), np.int64, len(rows))
+    columns["token_events"] = np.fromiter(map(len, events), np.int64, len(rows))
+    columns["gaps_ms"] = columns["chunk_gaps_ms"] = _gaps(events, [()] * len(rows))
+    if any(tokens):
+        columns["gaps_ms"] = _gaps(events, tokens)
     if with_events:
         columns |= {name: _objects([getattr(r, name) for r in rows]) for name in EVENTS}
     return columns
+
+
+def event_tokens(record: RequestRecord) -> tuple[int, ...]:
+    """How many tokens each event held; empty: one each.
+
+    Where the server tells only their sum, and it is clearly more than one an event, whole numbers
+    as near to equal shares as they can be: the same rule as `formulas.first_event_tokens`.
+    """
+    events, tokens = len(record.event_ns), record.output_tokens or 0
+    if record.event_tokens or not events or tokens <= formulas.SEVERAL_TOKENS * events:
+        return record.event_tokens
+    ends = [(2 * tokens * n + events) // (2 * events) for n in range(events + 1)]
+    return tuple(end - start for start, end in pairwise(ends))
+
+
+def _bounded_inside(record: RequestRecord) -> int:
+    """Bounded events but the last one, which the end of the stream follows in most servers."""
+    bounded = record.bounded_events
+    return len(bounded) - bool(bounded and bounded[-1][0] == len(record.event_ns) - 1)
 
 
 def _array(hint: Any, values: Sequence[Any]) -> Column:

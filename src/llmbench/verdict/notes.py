@@ -18,6 +18,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _errors(summary, rules)
     yield from _lengths(summary, rules)
+    yield from _estimates(summary)
     yield from _stamps(summary, rules)
     throttled = summary.throttled_share or 0.0
     if throttled >= rules.throttled_note and run.cell.limits.cores is not None:
@@ -43,11 +44,20 @@ def _lengths(summary: CellSummary, rules: Rules) -> Iterator[str]:
         yield f"{summary.cached_share:.1%} of the prompt tokens came from the server's cache"
 
 
+def _estimates(summary: CellSummary) -> Iterator[str]:
+    if summary.estimated_tokens_share:
+        yield (
+            f"{summary.estimated_tokens_share:.0%} of the outputs came in events of several tokens "
+            "of which the server told only the sum: time per token and inter-token latency take "
+            "them as equally large; the time between chunks (chunk_gap_ms) is as it was"
+        )
+
+
 def _stamps(summary: CellSummary, rules: Rules) -> Iterator[str]:
     share = summary.bounded_share
     if share is not None and share > rules.bounded_note:
         yield (
-            f"{share:.0%} of the token events shared a read with a later one: "
+            f"{share:.0%} of the token events shared a read with later data: "
             "inter-token percentiles are bounds"
         )
     if summary.ttft_bounded_share and summary.ttft_uncertainty_ms:

@@ -14,7 +14,7 @@ import httptools
 
 from llmbench.clock import offset_ns
 from llmbench.load.wire.exchange import Exchange, Failure
-from llmbench.load.wire.polling import add_socket, remove_socket
+from llmbench.load.wire.polling import add_socket, remove_socket, seen_empty_ns
 from llmbench.load.wire.tls import Tls
 from llmbench.records import ErrorKind
 
@@ -174,6 +174,7 @@ class Connection:
         self.exchange = None
         exchange.chunks, exchange.headers = self._chunks[:], self._headers[:]
         exchange.status = self._parser.get_status_code() if self._has_headers else None
+        exchange.polled_ns = seen_empty_ns(self._loop)
         exchange.finish(failure)
         self._chunks.clear()
         self._headers.clear()

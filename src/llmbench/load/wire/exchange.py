@@ -12,7 +12,8 @@ class Exchange:
     """What was seen on the wire of one request: raw, stamped, and not yet understood.
 
     `reads` has for each read the kernel's stamp (raw, empty where there was none), the
-    reader's own on the monotonic clock, and how many of `chunks` had come by then.
+    reader's own on the monotonic clock, and how many of `chunks` had come by then. `polled_ns`
+    is a moment at which the socket was seen empty before the last read; 0: not known.
     """
 
     __slots__ = (
@@ -23,6 +24,7 @@ class Exchange:
         "headers",
         "offset_done_ns",
         "offset_sent_ns",
+        "polled_ns",
         "reads",
         "scheduled_ns",
         "seen_ns",
@@ -42,6 +44,7 @@ class Exchange:
         self.done_ns = 0
         self.offset_sent_ns = 0
         self.offset_done_ns = 0
+        self.polled_ns = 0
         self.seen_ns: int | None = None  # last token that a time-out check has found
 
     def finish(self, failure: Failure | None = None) -> None:

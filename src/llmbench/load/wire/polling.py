@@ -9,7 +9,13 @@ import asyncio
 import select
 import selectors
 from collections.abc import Callable, Coroutine, Mapping
+from math import inf
+from time import monotonic_ns
 from typing import Any, TypeVar
+
+LOOK_S = 0.001
+"""An idle client looks at its sockets this often. Each look that finds one empty says that what
+comes later came after it: that bounds the arrival of data which was read together with more."""
 
 OnReadable = Callable[[], None]
 T = TypeVar("T")
@@ -24,6 +30,8 @@ class Poller(selectors.BaseSelector):
         self._epoll.register(self._others, select.EPOLLIN)
         self._readers: dict[int, OnReadable] = {}
         self.on_exception: Callable[[dict[str, Any]], None] | None = None
+        self.empty_ns = 0  # what is ready now was not when this poll began
+        self._began_ns = 0
 
     def add_socket(self, fd: int, on_readable: OnReadable) -> None:
         """Call `on_readable` whenever the socket `fd` has data or has ended."""
@@ -37,9 +45,8 @@ class Poller(selectors.BaseSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Call the readers of what is ready; what else is ready is for asyncio."""
-        wait_s = -1 if timeout is None else max(timeout, 0)
         others: list[tuple[selectors.SelectorKey, int]] = []
-        for fd, _ in self._epoll.poll(wait_s, len(self._readers) + 1):
+        for fd, _ in self._ready(inf if timeout is None else max(timeout, 0)):
             on_readable = self._readers.get(fd)  # gone where one before it closed this one
             if on_readable is not None:
                 try:
@@ -55,6 +62,18 @@ class Poller(selectors.BaseSelector):
         if self.on_exception is None:
             raise error
         self.on_exception({"message": f"Exception in {on_readable}", "exception": error})
+
+    def _ready(self, wait_s: float) -> list[tuple[int, int]]:
+        """Poll for `wait_s`, in looks of `LOOK_S` while there are connections to look at."""
+        if not self._readers:
+            return self._epoll.poll(-1 if wait_s == inf else wait_s)
+        most = len(self._readers) + 1
+        while True:
+            self.empty_ns, self._began_ns = self._began_ns, monotonic_ns()
+            ready = self._epoll.poll(min(wait_s, LOOK_S), most)
+            if ready or wait_s <= LOOK_S:
+                return ready
+            wait_s -= LOOK_S
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._others.register(fileobj, events, data)
@@ -99,6 +118,11 @@ def add_socket(loop: asyncio.AbstractEventLoop, fd: int, on_readable: OnReadable
         loop.poller.add_socket(fd, on_readable)
     else:
         loop.add_reader(fd, on_readable)
+
+
+def seen_empty_ns(loop: asyncio.AbstractEventLoop) -> int:
+    """When a poll began that found the sockets empty which are ready now; 0: not known."""
+    return loop.poller.empty_ns if isinstance(loop, PollingLoop) else 0
 
 
 def remove_socket(loop: asyncio.AbstractEventLoop, fd: int) -> None:

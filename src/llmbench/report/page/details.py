@@ -114,6 +114,7 @@ _ROWS = {
     "ttft_ms": "TTFT, ms",
     "time_per_token_ms": "time per token, ms",
     "inter_token_ms": "between tokens, ms",
+    "chunk_gap_ms": "between chunks, ms",
     "latency_ms": "latency, ms",
     "output_tokens": "output tokens",
     "input_tokens": "input tokens",
