@@ -214,6 +214,7 @@ class CellRun(Struct, frozen=True):
     step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, when that step ended)
     launch_error: str | None = None  # the server never answered: there are no requests
     server_died: str | None = None
+    clock_error_ns: int = 0  # how far stamps of different machines can be apart, duration
     workers_lost: tuple[str, ...] = ()  # why, for each worker that died: the cell is INVALID
     notes: tuple[str, ...] = ()
     server_sums: ServerSums | None = None  # by its /metrics, from right before to right after

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,7 @@ from llmbench.config import ConfigError
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
 from llmbench.servers.cores import usable_cores
+from tests.load.other_machine import shift_clocks
 from tests.load.serving import Load, endpoint
 
 
@@ -138,6 +140,39 @@ def test_a_cluster_asks_the_same_as_one_worker(cluster: str, simulator: str, loa
     assert asked(spread) == asked(alone)
     assert {record.worker for record in spread} == {0, 1}
     assert seen[-1].done == 12
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_workers_whose_clocks_differ_begin_together_and_stamp_by_one_clock(
+    cluster: str, simulator: str, load: Load
+) -> None:
+    import distributed
+
+    with distributed.Client(cluster, set_as_default=False) as client:
+        (_, elsewhere) = client.scheduler_info()["workers"]
+        client.run(shift_clocks, workers=[elsewhere])
+    before_ns = time.time_ns()
+    records = load(endpoint(simulator), Users(4, 30), workers=2, cluster=cluster)
+    assert [record.error for record in records] == [None] * 120
+    assert before_ns < min(record.scheduled_ns for record in records)
+    assert max(record.done_ns for record in records) < time.time_ns()
+    first = [min(r.scheduled_ns for r in records if r.worker == worker) for worker in (0, 1)]
+    assert load.cell_run is not None
+    error_ns = load.cell_run.clock_error_ns
+    assert abs(first[0] - first[1]) < 2 * error_ns + 20_000_000  # not 4 s
+    assert 0 < error_ns < 5_000_000
+    assert load.cell_run.notes[-1].startswith("the workers' clocks agree to ±")
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_clocks_that_cannot_be_compared_are_refused(
+    cluster: str, simulator: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llmbench.load.workers.dask.CLOCK_ERROR_NS", 1_000)
+    with pytest.raises(
+        ConfigError, match=r"tcp://.*: its clock can be read to ±\S+ ms only, limit 0"
+    ):
+        load(endpoint(simulator), Users(2, 1), workers=2, cluster=cluster)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

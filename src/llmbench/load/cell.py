@@ -120,19 +120,23 @@ def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ..
         step_ends_ns=max((outcome.step_ends_ns for outcome in outcomes), key=len),
         server_died=died[0] if died else None,
         workers_lost=done.lost,
+        clock_error_ns=done.clock_error_ns,
         prompts_sent=len(prompts_sent),
         prompts_reused=reused,
-        notes=(*_notes(job, outcomes), *_reuse(job, len(prompts_sent), reused)),
+        notes=(*_notes(job, done), *_reuse(job, len(prompts_sent), reused)),
     )
 
 
-def _notes(job: Job, outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
     """What a reader of the numbers should know of how they were taken."""
     notes: list[str] = []
-    sent = sum(outcome.sent for outcome in outcomes)
+    sent = sum(outcome.sent for outcome in done.outcomes)
     if sent > len(job.prompts):
         notes.append(f"prompts repeat: {sent} requests were made from {len(job.prompts)} prompts")
-    stops = dict.fromkeys(outcome.stopped for outcome in outcomes if outcome.stopped)
+    if done.clock_error_ns:
+        error_ms = done.clock_error_ns / 1e6
+        notes.append(f"the workers' clocks agree to ±{error_ms:.1f} ms, by round trips")
+    stops = dict.fromkeys(outcome.stopped for outcome in done.outcomes if outcome.stopped)
     return tuple(notes) + tuple(f"stopped: {why}" for why in stops)
 
 

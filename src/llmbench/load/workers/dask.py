@@ -14,17 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from llmbench.clock import Clock
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import Control, Job, Outcome, WorkerLostError
+from llmbench.load.workers.remote_clocks import AnchorBounds, anchor_bounds
 from llmbench.load.workers.worker import run_shard
 from llmbench.records import RequestRecord
 
 LOOK_S = 0.2
 CONNECT_S = 10
+CLOCK_ERROR_NS = 5_000_000
+"""The most by which stamps of different machines may be apart: a tenth of a usual TTFT, and far
+less than users are apart that begin on clocks nobody compared."""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -56,6 +62,9 @@ class ClusterTeam:
             raise ConfigError(
                 f"{address}: {workers} workers asked for, the cluster has {len(self._addresses)}"
             )
+        self._clock = Clock()
+        self._anchors = self._compare_clocks()
+        self._refuse_slow()
         self._name = f"llmbench-{secrets.token_hex(8)}"
         self._commands = distributed.Variable(f"{self._name}-commands", client=self._client)
         self._queue = distributed.Queue(f"{self._name}-said", client=self._client)
@@ -81,7 +90,8 @@ class ClusterTeam:
         executor = self._client.get_executor(
             workers=[address], allow_other_workers=False, pure=False, retries=0
         )
-        packed = self._client.scatter(msgspec.json.encode(job), workers=[address], hash=False)
+        anchored = replace(job, anchor_ns=self._anchors[address].anchor_ns)
+        packed = self._client.scatter(msgspec.json.encode(anchored), workers=[address], hash=False)
         future: Future[Outcome] = Future()
         self._futures[job.worker] = future
         working = executor.submit(_work, packed, self._name)
@@ -97,6 +107,36 @@ class ClusterTeam:
             self._listen()
             self._miss()
         return self._heard
+
+    def clock_error_ns(self) -> int:
+        """The widest error now, what a clock has moved by since the start included."""
+        now = dict(self._anchors)
+        with suppress(OSError):  # a cluster that is gone tells no more
+            now |= self._compare_clocks()
+        return max(
+            each.error_ns + abs(each.anchor_ns - self._anchors[address].anchor_ns)
+            for address, each in now.items()
+        )
+
+    def _compare_clocks(self) -> dict[str, AnchorBounds]:
+        """Where the clock of each worker that is there stands on ours."""
+
+        def ask() -> dict[str, int]:
+            alive = set(self._alive())
+            there = [address for address in self._addresses if address in alive]
+            return dict(self._client.run(_monotonic_ns, workers=there, on_error="ignore"))
+
+        return anchor_bounds(ask, self._clock)
+
+    def _refuse_slow(self) -> None:
+        for address, bounds in self._anchors.items():
+            if bounds.error_ns > CLOCK_ERROR_NS:
+                self._client.close()
+                raise ConfigError(
+                    f"{address}: its clock can be read to ±{bounds.error_ns / 1e6:.1f} ms only, "
+                    f"limit {CLOCK_ERROR_NS / 1e6:g} ms, since its answers take too long: take "
+                    "workers near the machine that runs pytest, with nothing else to do"
+                )
 
     def _listen(self) -> None:
         """Take what the workers said; their records go to disk at once."""
@@ -136,6 +176,10 @@ def _pass_on(done: "Future[bytes]", future: Future[Outcome], address: str) -> No
 
 
 # on the worker
+
+
+def _monotonic_ns() -> int:
+    return time.monotonic_ns()
 
 
 class QueueChannel:

@@ -40,6 +40,7 @@ class Job(Struct, frozen=True):
     salt: str  # keeps this run's requests apart from all others in the server's caches
     worker: int = 0
     workers: int = 1
+    anchor_ns: int | None = None  # its clock's, on the director's; None: it is on this host
     seen: tuple[int, ...] = ()  # indexes of prompts that this server was sent before
 
     @property
@@ -85,6 +86,9 @@ class Team(Protocol):
 
     def submit(self, job: Job, journal_file: Path) -> Future[Outcome]:
         """Have a worker carry out `job`; its records go into `journal_file`."""
+
+    def clock_error_ns(self) -> int:
+        """How far a worker's stamps can be from the director's clock."""
 
     def tell(self, control: Control) -> None:
         """Tell all workers."""

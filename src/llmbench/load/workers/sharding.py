@@ -29,6 +29,7 @@ class Sharded(Struct, frozen=True):
 
     outcomes: tuple[Outcome, ...]
     lost: tuple[str, ...]
+    clock_error_ns: int = 0
 
 
 def run_shards(
@@ -56,7 +57,9 @@ def run_shards(
             team.tell(Control("abort", why="interrupted"))
             wait(futures, timeout=ABORT_S)
             raise
-    return _gather(jobs, files, futures, director)
+        clock_error_ns = team.clock_error_ns()
+    outcomes, lost = _gather(jobs, files, futures, director)
+    return Sharded(outcomes, lost, clock_error_ns)
 
 
 def _team(job: Job, cores: tuple[int, ...], cluster: str | None) -> Team:
@@ -86,7 +89,8 @@ def _gather(
     files: Sequence[Path],
     futures: Sequence[Future[Outcome]],
     director: Director,
-) -> Sharded:
+) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
+    """What the workers that lived say, and why each other one died."""
     outcomes: list[Outcome] = []
     lost: list[str] = []
     for job, file, future in zip(jobs, files, futures, strict=True):
@@ -100,4 +104,4 @@ def _gather(
                 journal.append(record)
     if not outcomes:
         outcomes.append(director.nothing())
-    return Sharded(tuple(outcomes), tuple(lost))
+    return tuple(outcomes), tuple(lost)

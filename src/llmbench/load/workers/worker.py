@@ -36,7 +36,7 @@ async def run_shard(
     Whatever raises in a callback (decoding, `sink`, `progress`, …) ends the load and is raised.
     """
     allow_many_connections()
-    clock = Clock()
+    clock = Clock(job.anchor_ns)
     target = Target(job.endpoint, dialect(job.endpoint.api))
     maker = RequestMaker(
         job.cell,
