@@ -128,6 +128,11 @@ class CellSummary(Struct, frozen=True):
     # events of several tokens
     chunk_gap_ms: Distribution | None = None  # between events with tokens, all pooled
     estimated_tokens_share: float | None = None  # of requests that told only their events' sum
+    # of an open loop's queue
+    overloaded: bool = False  # the server could not sustain the rate that was asked
+    in_flight_growth_per_s: float | None = None  # rate asked - rate served
+    least_in_flight_growth_per_s: float | None = None  # its lower bound (99.5 %)
+    filling_s: float | None = None  # from the first deadline to the window's start
 
 
 class Problem(Struct, frozen=True):
@@ -138,13 +143,18 @@ class Problem(Struct, frozen=True):
 
 
 class CellResult(Struct, frozen=True):
-    """A cell's numbers with the verdict on them: first valid, then good enough."""
+    """A cell's numbers with the verdict on them: first valid, then sustained, then good enough.
+
+    OVERLOADED is an answer: the rate is the server's capacity, and its times are of the moment,
+    for they grow for as long as the load lasts.
+    """
 
     summary: CellSummary
     problems: tuple[Problem, ...] = ()  # why it is INVALID
     slo_misses: tuple[Problem, ...] = ()
     slo_undecided: tuple[Problem, ...] = ()  # limits that too few requests leave open
     notes: tuple[str, ...] = ()  # worth knowing; no ground for doubt
+    overloaded: Problem | None = None  # more was asked than the server could do
 
     @property
     def valid(self) -> bool:
@@ -152,25 +162,44 @@ class CellResult(Struct, frozen=True):
         return not self.problems
 
     @property
+    def outcome(self) -> Literal["valid", "invalid", "overloaded"]:
+        """Whether the numbers can be trusted, and if so whether the server kept up."""
+        if self.problems:
+            return "invalid"
+        return "valid" if self.overloaded is None else "overloaded"
+
+    @property
     def meets_slo(self) -> bool:
-        """Whether no limit of the SLO is missed; `slo` tells met from not decided."""
-        return not self.slo_misses
+        """Whether no limit of the SLO is missed; `slo` tells met from not decided.
+
+        An overloaded server misses every SLO, if only it is asked for long enough.
+        """
+        return not self.slo_misses and self.overloaded is None
 
     @property
     def slo(self) -> Literal["met", "missed", "undecided"]:
         """The SLO's outcome; undecided: too few requests to tell of at least one limit."""
-        if self.slo_misses:
+        if not self.meets_slo:
             return "missed"
         return "undecided" if self.slo_undecided else "met"
 
     @property
     def why(self) -> str:
         """What is wrong, a line for each rule; empty when nothing is."""
-        return "\n".join(p.message for p in (*self.problems, *self.slo_misses))
+        return "\n".join(problem.message for problem in self.faults)
 
     @property
-    def stamp(self) -> Literal["", "SIMULATED", "INVALID", "SIMULATED INVALID"]:
-        """What must stand beside the numbers wherever they are shown."""
-        if self.summary.simulated:
-            return "SIMULATED" if self.valid else "SIMULATED INVALID"
-        return "" if self.valid else "INVALID"
+    def faults(self) -> tuple[Problem, ...]:
+        """All that is wrong: with the measurement, the load, the SLO."""
+        overloaded = () if self.overloaded is None else (self.overloaded,)
+        return (*self.problems, *overloaded, *self.slo_misses)
+
+    @property
+    def stamp(self) -> str:
+        """What must stand beside the numbers wherever they are shown.
+
+        SIMULATED, and INVALID or OVERLOADED, as far as they hold.
+        """
+        simulated = "SIMULATED" if self.summary.simulated else ""
+        outcome = "" if self.outcome == "valid" else self.outcome.upper()
+        return f"{simulated} {outcome}".strip()

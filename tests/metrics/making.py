@@ -89,6 +89,17 @@ def back_to_back(
     ]
 
 
+def single_file(rate_per_s: float, seconds: float, takes_ms: float = 500.0) -> list[RequestRecord]:
+    """Constant arrivals at a server that answers one request at a time, each in `takes_ms`."""
+    records, free_ms = [], 0.0
+    for n in range(round(rate_per_s * seconds)):
+        due_ms = 1e3 * n / rate_per_s
+        free_ms = max(free_ms, due_ms) + takes_ms
+        waits_ms = free_ms - takes_ms - due_ms
+        records.append(request(due_ms, ttft_ms=waits_ms + takes_ms - 80.0))
+    return records
+
+
 def cell_run(shape: Shape | None = None, **fields: Any) -> CellRun:
     """The `CellRun` that `request`'s records belong to."""
     cell = Cell("m", 128, 5, shape or Users(1), fields.pop("limits", Limits()))

@@ -130,6 +130,13 @@ def test_a_grids_cells_become_a_curve_of_median_repeats() -> None:
     assert [(p.load, p.requests_per_s) for p in curve] == [(1, 1.0), (4, 4.0)]
 
 
+def test_an_overloaded_load_is_not_sustained() -> None:
+    one = summarise(cell_run(Arrivals(1.0)), table(back_to_back(5)))
+    curve = [Point(1.0, one), Point(2.0, structs.replace(one, overloaded=True))]
+    assert findings(curve).sustained == curve[0]
+    assert findings(curve[1:]).best_latency is None
+
+
 def test_open_loops_loads_are_rates_and_ramps_have_none() -> None:
     one = point(1, 1.0, 10).summary
     rate = structs.replace(one, cell=structs.replace(one.cell, shape=Arrivals(0.5)))

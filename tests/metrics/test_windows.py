@@ -33,9 +33,24 @@ def test_a_request_belongs_to_the_window_in_which_it_was_sent() -> None:
     assert inside.tolist() == [False, True, True, True, True, True, True, True, True, True]
 
 
-def test_open_loop_runs_from_the_first_deadline_to_the_last() -> None:
+def test_open_loop_runs_from_a_server_that_has_filled_up_to_the_last_deadline() -> None:
     records = [request(100.0 * n, scheduled_ns=START_NS + 100 * MS * n - MS) for n in range(4)]
-    assert window(records, Arrivals(10.0)) == (-1.0, 299.0, "steady")
+    assert window(records, Arrivals(10.0)) == (130.0, 299.0, "steady")
+
+
+def test_an_open_loop_fills_up_for_the_longest_of_its_first_latencies() -> None:
+    records = [request(100.0 * n, ttft_ms=300.0 if n == 3 else 50.0) for n in range(20)]
+    assert window(records, Arrivals(10.0)) == (380.0, 1900.0, "steady")
+
+
+def test_arrivals_that_end_before_the_server_has_filled_up_have_no_steady_window() -> None:
+    records = [request(100.0 * n, ttft_ms=500.0) for n in range(5)]
+    assert window(records, Arrivals(10.0)) == (0.0, 980.0, "whole")
+
+
+def test_of_several_workers_the_first_to_end_ends_the_window() -> None:
+    records = [request(100.0 * n, worker=n % 2) for n in range(20)]
+    assert window(records, Arrivals(10.0)) == (130.0, 1800.0, "steady")
 
 
 def test_one_request_each_falls_back_to_the_whole_cell() -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pandas as pd
 import pytest
 
-from llmbench.cells import Cell, Limits, Ramp, Users
+from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
 from llmbench.config import Price, Slo
 from llmbench.metrics.curves import Point, findings
 from llmbench.metrics.sizes import Size, sizing
@@ -21,6 +21,7 @@ from llmbench.report.charts import (
     theme,
     tradeoff,
 )
+from llmbench.report.page import headlines, listing
 from llmbench.report.read import write_and_read
 from llmbench.report.run_curves import Curve, curves_of
 from llmbench.report.tables.cell_rows import by_cell, frame
@@ -134,6 +135,33 @@ def test_the_stamp_is_invalid_only_if_nothing_is_valid() -> None:
     assert theme.stamp_of(["SIMULATED", "SIMULATED INVALID"]) == "SIMULATED"
     assert theme.stamp_of(["INVALID", "INVALID"]) == "INVALID"
     assert theme.stamp_of(["", ""]) == ""
+
+
+def overloaded(found: CellResult, rate_per_s: float) -> CellResult:
+    """The same as the answer of a server that was asked for more than it could do."""
+    cell = msgspec.structs.replace(found.summary.cell, shape=Arrivals(rate_per_s))
+    summary = msgspec.structs.replace(found.summary, cell=cell, cell_id=cell.id, overloaded=True)
+    return CellResult(summary, overloaded=Problem("overloaded", "too much"))
+
+
+def test_an_overloaded_cell_is_in_no_finding_but_the_capacity() -> None:
+    beyond = overloaded(result(1, 900, 10, 4.05), 4.36)
+    table = by_cell(frame([*CLIMB, beyond]))
+    assert table["outcome"].tolist() == ["valid", "valid", "valid", "overloaded"]
+    assert theme.stamp_of([beyond.stamp]) == "OVERLOADED"
+    rows = pd.DataFrame({"requests_per_s": [4.1], "in_flight": [7.0]})
+    assert over_time.load_finding(rows, table) == (
+        "4.05 requests/s when overloaded, which it is at 4.36 requests/s asked"
+    )
+    slow = Slo(ttft_ms={"p50": 1e6})
+    assert tradeoff.finding(tradeoff.data(by_cell(frame([beyond])), "m", slow), slow) == (
+        "no cell meets the SLO's limits on time"
+    )
+    assert headlines.verdict_of(table) == (
+        "misses",
+        "All 4 cells valid, 1 of them OVERLOADED; none of 400 requests failed",
+    )
+    assert listing.verdicts_of(table) == ["OVERLOADED", "valid"]
 
 
 def test_repeats_merge_into_the_median_of_the_valid_ones() -> None:

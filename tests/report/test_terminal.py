@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from llmbench.cells import Cell, Limits, Ramp
+from llmbench.cells import Arrivals, Cell, Limits, Ramp
 from llmbench.report import highlights, markdown
+from llmbench.report.markdown import summary
 from llmbench.report.terminal.cell_table import caption, rows_of, terminal_table
+from llmbench.report.terminal.highlights import rates_found
 from llmbench.results import CellResult, Distribution, Problem
 from llmbench.verdict.judging import results
 from tests.report.synthetic import grid, write_run
@@ -111,3 +113,24 @@ def test_highlights_of_a_ramp_and_of_sizes(run_path: Path) -> None:
     found = [str(item) for item in highlights(write_run(run_path, [ramp, *sizes]))]
     assert any(line.startswith("knee (Kneedle): ") for line in found)
     assert any(line.startswith("ideal: ") and " GiB (" in line for line in found)
+
+
+OVERLOADED = Problem("overloaded", "the server could not sustain 3 requests/s")
+
+
+def test_an_overloaded_cell_says_so_in_the_table_and_below(judged: list[CellResult]) -> None:
+    beyond = msgspec.structs.replace(judged[0], overloaded=OVERLOADED)
+    assert rows_of([beyond])[0][-1] == "OVERLOADED"
+    assert "the server could not sustain 3 requests/s" in summary("run", [beyond])
+
+
+def test_the_highest_rate_is_told_with_the_capacity(judged: list[CellResult]) -> None:
+    def at(rate_per_s: float, overloaded: Problem | None) -> CellResult:
+        cell = Cell("tiny", 128, 32, Arrivals(rate_per_s))
+        known = msgspec.structs.replace(judged[0].summary, cell=cell, requests_per_s=2.1)
+        return msgspec.structs.replace(judged[0], summary=known, overloaded=overloaded)
+
+    assert list(rates_found([at(2.0, None), at(3.0, OVERLOADED)])) == [
+        "tiny-in128-out32: highest rate that meets the SLO: 2 requests/s (of 2 tried; overloaded "
+        "from 3/s on, doing 2.10 requests/s)"
+    ]

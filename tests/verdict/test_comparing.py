@@ -118,6 +118,21 @@ def test_an_invalid_cell_is_neither_pass_nor_fail_and_not_green() -> None:
     assert lines(verdict)[1:] == ["INVALID a: client_lag too long"]
 
 
+def test_a_server_that_no_longer_sustains_the_rate_is_not_green() -> None:
+    old = structs.replace(cell(), metrics={"ttft": [50.0] * 5})  # an open loop's
+    now = structs.replace(cell(), metrics={"throughput": [190.0] * 5}, overloaded=5)
+    verdict = judge_samples(measured(a=old), measured("now", a=now))
+    assert (verdict.state, verdict.failed) == ("OVERLOADED", True)
+    assert "could not sustain the rate in 5 of 5 repeats; in main it could" in lines(verdict)[-1]
+
+
+def test_of_a_server_that_never_sustained_it_the_capacity_is_compared() -> None:
+    old = structs.replace(cell(), metrics={"throughput": [200.0] * 5}, overloaded=5)
+    now = structs.replace(old, metrics={"throughput": [160.0] * 5})
+    verdict = judge_samples(measured(a=old), measured("now", a=now))
+    assert [(row.metric, row.state) for row in verdict.comparisons] == [("throughput", "FAIL")]
+
+
 def test_invalid_repeats_are_left_out_and_named() -> None:
     verdict = judge_samples(
         measured(a=cell()), measured("now", a=cell(repeats=4, invalid=1, why="lag"))

@@ -116,7 +116,7 @@ def test_open_loop_counts_from_the_schedule() -> None:
     records = [request(200.0 * n, scheduled_ns=START_NS + 200 * MS * n - 20 * MS) for n in range(9)]
     result = judge(summarise(run, table(records), (), slo), run, slo)
     assert [m.message for m in result.slo_misses] == [
-        "TTFT p50 70 ms, limit 60 ms (n = 9): over by 16.7%"
+        "TTFT p50 70 ms, limit 60 ms (n = 8): over by 16.7%"
     ]
 
 

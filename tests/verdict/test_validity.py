@@ -13,7 +13,7 @@ from llmbench.metrics.tables import table
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Distribution
 from llmbench.verdict.validity import judge
-from tests.metrics.making import back_to_back, cell_run, failure, request
+from tests.metrics.making import back_to_back, cell_run, failure, request, single_file
 
 
 def flat(value: float, n: int = 10) -> Distribution:
@@ -290,3 +290,38 @@ def test_the_runs_own_notes_come_first() -> None:
 def test_stamp_of_an_invalid_cell(simulated: bool) -> None:
     result = verdict(delivered_share=0.5, simulated=simulated)
     assert result.stamp == ("SIMULATED INVALID" if simulated else "INVALID")
+
+
+def open_run(rate_per_s: float) -> CellRun:
+    return cell_run(Arrivals(rate_per_s, "constant"))
+
+
+def test_a_server_that_cannot_keep_up_is_an_answer() -> None:
+    run = open_run(3.0)
+    records = single_file(3.0, 30.0)
+    result = judge(summarise(run, table(records)), run, Slo(ttft_ms={"p50": 1e9}))
+    assert (result.valid, result.outcome, result.stamp) == (True, "overloaded", "OVERLOADED")
+    assert not result.meets_slo
+    assert result.why == (
+        "the server could not sustain 3 requests/s: it did 2.02/s, its capacity, and requests in "
+        "flight grew by 0.98/s (at least 0.76/s); latencies are of the moment: they grow for as "
+        "long as the load lasts"
+    )
+
+
+def test_arrivals_that_end_before_the_server_has_filled_up_are_not_steady() -> None:
+    run = open_run(10.0)
+    records = [request(100.0 * n, ttft_ms=500.0) for n in range(5)]
+    assert problem(judge(summarise(run, table(records)), run, Slo())) == (
+        "not_steady: the load was never steady: requests took up to 0.58 s, and an empty server "
+        "needs that long to fill up, but arrivals ended before; measure for longer "
+        "(--llm-duration), at least twice that"
+    )
+
+
+def test_drops_and_timeouts_of_an_overloaded_server_are_its_answer() -> None:
+    run = open_run(3.0)
+    due_ms = [20_000.0 + 1e3 * n / 3 for n in range(30)]
+    lost = [failure(at, kind="dropped", took_ms=0.0, sent_ns=None) for at in due_ms]
+    result = judge(summarise(run, table(single_file(3.0, 20.0) + lost)), run, Slo())
+    assert result.outcome == "overloaded", result.why

@@ -6,6 +6,7 @@ from .curves import latency_ms as latency_ms
 from .economics import Cost as Cost
 from .economics import cost as cost
 from .formulas import input_tokens as input_tokens
+from .overload import UNSERVED as UNSERVED
 from .percentiles import certifiable as certifiable
 from .percentiles import samples_needed as samples_needed
 from .ramps import ramp_curve as ramp_curve

@@ -91,8 +91,11 @@ def latency_ms(point: Point, percentile: str = "p50") -> float | None:
 
 
 def best_latency(curve: Sequence[Point]) -> Point | None:
-    """The point of least load that has a latency (the blog: one user)."""
-    known = [point for point in curve if latency_ms(point) is not None]
+    """The point of least load that has a latency of its own (the blog: one user).
+
+    That of an overloaded server is of the moment only.
+    """
+    known = [p for p in curve if latency_ms(p) is not None and not p.summary.overloaded]
     return min(known, key=lambda point: point.load, default=None)
 
 
@@ -106,7 +109,8 @@ def sustained(curve: Sequence[Point], rule: Deterioration = RULE) -> Point | Non
     """Max RPS without significant deterioration (the blog), as a rule.
 
     Of the loads from the least up to the first at which latency exceeds `rule.factor` times
-    that of the least load, or errors `rule.errors`: the one of most requests/s.
+    that of the least load, or errors `rule.errors`, or the server is overloaded: the one of most
+    requests/s.
     """
     least = best_latency(curve)
     base = None if least is None else latency_ms(least, rule.percentile)
@@ -116,6 +120,8 @@ def sustained(curve: Sequence[Point], rule: Deterioration = RULE) -> Point | Non
     for point in sorted(curve, key=lambda p: p.load):
         found = latency_ms(point, rule.percentile)
         if found is None or found > rule.factor * base or point.summary.error_rate > rule.errors:
+            break
+        if point.summary.overloaded:
             break
         fine.append(point)
     return max(fine, key=lambda point: point.requests_per_s, default=None)

@@ -24,19 +24,24 @@ class Rates(Struct, frozen=True):
     little_residual: float | None
 
 
-def rates(measured: pd.DataFrame, window: Window) -> Rates:
-    """The rates of a window that has some length."""
+def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> Rates:
+    """The rates of a window that has some length.
+
+    `by_ends`: a request counts where it ended, and its prompt where its first token came. In a
+    queue that grows, time under way is not work done: shares would give more than the capacity.
+    """
     ok = measured[measured["ok"]]
     sent, done = since(ok, "sent_ns", window), since(ok, "done_ns", window)
     first = _known(since(ok, "first_token_ns", window), done)
-    prefill = overlap(sent, first, window)
+    prefill = overlap(first if by_ends else sent, first, window)
     decode = _decode_share(ok, sent, done, window)
+    requests = overlap(done if by_ends else sent, done, window)
     inputs = formulas.input_tokens(ok).to_numpy(np.float64, na_value=np.nan)
     outputs = ok["output_tokens"].to_numpy(np.float64, na_value=np.nan)
     told = bool(np.isfinite(outputs).any())
     in_flight, residual = _little(measured, window)
     return Rates(
-        requests_per_s=float(overlap(sent, done, window).sum()) / window.seconds,
+        requests_per_s=float(requests.sum()) / window.seconds,
         input_tokens_per_s=float(np.nansum(inputs * prefill)) / window.seconds,
         output_tokens_per_s=float(np.nansum(outputs * decode)) / window.seconds if told else None,
         achieved_users=in_flight,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from llmbench.cells import Shape
 from llmbench.config import Slo
 from llmbench.metrics import formulas, windows
+from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.resources import usage
@@ -47,11 +48,15 @@ def summarise(
     mine = requests if of_run.all() else requests[of_run]
     measured = mine[mine["phase"] == "measured"]
     shape = run.cell.shape
-    window = windows.find(measured, shape)
+    window, growth = windows.find(measured, shape), overload(measured, shape)
+    trend = growth[0] if growth else None
+    if growth and growth[0].grows:
+        window = growth[1]
     inside = measured[windows.members(measured, window, shape)] if window else measured
     good = inside[inside["ok"]]
     fields = _counts(run, mine, measured) | _window(window) | _distributions(good, shape)
-    fields |= _rates(measured, window, shape) | _tokens(good) | _client(run, mine, inside)
+    fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
+    fields |= _queue(measured, window, trend) | _tokens(good) | _client(run, mine, inside)
     fields |= server_view(good, mine, run.server_sums) | usage(samples, run, window)
     limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
@@ -146,15 +151,32 @@ def _pooled(gaps_ms: "pd.Series[Any]") -> Distribution | None:
     return distribution(np.concatenate(gaps), independent=len(gaps)) if gaps else None
 
 
-def _rates(measured: pd.DataFrame, window: Window | None, shape: Shape) -> dict[str, Any]:
+def _rates(
+    measured: pd.DataFrame, window: Window | None, shape: Shape, *, by_ends: bool
+) -> dict[str, Any]:
     if window is None or window.seconds <= 0:
         names = (*Rates.__struct_fields__, "total_tokens_per_s", "delivered_share")
         return dict.fromkeys(names)
-    found = rates(measured, window)
+    found = rates(measured, window, by_ends=by_ends)
     inputs, outputs = found.input_tokens_per_s, found.output_tokens_per_s
     return structs.asdict(found) | {
         "total_tokens_per_s": None if outputs is None else inputs + outputs,
         "delivered_share": delivered_share(measured, window, shape),
+    }
+
+
+def _queue(
+    measured: pd.DataFrame, window: Window | None, trend: QueueTrend | None
+) -> dict[str, Any]:
+    """How an open loop's queue went; nothing of one without a steady rate."""
+    if trend is None or window is None:
+        return {}
+    first_ns = int(measured["scheduled_ns"].min())
+    return {
+        "overloaded": trend.grows,
+        "in_flight_growth_per_s": trend.growth_per_s,
+        "least_in_flight_growth_per_s": trend.least_growth_per_s,
+        "filling_s": (window.start_ns - first_ns) / 1e9 if window.rule == "steady" else None,
     }
 
 

@@ -2,10 +2,10 @@
 
 Closed loop: from the latest of the users' first measured sends to the earliest of their last
 measured ends, so that every user is active all the time; a request belongs to it when it was
-sent in it. Open loop: from the first scheduled deadline to the last one, which leaves out the
-drain; every request scheduled in it belongs to it. Where that holds fewer successes than there
-are users, or nothing (one request each, all failed), the window is all of [first send, last
-end] and `rule` says so.
+sent in it. Open loop: from the moment at which the server, empty at first, has filled up to the
+last scheduled deadline, which leaves out the drain; every request scheduled in it belongs to it.
+Where that holds fewer successes than there are users, or nothing (one request each, all failed),
+the window is all of [first send, last end] and `rule` says so.
 """
 
 from typing import Literal
@@ -19,6 +19,9 @@ from llmbench.cells import Ramp, Shape
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+
+FIRST = 10
+"""Requests whose longest latency says how long an empty server takes to fill up."""
 
 
 class Window(Struct, frozen=True):
@@ -38,7 +41,7 @@ def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
     sent = measured[measured["sent_ns"].notna()]
     if sent.empty:
         return None
-    steady = _open(measured) if shape.is_open_loop else _closed(sent)
+    steady = _open(sent) if shape.is_open_loop else _closed(sent)
     if steady.end_ns > steady.start_ns and _enough(measured, sent, steady, shape):
         return steady
     return Window(int(sent["sent_ns"].min()), int(sent["done_ns"].max()), "whole")
@@ -101,6 +104,37 @@ def _closed(sent: pd.DataFrame) -> Window:
     return Window(int(start), int(end), "steady")
 
 
-def _open(measured: pd.DataFrame) -> Window:
-    scheduled = measured["scheduled_ns"]
-    return Window(int(scheduled.min()), int(scheduled.max()), "steady")
+def _open(sent: pd.DataFrame) -> Window:
+    """Of several workers, each of which ends by itself, to the earliest's last deadline."""
+    scheduled = sent["scheduled_ns"]
+    begin_ns = int(scheduled.min())
+    due_s = ((scheduled - begin_ns) / 1e9).to_numpy(np.float64)
+    done_s = ((sent["done_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
+    end_ns = sent.groupby("worker")["scheduled_ns"].max().min()
+    return Window(begin_ns + round(filling(due_s, done_s) * 1e9), int(end_ns), "steady")
+
+
+def while_growing(measured: pd.DataFrame) -> Window | None:
+    """The part of an open loop's schedule in which a queue that grows would be seen to.
+
+    As `_open`, but at most half of the schedule is left out: latencies that rise all the time
+    would leave nothing.
+    """
+    sent = measured[measured["sent_ns"].notna()]
+    if sent.empty:
+        return None
+    steady, first_ns = _open(sent), int(sent["scheduled_ns"].min())
+    start_ns = min(steady.start_ns, (first_ns + steady.end_ns) // 2)
+    return Window(start_ns, steady.end_ns, "steady") if steady.end_ns > start_ns else None
+
+
+def filling(due_s: Array, done_s: Array) -> float:
+    """Seconds from an open loop's first deadline until as much is in flight as will stay so.
+
+    An empty server fills up for as long as a request takes. So: the longest latency of the first
+    `FIRST` requests, or the p95 of those that were due within that time, whichever is longer.
+    """
+    order = np.argsort(due_s, kind="stable")
+    since, latency = due_s[order] - due_s[order[0]], (done_s - due_s)[order]
+    first = float(latency[:FIRST].max())
+    return max(first, float(np.quantile(latency[since <= first], 0.95)))

@@ -31,7 +31,7 @@ def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
     for part in (terminal_table(results), *highlights(state.run_dir)):
         reporter.write_line(rendered(reporter, part))
     for result in results:
-        for problem in (*result.problems, *result.slo_misses):
+        for problem in result.faults:
             reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
     against = [state.judged] if state.judged is not None else []
     for verdict in (*against, *state.compared):

@@ -10,7 +10,7 @@ from llmbench.store import RunDir
 
 
 def markdown(run: RunDir) -> str:
-    """Title, verdict of each cell as a table, and why a cell is INVALID or misses its SLO."""
+    """Title, verdict of each cell as a table, and what is wrong with a cell."""
     from llmbench.verdict import results
 
     return summary(run.path.resolve().name, results(run), ended=run.info().ended_ns is not None)
@@ -40,7 +40,7 @@ def _reasons(results: Sequence[CellResult]) -> list[str]:
     found = [
         f"- `{result.summary.cell_id}`: {escaped(brief(problem.message))}"
         for result in results
-        for problem in (*result.problems, *result.slo_misses)
+        for problem in result.faults
     ]
     return ["", *dict.fromkeys(found)] if found else []
 

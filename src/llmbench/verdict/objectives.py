@@ -34,6 +34,20 @@ def slo_undecided(summary: CellSummary) -> Iterator[Problem]:
             )
 
 
+def not_sustained(summary: CellSummary) -> Problem | None:
+    """More was asked than the server could do: no fault of the measurement, but an answer."""
+    asked, served = summary.cell.rate_per_s, summary.requests_per_s
+    if not summary.overloaded or asked is None or served is None:
+        return None
+    return Problem(
+        "overloaded",
+        f"the server could not sustain {asked:g} requests/s: it did {served:.3g}/s, its "
+        f"capacity, and requests in flight grew by {summary.in_flight_growth_per_s or 0:.2g}/s (at "
+        f"least {summary.least_in_flight_growth_per_s or 0:.2g}/s); latencies are of the moment: "
+        "they grow for as long as the load lasts",
+    )
+
+
 def _miss(count: LimitCount) -> str | None:
     """What is wrong with the percentile; None where it is within its limit."""
     name, limit = f"{count.metric} {count.percentile}", f"limit {count.limit_ms:g} ms"

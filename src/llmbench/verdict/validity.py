@@ -8,11 +8,11 @@ neither pass nor fail.
 from collections.abc import Callable
 
 from llmbench.config import Slo
-from llmbench.metrics import resolve
+from llmbench.metrics import UNSERVED, resolve
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Problem
 from llmbench.verdict.notes import notes
-from llmbench.verdict.objectives import slo_misses, slo_undecided
+from llmbench.verdict.objectives import not_sustained, slo_misses, slo_undecided
 from llmbench.verdict.rules import Rules
 
 DEFAULT = Rules()
@@ -35,6 +35,7 @@ def judge(
         slo_misses=tuple(slo_misses(summary, limits)) if summary.succeeded else (),
         slo_undecided=undecided,
         notes=(*run.notes, *notes(summary, run, rules), *(limit.message for limit in undecided)),
+        overloaded=not_sustained(summary),
     )
 
 
@@ -88,6 +89,9 @@ def _no_success(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
 def _error_rate(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     if not summary.succeeded or summary.error_rate <= rules.error_rate:
         return None
+    others = sum(n for kind, n in summary.errors.items() if kind not in UNSERVED)
+    if summary.overloaded and others <= rules.error_rate * summary.requests:
+        return None
     return Problem(
         "error_rate",
         f"{summary.error_rate:.1%} of {_requests(summary.requests)} failed ({_kinds(summary)}), "
@@ -140,6 +144,8 @@ def _delivered(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
     share = summary.delivered_share
     if share is None or share >= rules.delivered_share or not summary.succeeded:
         return None
+    if summary.overloaded and summary.dropped:
+        return None
     return Problem(
         "delivered_share",
         f"only {share:.0%} of the asked load reached the server, limit "
@@ -161,7 +167,7 @@ def _lost_load(summary: CellSummary, run: CellRun) -> str:
 
 def _little(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     residual, latency = summary.little_residual, summary.latency_ms
-    if residual is None or latency is None or summary.window_s <= 0:
+    if residual is None or latency is None or summary.window_s <= 0 or summary.overloaded:
         return None
     limit = rules.little_residual + latency.max / 1e3 / summary.window_s
     if residual <= limit:
@@ -170,6 +176,18 @@ def _little(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
         "little_residual",
         f"requests in flight and rate x latency differ by {residual:.0%} (Little's law), limit "
         f"{limit:.0%}: the load was not steady or records are missing; measure for longer",
+    )
+
+
+def _not_steady(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    is_open, latency = run.cell.shape.is_open_loop, summary.latency_ms
+    if not is_open or summary.window_rule == "steady" or latency is None or summary.overloaded:
+        return None
+    return Problem(
+        "not_steady",
+        f"the load was never steady: requests took up to {latency.max / 1e3:.3g} s, and an empty "
+        "server needs that long to fill up, but arrivals ended before; measure for longer "
+        "(--llm-duration), at least twice that",
     )
 
 
@@ -223,6 +241,7 @@ _RULES: tuple[Rule, ...] = (
     _schedule_delay,
     _delivered,
     _little,
+    _not_steady,
     _ttft_bounded,
     _clock_step,
     _throttled,

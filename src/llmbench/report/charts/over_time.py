@@ -19,11 +19,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
     rows = timeline[timeline["cell"].isin(mine["cell"])].sort_values("time_s")
     if len(rows) < 3:
         return None
-    peak = rows.sort_values("requests_per_s").iloc[-1]
-    title = (
-        f"{model}: at most {number(peak['requests_per_s'])} requests/s,"
-        f" with {number(peak['in_flight'], 2)} in flight"
-    )
+    title = f"{model}: {load_finding(rows, mine)}"
     bands = spans(rows)
     with theme.style():
         figure, axes = theme.panels(3, 1, each_in=1.35, sharex=True)
@@ -54,6 +50,24 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
             above_in=names_in(bands),
         )
     return Chart(f"over-time-{model}", GROUP, title, f"{title}. {note}", figure)
+
+
+def load_finding(rows: "pd.DataFrame", cells: "pd.DataFrame") -> str:
+    """The most requests/s of any moment; where the server was overloaded, what it can do.
+
+    What is in flight in front of an overloaded server says how long it was asked, not what it
+    needs for its requests/s.
+    """
+    overloaded = cells[cells["outcome"] == "overloaded"]
+    if len(overloaded):
+        capacity = number(overloaded["requests_per_s"].max())
+        asked = number(overloaded["rate_per_s"].min())
+        return f"{capacity} requests/s when overloaded, which it is at {asked} requests/s asked"
+    peak = rows.sort_values("requests_per_s").iloc[-1]
+    return (
+        f"at most {number(peak['requests_per_s'])} requests/s,"
+        f" with {number(peak['in_flight'], 2)} in flight"
+    )
 
 
 def spans(rows: "pd.DataFrame") -> list[tuple[str, float, float]]:

@@ -238,8 +238,8 @@ def users_axis(axis: "Axes", users: Sequence[float]) -> None:
 
 
 def stamp_of(stamps: Any) -> str:
-    """The stamp of a chart: SIMULATED if any number is, INVALID only if all are."""
+    """The stamp of a chart: SIMULATED if any number is, INVALID or OVERLOADED only if all are."""
     texts = [str(stamp) for stamp in stamps]
     simulated = any("SIMULATED" in text for text in texts)
-    invalid = bool(texts) and all("INVALID" in text for text in texts)
-    return " ".join(w for w, on in (("SIMULATED", simulated), ("INVALID", invalid)) if on)
+    words = [w for w in ("INVALID", "OVERLOADED") if texts and all(w in text for text in texts)]
+    return " ".join(["SIMULATED"] * simulated + words)

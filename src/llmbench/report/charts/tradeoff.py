@@ -33,7 +33,7 @@ def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
     rows = rows[rows["load"].isin(("users", "rate"))]
     ttft, _ = part_of(slo.ttft_ms, "p95")
     gap, _ = part_of(slo.time_per_token_ms, "p50")
-    table = rows[["cell", "load", "valid", "stamp", "requests_per_s"]].assign(
+    table = rows[["cell", "load", "valid", "outcome", "stamp", "requests_per_s"]].assign(
         input=rows["requested_input_tokens"].astype(int),
         output=rows["requested_output_tokens"].astype(int),
         amount=rows["users"].fillna(rows["rate_per_s"]),
@@ -73,11 +73,12 @@ def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
 def finding(table: "pd.DataFrame", slo: Slo) -> str:
     """The most requests/s within the SLO, or how latency grows towards the most requests/s."""
     valid = table[table["valid"]] if table["valid"].any() else table
+    sustained = valid[valid["outcome"] != "overloaded"]
     limits = {"ttft_ms": slo.ttft_ms, "time_per_token_ms": slo.time_per_token_ms}
     known = {name: part_of(value, "p50")[1] for name, value in limits.items() if value}
     if not known:
-        return _growth(valid)
-    inside = valid
+        return _growth(sustained) if len(sustained) else "overloaded at every load"
+    inside = sustained
     for name, limit in known.items():
         inside = inside[inside[name] <= limit]
     if inside.empty:
@@ -116,7 +117,7 @@ def _line(axis: "Axes", k: int, group: "pd.DataFrame", quantity: str) -> Any:
     points = group.dropna(subset=[quantity])
     axis.plot(points["requests_per_s"], points[quantity], color=colour, lw=1.8)
     for _, row in points.iterrows():
-        face = colour if row["valid"] else theme.PAPER
+        face = colour if row["outcome"] == "valid" else theme.PAPER
         axis.plot(row["requests_per_s"], row[quantity], marker, color=colour, mfc=face, ms=6.5)
         axis.annotate(
             f"{row['amount']:g}",

@@ -74,7 +74,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
     name = str(row["cell"])
     results = [result for result in data.results if result.summary.cell_id == name]
     verdict, kind = verdict_of(row)
-    problems = dict.fromkeys(p for r in results for p in (*r.problems, *r.slo_misses))
+    problems = dict.fromkeys(p for r in results for p in r.faults)
     notes = dict.fromkeys(note for result in results for note in result.notes)
     failures = tuple(
         FailureKind(f.kind, f.count, f.example[:400]) for f in data.failures.get(name, ())

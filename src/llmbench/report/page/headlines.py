@@ -121,9 +121,10 @@ def failures_text(failed: int, requests: int) -> str:
 
 
 def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
-    """A word for the eye, and a sentence: validity first, then the SLO."""
+    """A word for the eye, and a sentence: validity first, then overload, then the SLO."""
     cells, valid = len(rows), int(rows["valid"].sum())
-    missed = int((rows["valid"] & ~rows["meets_slo"]).sum())
+    overloaded = int((rows["outcome"] == "overloaded").sum())
+    missed = int((rows["valid"] & ~rows["meets_slo"]).sum()) - overloaded
     tail = failures_text(int(rows["failed"].sum()), int(rows["requests"].sum()))
     if valid == 0:
         return "invalid", f"INVALID: no cell of {cells} can be trusted; {tail}"
@@ -131,6 +132,9 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
         word, count = "misses", f"{valid} of {plural(cells, 'cell')} valid"
     else:
         word, count = "valid", f"all {plural(cells, 'cell')} valid" if cells > 1 else "valid"
+    if overloaded:
+        count += f", {overloaded} of them OVERLOADED"
+        word = "misses" if word == "valid" else word
     if missed:
         count += f", {missed} of them miss the SLO"
         word = "misses" if word == "valid" else word

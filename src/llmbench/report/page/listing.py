@@ -76,6 +76,8 @@ def verdict_of(row: "pd.Series[Any]") -> tuple[str, str]:
     """The word and its colour."""
     if not row["valid"]:
         return "INVALID", "invalid"
+    if row["outcome"] == "overloaded":
+        return "OVERLOADED", "misses"
     return ("valid", "valid") if row["meets_slo"] else ("misses SLO", "misses")
 
 

@@ -39,6 +39,7 @@ def row(result: CellResult) -> dict[str, Value]:
         "rate_per_s": cell.rate_per_s,
         "stamp": result.stamp,
         "valid": result.valid,
+        "outcome": result.outcome,
         "meets_slo": result.meets_slo,
         "slo": result.slo,
         "why": result.why,
@@ -80,6 +81,7 @@ def columns() -> list[str]:
         "rate_per_s",
         "stamp",
         "valid",
+        "outcome",
         "meets_slo",
         "slo",
         "why",
@@ -106,6 +108,7 @@ def by_cell(cells: "pd.DataFrame") -> "pd.DataFrame":
     return _numbers(pd.DataFrame(groups, columns=[*cells.columns, "repeats", "invalid_repeats"]))
 
 
+_OUTCOMES = ("valid", "overloaded", "invalid")  # the last that any repeat has is the cell's
 _SUMS = ("requests", "succeeded", "failed", "dropped", "warmup")
 
 
@@ -122,7 +125,8 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
     merged["valid"] = bool(group["valid"].all())
     merged["meets_slo"] = bool(group["meets_slo"].all())
     merged["slo"] = next(s for s in ("missed", "undecided", "met") if s in set(group["slo"]))
-    merged["stamp"] = max(group["stamp"], key=len)
+    merged["outcome"] = max(group["outcome"], key=_OUTCOMES.index)
+    merged["stamp"] = group["stamp"][group["outcome"] == merged["outcome"]].iloc[0]
     merged["why"] = "\n".join(dict.fromkeys(w for w in group["why"] if w))
     return merged | {"repeats": len(group), "invalid_repeats": int((~group["valid"]).sum())}
 
@@ -134,13 +138,14 @@ _TEXT = (
     "load",
     "stamp",
     "slo",
+    "outcome",
     "why",
     "notes",
     "errors",
     "window_rule",
     "run",
 )
-_FLAGS = ("valid", "meets_slo", "simulated")
+_FLAGS = ("valid", "meets_slo", "simulated", "overloaded")
 
 
 def _numbers(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -106,10 +106,12 @@ def _row(cells: list[CellResult], mixed: bool) -> list[str]:
 
 
 def verdict_word(cells: Sequence[CellResult], stamped: bool = True) -> str:
-    """``valid``, ``misses SLO`` or ``INVALID: rule``, with SIMULATED where it is `stamped`."""
+    """``valid``, ``misses SLO``, ``OVERLOADED`` or ``INVALID rule``; SIMULATED where `stamped`."""
     rules = dict.fromkeys(problem.rule for cell in cells for problem in cell.problems)
     misses = any(not cell.meets_slo for cell in cells)
     word = f"INVALID {' '.join(rules)}" if rules else "misses SLO" if misses else "valid"
+    if not rules and any(cell.overloaded is not None for cell in cells):
+        word = "OVERLOADED"
     simulated = stamped and any(cell.summary.simulated for cell in cells)
     return f"{word}, SIMULATED" if simulated else word
 

@@ -95,7 +95,16 @@ def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
         met = [_asked(r) for r in mates if all(_good(m) for m in mates if _asked(m) == _asked(r))]
         tried = f"of {len({_asked(r) for r in mates})} tried"
         told = f"{max(met):g} requests/s" if met else "none"
-        yield f"{place}: highest rate that meets the SLO: {told} ({tried})"
+        yield f"{place}: highest rate that meets the SLO: {told} ({tried}{_capacity(mates)})"
+
+
+def _capacity(results: Sequence[CellResult]) -> str:
+    """From which rate on the server was overloaded, and what it did then."""
+    overloaded = [r for r in results if r.outcome == "overloaded"]
+    if not overloaded:
+        return ""
+    rate = number(median(r.summary.requests_per_s or 0.0 for r in overloaded))
+    return f"; overloaded from {min(map(_asked, overloaded)):g}/s on, doing {rate} requests/s"
 
 
 def views_found(results: Sequence[CellResult]) -> Iterator[str]:

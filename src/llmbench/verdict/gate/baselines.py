@@ -38,6 +38,7 @@ class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
     invalid: int = 0  # repeats left out
     why: str = ""  # what was wrong with them
     advisory: list[str] = []  # metrics that too few requests keep from gating
+    overloaded: int = 0  # repeats that asked for more than the server could do
 
 
 class Sample(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,19 +129,25 @@ def _cell(cell: JudgedCell) -> CellSample:
     fewest = min((s.in_window for s in good), default=0)
     found = [compared(r.summary) for r, _ in sound]
     cold = _cold([run for _, run in sound])
-    names = found[0] if found else {}
+    names = dict.fromkeys(name for values in found for name in values)
     return CellSample(
-        metrics={name: [_round(values[name]) for values in found] for name in names} | cold,
+        metrics={name: [_round(values.get(name)) for values in found] for name in names} | cold,
         requests=fewest,
         repeats=len(good),
         invalid=len(bad),
         why="; ".join(dict.fromkeys(r.why.replace("\n", "; ") for r in bad)),
         advisory=[n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)],
+        overloaded=sum(summary.overloaded for summary in good),
     )
 
 
 def compared(summary: CellSummary) -> dict[str, float | None]:
-    """What is compared. Open loop: TTFT from the schedule, and the rate is not the server's."""
+    """What is compared. Open loop: TTFT from the schedule, and the rate is not the server's.
+
+    Of an overloaded server only the rate, which is its capacity: its times are of the moment.
+    """
+    if summary.overloaded:
+        return {"throughput": summary.output_tokens_per_s}
     is_open = summary.cell.shape.is_open_loop
     ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
     token = summary.time_per_token_ms

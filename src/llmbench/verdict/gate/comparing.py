@@ -103,7 +103,9 @@ def decided(
     good = [compared(r.summary) for r in results if r.valid]
     if not good:
         return False
-    now = CellSample({k: [m[k] for m in good] for k in good[0]}, 0, len(good), advisory=[*ADVISORY])
+    names = dict.fromkeys(name for measured in good for name in measured)
+    metrics = {name: [measured.get(name) for measured in good] for name in names}
+    now = CellSample(metrics, 0, len(good), advisory=[*ADVISORY])
     limits = parse_tolerances(tolerance)
     mine = contrasts({cell_id: (baseline.cells[cell_id], now)}, limits, True)
     noise = {
@@ -122,7 +124,7 @@ def _side(path: Path) -> Sample:
 
 
 def _faults(old: Sample, new: Sample) -> list[CellFault]:
-    """Cells on one side only, and cells without a valid repeat."""
+    """Cells on one side only, without a valid repeat, or that the server no longer sustains."""
     found = []
     for cell in dict.fromkeys((*old.cells, *new.cells)):
         if cell not in new.cells:
@@ -137,6 +139,10 @@ def _faults(old: Sample, new: Sample) -> list[CellFault]:
             found.append(CellFault(cell, "INVALID", new.cells[cell].why))
         elif not old.cells[cell].repeats:
             found.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
+        elif new.cells[cell].overloaded > old.cells[cell].overloaded == 0:
+            times = f"in {new.cells[cell].overloaded} of {new.cells[cell].repeats} repeats"
+            text = f"the server could not sustain the rate {times}; in {old.name} it could"
+            found.append(CellFault(cell, "OVERLOADED", text))
     return found
 
 

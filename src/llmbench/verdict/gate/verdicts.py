@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-State = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "MISSING", "REFUSED"]
+State = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "OVERLOADED", "MISSING", "REFUSED"]
 
 
 class Comparison(Struct, frozen=True):
@@ -32,7 +32,7 @@ class CellFault(Struct, frozen=True):
     """A cell that could not be compared, and why."""
 
     cell: str
-    state: Literal["INVALID", "MISSING"]
+    state: Literal["INVALID", "OVERLOADED", "MISSING"]
     message: str
 
 
@@ -68,7 +68,7 @@ class Verdict(Struct, frozen=True):
         if self.refused:
             return "REFUSED"
         states = [f.state for f in self.faults] + [c.state for c in self.comparisons if c.gating]
-        for state in ("FAIL", "MISSING", "INVALID", "INCONCLUSIVE", "PASS"):
+        for state in ("FAIL", "OVERLOADED", "MISSING", "INVALID", "INCONCLUSIVE", "PASS"):
             if state in states:
                 return state
         return "MISSING"
