@@ -1,4 +1,4 @@
-"""The docs name what there is: hooks, fixtures, options, public names."""
+"""The docs name what there is: hooks, options, rooms, columns; and their links lead somewhere."""
 
 import inspect
 import re
@@ -12,10 +12,16 @@ from llmbench import cli, plugin
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.options import OPTIONS
+from llmbench.records import RequestRecord, ResourceSample
+from llmbench.report.tables.cell_rows import columns
+from llmbench.report.tables.run_files import COLUMNS
+from llmbench.results import Distribution
+from llmbench.store import RunInfo
 
 ROOT = Path(__file__).parents[1]
 HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
 PUBLIC_NAMES: list[str] = vars(llmbench)["__all__"]
+RUN_FILES_PAGE = (ROOT / "reports" / "README.md").read_text(encoding="utf-8")
 OPTIONS_PAGE = (ROOT / "docs" / "options.md").read_text(encoding="utf-8")
 HOOKS = [name for name in vars(hookspecs) if name.startswith("pytest_llmbench_")]
 
@@ -113,6 +119,42 @@ def test_the_modules_that_contributors_are_sent_to_are_there() -> None:
     places = (ROOT, ROOT / "src" / "llmbench", ROOT / "src" / "llmbench" / "servers" / "local")
     assert len(named) > 10
     assert [name for name in named if not any((place / name).is_file() for place in places)] == []
+
+
+def documented(heading: str) -> list[str]:
+    """Names in the first column of a heading's tables in reports/README.md, in their order."""
+    text = RUN_FILES_PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", text, re.M)
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_every_column_of_the_requests_is_named_in_its_order() -> None:
+    assert documented("Columns of `requests/<cell>.csv`") == list(COLUMNS)
+
+
+def test_every_column_of_the_cells_is_named_in_its_order() -> None:
+    parts = Distribution.__struct_fields__
+    named = documented("Columns of `cells.csv`")
+    assert set(named[-len(parts) :]) == set(parts)
+    expanded: list[str] = []
+    for name in named[: -len(parts)]:
+        stem = name.removesuffix("…")
+        expanded += [name] if stem == name else [stem + part for part in parts]
+    assert sorted(expanded) == sorted(columns())
+
+
+def test_every_column_of_the_resources_is_named() -> None:
+    names = documented("Columns of `resources.csv`")
+    assert sorted(names) == sorted(["time", *ResourceSample.__struct_fields__])
+
+
+def test_every_column_of_the_parquet_file_is_named() -> None:
+    names = documented("Columns of `requests.parquet`")
+    assert sorted(names) == sorted(RequestRecord.__struct_fields__)
+
+
+def test_every_key_of_run_json_is_named() -> None:
+    assert sorted(documented("Keys of `run.json`")) == sorted(RunInfo.__struct_fields__)
 
 
 def test_every_public_name_can_be_imported() -> None:
