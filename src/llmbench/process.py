@@ -1,4 +1,5 @@
-"""What a process does with itself: keep to its cores, die with its parent, open many sockets.
+"""What a process does with itself: keep to its cores, end by signals and with its parent, open
+many sockets.
 
 `begin_child` and `announce` are the child's half of `llmbench.servers`' pact with the processes
 that it starts: settings come as an argument, the port goes back over a pipe.
@@ -48,6 +49,35 @@ def allow_many_connections() -> None:
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS has a lower limit than it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP (the terminal is gone) end as Ctrl-C does while the context is open.
+
+    The first one raises `KeyboardInterrupt`, so that what runs is stopped; later ones find that
+    under way and do nothing: a dropped connection brings two. A signal that is ignored (nohup)
+    stays ignored, and whatever handlers there were are put back. Python lets only the main thread
+    do this; on another one nothing changes.
+    """
+    came: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        came.append(number)
+        if len(came) == 1:
+            raise KeyboardInterrupt(signal.Signals(number).name)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+        before = {n: h for n, h in handlers.items() if h not in (signal.SIG_IGN, None)}
+    try:
+        for number in before:
+            signal.signal(number, interrupt)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def begin_child(argv: list[str], signum: int = signal.SIGKILL) -> tuple[bytes, int]:

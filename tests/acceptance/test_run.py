@@ -2,18 +2,11 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
 import pytest
-
-from tests.processes import running_python
 
 DECK = [
     "request",
@@ -175,28 +168,6 @@ def test_collecting_loads_nothing_heavy(suite: pytest.Pytester) -> None:
     result = suite.run(sys.executable, "-c", script)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*users1*", "HEAVY []"])
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
-    drawing: pytest.Pytester, number: signal.Signals
-) -> None:
-    command = ["-m", "pytest", "--llm-users", "1,2", "--llm-requests", "2000"]
-    with running_python(*command, cwd=drawing.path, stderr=subprocess.STDOUT) as process:
-        journals = drawing.path / "reports" / "runs"
-        deadline = time.monotonic() + 60
-        while not list(journals.glob("*/journal/requests/*/*.jsonl")):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        children = psutil.Process(process.pid).children(recursive=True)
-        assert children
-        os.kill(process.pid, number)
-        output, _ = process.communicate(timeout=60)
-        assert process.returncode == pytest.ExitCode.INTERRUPTED, output
-        _, alive = psutil.wait_procs(children, timeout=10)
-        assert not alive
-    assert (only_run(drawing) / "index.html").is_file()
 
 
 def test_an_api_key_reaches_no_file_and_no_output(

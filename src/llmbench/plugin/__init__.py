@@ -4,10 +4,9 @@ Wiring only. Measuring is `llmbench.bench`'s, pages are `llmbench.report`'s, and
 the session is `llmbench.plugin.state`'s.
 """
 
-import signal
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
@@ -33,6 +32,7 @@ from llmbench.plugin.options import add_options, parse_options, xdist_in_use
 from llmbench.plugin.replay import METRICS
 from llmbench.plugin.state import STATE, PluginState
 from llmbench.plugin.terminal_summary import show
+from llmbench.process import interrupted_by_signals
 from llmbench.results import CellResult
 from llmbench.store import RunDir
 
@@ -118,7 +118,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
     items.sort(key=_order(load))
     config.stash[STATE].plan(cell_of(item) for item in load)
-    signal.signal(signal.SIGTERM, _interrupt)
+    until_the_end = ExitStack()
+    until_the_end.enter_context(interrupted_by_signals())
+    config.add_cleanup(until_the_end.close)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -210,8 +212,3 @@ def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ..
         return kind_of(item).place, servers[cell.server_key], cells[cell.id]
 
     return key
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C: servers are stopped, and what was measured is kept."""
-    raise KeyboardInterrupt

@@ -135,10 +135,12 @@ _core: tuple[int, ...] = ()
 def _begin(board: Board, worker: int, parent: int, cores: tuple[int, ...]) -> None:
     """Runs first in each worker: its place on the board, its core, and its end with its parent's.
 
-    A Ctrl-C reaches the whole group; the director then tells the workers what to do.
+    A Ctrl-C, or the end of the terminal, reaches the whole group; the director then tells the
+    workers what to do.
     """
     global _channel, _core  # noqa: PLW0603
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     _channel = BoardChannel(board, worker)
     _core = (cores[worker % len(cores)],) if cores else ()
     board.rows[worker][_PID] = os.getpid()

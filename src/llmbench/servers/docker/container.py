@@ -1,8 +1,6 @@
 """A container from its creation to its removal, whatever ends it."""
 
 import os
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +12,7 @@ from msgspec import Struct
 from llmbench.cells import Limits
 from llmbench.clock import Clock
 from llmbench.config import DockerServer, ModelConfig
+from llmbench.process import interrupted_by_signals
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.docker.creating import created, refused
@@ -76,10 +75,10 @@ def launch_docker(
     """The container of `config` under `limits` once it has answered one token, until the end.
 
     What dead sessions left is removed first; the container is removed when the context is left,
-    by SIGTERM and Ctrl-C too. `LaunchError` or `ConfigError` say why it could not be had.
+    by SIGTERM, SIGHUP and Ctrl-C too. `LaunchError` or `ConfigError` say why it could not be had.
     """
     server = docker_server(config)
-    with _sigterm_interrupts(), closing(connect()) as client:
+    with interrupted_by_signals(), closing(connect()) as client:
         for name in reap(client):
             say(f"removed {name}, which a dead session had left")
         facts = engine_facts(client)
@@ -180,24 +179,3 @@ def _shortfalls(spec: ContainerSpec, granted: dict[str, Any]) -> Iterator[str]:
         yield "swap could not be switched off: memory beyond the limit goes to disk, slowly"
     if spec.cpuset and parse_cpuset(granted["CpusetCpus"]) != spec.cpuset:
         yield f"the engine set the cpuset to {granted['CpusetCpus']!r}"
-
-
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM ends like Ctrl-C while the context is open, so that what runs is removed.
-
-    Only where Python's default (to die on the spot) is in force, and on the main thread.
-    """
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt("SIGTERM")
-
-    on_main = threading.current_thread() is threading.main_thread()
-    if not on_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
