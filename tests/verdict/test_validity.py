@@ -325,3 +325,13 @@ def test_drops_and_timeouts_of_an_overloaded_server_are_its_answer() -> None:
     lost = [failure(at, kind="dropped", took_ms=0.0, sent_ns=None) for at in due_ms]
     result = judge(summarise(run, table(single_file(3.0, 20.0) + lost)), run, Slo())
     assert result.outcome == "overloaded", result.why
+
+
+def test_an_open_loop_that_went_on_for_longer_says_so() -> None:
+    run = cell_run(Arrivals(2.0, "constant", duration_s=20.0))
+    records = [request(500.0 * n, ttft_ms=9920.0) for n in range(60)]
+    result = judge(summarise(run, table(records)), run, Slo())
+    assert result.notes == (
+        "arrivals went on for 10 s beyond the 20 s asked: so long does the server, empty at "
+        "first, take to fill up",
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmbench.cells import Ramp
+from llmbench.cells import Arrivals, Ramp
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 from llmbench.verdict.disagreements import disagreements
@@ -16,6 +16,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield "too few requests to cut start and drain off: the window is the whole cell"
     for field in run.endpoint.left_out:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
+    yield from _filling(summary, rules)
     yield from _errors(summary, rules)
     yield from _lengths(summary, rules)
     yield from _estimates(summary)
@@ -26,6 +27,17 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
     yield from (found.text for found in disagreements(summary, rules))
+
+
+def _filling(summary: CellSummary, rules: Rules) -> Iterator[str]:
+    """An open loop that went on for longer than was asked."""
+    shape, filling_s = summary.cell.shape, summary.filling_s
+    asked_s = shape.duration_s if isinstance(shape, Arrivals) and not shape.requests else None
+    if asked_s is not None and filling_s is not None and filling_s > rules.filling_note * asked_s:
+        yield (
+            f"arrivals went on for {filling_s:.3g} s beyond the {asked_s:g} s asked: so long does "
+            "the server, empty at first, take to fill up"
+        )
 
 
 def _errors(summary: CellSummary, rules: Rules) -> Iterator[str]:

@@ -16,6 +16,7 @@ class Rules(Struct, frozen=True):
     schedule_delay_share: float = 0.05  # of the median TTFT
     little_residual: float = 0.05  # plus one request's share of the window
     ttft_bounded_share: float = 0.1  # and at least two requests
+    filling_note: float = 0.05  # of the duration asked for
     bounded_note: float = 0.05
     clock_step_floor_ms: float = 1.0
     clock_step_share: float = 0.05  # of the median TTFT

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from time import monotonic_ns
 
@@ -9,8 +10,9 @@ from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import told
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
-from llmbench.load.plan.shapes import Arrival, OpenPlan
+from llmbench.load.plan.shapes import FIRST, Arrival, OpenPlan
 from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.stamps import ended_ns
 
 EARLY_S = 0.0015
 """The event loop's timer is good to about a millisecond; the rest is waited for in short turns
@@ -19,6 +21,28 @@ SPARE_LANES = 8
 OPEN_AHEAD_S = 0.25
 """How long before a deadline its connection is open: some round trips of TLS to another
 continent, and less than most servers keep an idle connection for."""
+
+
+class Filling:
+    """How long the server, empty at first, takes to fill up: the longest of the first latencies."""
+
+    def __init__(self, arrivals: Sequence[Arrival]) -> None:
+        self._first = {arrival.ordinal + 1 for arrival in arrivals[:FIRST]}  # request numbers
+        self._under_way = 0
+        self._longest_s = 0.0
+
+    @property
+    def longest_s(self) -> float | None:
+        """None while any of the first requests is under way."""
+        return None if self._under_way else self._longest_s
+
+    def began(self, planned: PlannedRequest) -> None:
+        self._under_way += planned.request in self._first
+
+    def ended(self, planned: PlannedRequest, latency_s: float) -> None:
+        if planned.request in self._first:
+            self._under_way -= 1
+            self._longest_s = max(self._longest_s, latency_s)
 
 
 class OpenLoop:
@@ -36,6 +60,7 @@ class OpenLoop:
         self._closed: list[Lane] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._next = 0
+        self._filling = Filling(plan.arrivals)
         self._begin_ns = sys.maxsize  # until `run` is told
         self._upcoming: PlannedRequest | None = None
         self._over = asyncio.Event()
@@ -43,7 +68,9 @@ class OpenLoop:
 
     @property
     def total(self) -> int | None:
-        """Requests of this share."""
+        """Requests of this share, where the plan says."""
+        if self._plan.duration_s is not None:
+            return None
         return len(self._plan.arrivals) + self._plan.warmup
 
     async def prepare(self) -> None:
@@ -73,7 +100,7 @@ class OpenLoop:
                 task.cancel()
 
     def _await_next(self) -> None:
-        if self._next >= len(self._plan.arrivals) or self._dispatcher.stopping is not None:
+        if not self._is_next_wanted():
             self._over.set()
             return
         at = self._begin + self._plan.arrivals[self._next].at_s
@@ -82,7 +109,7 @@ class OpenLoop:
 
     def _turn(self) -> None:
         """Send what is due, and wait for the next deadline in turns, or by a timer."""
-        while self._next < len(self._plan.arrivals) and self._dispatcher.stopping is None:
+        while self._is_next_wanted():
             arrival = self._plan.arrivals[self._next]
             left_s = (self._begin_ns - monotonic_ns()) / 1e9 + arrival.at_s
             if left_s > EARLY_S:
@@ -94,6 +121,15 @@ class OpenLoop:
             self._arrive(arrival)
         self._await_next()
 
+    def _is_next_wanted(self) -> bool:
+        """Whether the next arrival is still to come, as far as is known by now."""
+        if self._next >= len(self._plan.arrivals) or self._dispatcher.stopping is not None:
+            return False
+        duration_s, longest_s = self._plan.duration_s, self._filling.longest_s
+        if duration_s is None or longest_s is None:
+            return True
+        return self._plan.arrivals[self._next].at_s < duration_s + longest_s
+
     def _arrive(self, arrival: Arrival) -> None:
         planned = self._upcoming or self._make(arrival)
         self._upcoming = None
@@ -102,6 +138,7 @@ class OpenLoop:
         if self._dispatcher.counts.in_flight >= limit:
             self._dispatcher.drop(planned, scheduled_ns, f"{limit} requests were in flight")
         else:
+            self._filling.began(planned)
             self._dispatcher.go(self._take_lane(), planned, scheduled_ns)
         self._dispatcher.later(self._make_ahead)
 
@@ -152,6 +189,8 @@ class OpenLoop:
 
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
         self._idle.append(lane)
+        if planned.phase == "measured":
+            self._filling.ended(planned, (ended_ns(exchange) - exchange.scheduled_ns) / 1e9)
 
     def _make_ahead(self) -> None:
         if self._upcoming is None and self._next < len(self._plan.arrivals):

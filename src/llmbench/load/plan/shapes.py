@@ -11,6 +11,11 @@ from llmbench.config import ConfigError
 from llmbench.load.plan.requests import generator
 from llmbench.load.plan.traces import read_trace
 
+FIRST = 10
+"""Arrivals whose longest latency says how long an empty server takes to fill up; as in
+`llmbench.metrics`, which knows all latencies where a load knows only those that have ended."""
+MOST_FILLING = 3.0
+"""Durations for which arrivals go on at most until the server has filled up."""
 FLAT_GAIN = 1.05
 FLAT_STEPS = 2
 
@@ -51,12 +56,17 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 class OpenPlan(Struct, frozen=True):
-    """Requests that start at their own time, whatever became of the others."""
+    """Requests that start at their own time, whatever became of the others.
+
+    With `duration_s` they end that long after the server has filled up: then there are more
+    arrivals than will be sent.
+    """
 
     arrivals: tuple[Arrival, ...]
     max_in_flight: int
     total: int  # of all workers
     warmup: int = 0
+    duration_s: float | None = None
 
 
 Plan = ClosedPlan | OpenPlan
@@ -92,6 +102,7 @@ def deal(whole: Plan, worker: int, workers: int) -> Plan:
         max_in_flight=share,
         total=whole.total,
         warmup=whole.warmup // workers + (worker < whole.warmup % workers),
+        duration_s=whole.duration_s,
     )
 
 
@@ -146,17 +157,20 @@ def _spawn(users: range, begin_s: float, rate_per_s: float | None) -> tuple[Star
 
 
 def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) -> OpenPlan:
-    count = shape.requests
-    if count is None:
-        if shape.duration_s is None:
-            raise ConfigError(f"{cell.id}: give a number of requests or a duration")
-        spare = 0 if shape.distribution == "constant" else 6 * math.sqrt(shape.duration_s + 1)
-        count = math.ceil(shape.rate_per_s * (shape.duration_s + spare)) + 16
-    times_s = arrival_times_s(cell, shape, *drawn, count)
-    if shape.duration_s is not None:
-        times_s = [at_s for at_s in times_s if at_s < shape.duration_s]
+    """Exactly `shape.requests`, or as many as its duration may need."""
+    if shape.requests is not None:
+        times_s, duration_s = arrival_times_s(cell, shape, *drawn, shape.requests), None
+    elif shape.duration_s is not None:
+        duration_s = shape.duration_s
+        most_s = (1 + MOST_FILLING) * duration_s
+        spare_s = 0 if shape.distribution == "constant" else 6 * math.sqrt(most_s + 1)
+        count = math.ceil(shape.rate_per_s * (most_s + spare_s)) + 16
+        drawn_s = arrival_times_s(cell, shape, *drawn, count)
+        times_s = [at_s for at_s in drawn_s if at_s < most_s]
+    else:
+        raise ConfigError(f"{cell.id}: give a number of requests or a duration")
     arrivals = tuple(Arrival(ordinal, at_s) for ordinal, at_s in enumerate(times_s))
-    return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup)
+    return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup, duration_s)
 
 
 def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, repeat: int, count: int) -> list[float]:
