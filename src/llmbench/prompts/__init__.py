@@ -1,4 +1,4 @@
-"""Prompts: sources → tokens → buckets by length → CSV files that a run takes from."""
+"""Prompts: texts from a source, counted in tokens and sorted by length into the files of a run."""
 
 import lazy_loader
 

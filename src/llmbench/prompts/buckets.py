@@ -11,18 +11,18 @@ import hashlib
 from llmbench.records import Prompt
 
 HEAD_CHARACTERS = 64
-"""No two prompts of a bucket share their first 64 characters: about the 16 tokens that are the
-smallest block a prefix cache shares."""
+"""No two prompts of a bucket share their first 64 characters. At about 4 characters for a token
+these are 16 tokens, the smallest block that vLLM's prefix cache shares."""
 
 
 class Bucket:
-    """The `wanted` prompts with the lowest keys among all that were offered."""
+    """Keeps the `wanted` prompts with the lowest keys among all that were offered."""
 
     def __init__(self, wanted: int, seed: int) -> None:
         self.wanted = wanted
         self._salt = f"{seed}:".encode()
         self._best: dict[str, tuple[int, Prompt]] = {}
-        self._bar: int | None = None  # keys from here on can't win any more
+        self._bar: int | None = None  # a key of this size or more can't win any more
 
     def __len__(self) -> int:
         return min(len(self._best), self.wanted)
@@ -32,7 +32,7 @@ class Bucket:
         return len(self._best) >= self.wanted
 
     def offer(self, prompt: Prompt) -> None:
-        """Take `prompt` unless one with the same head, or `wanted` others, have lower keys."""
+        """Take `prompt`, unless one with the same head or `wanted` others have lower keys."""
         key = self._key(prompt.text)
         if self._bar is not None and key >= self._bar:
             return
@@ -43,7 +43,7 @@ class Bucket:
             self._prune()
 
     def prompts(self) -> tuple[Prompt, ...]:
-        """What was taken, in the order of the keys."""
+        """The prompts that were taken, in the order of their keys."""
         self._prune()
         return tuple(prompt for _, prompt in self._ranked())
 

@@ -1,4 +1,4 @@
-"""How far a build has got: a bar on a terminal, a plain line now and then elsewhere."""
+"""Shows how far a build has got: as a bar on a terminal, elsewhere as a line every few seconds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class BuildProgress:
             self._bar.stop()
 
     def show(self, share: float | None, prompts: int) -> None:
-        """`share` of the source is behind us (None: not known), `prompts` have been counted."""
+        """Show that `share` of the source (None: not known) has been read, `prompts` counted."""
         if self._bar is not None:
             task = self._bar.task_ids[0]
             self._bar.update(task, total=None if share is None else 1.0, completed=share or 0.0)

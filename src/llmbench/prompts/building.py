@@ -1,4 +1,4 @@
-"""A source read, counted and sorted: the prompts of each wanted length."""
+"""Reads a source, counts its prompts and sorts them, which gives the prompts of each length."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from llmbench.prompts.synthesis import synthesise
 from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
-_BATCH = 256
-_BLOCK = 4096  # rows of a hub data set
-_SHARES = (0.0, 1 / 16, 4 / 16, 1.0)  # of a file's records, looked at in turn
+_BATCH = 256  # passages for one call of the tokenizer, which spreads them over all cores
+_BLOCK = 4096  # rows of a hub data set that are read before the buckets are looked at again
+_SHARES = (0.0, 1 / 16, 4 / 16, 1.0)  # bounds of the parts of a file that are read in turn
 
 
 class Built(Struct, frozen=True):
     """The prompts of one length: `trimmed` of them (the last ones) were cut from longer texts.
 
-    `complete` says that the whole source was looked at; `dropped` what of it couldn't be read.
+    `complete` says whether the whole source was read, `dropped` which part of it could not be.
     """
 
     prompts: tuple[Prompt, ...]
@@ -46,10 +46,10 @@ def build_buckets(
     limit: int | None = None,
     say: Say,
 ) -> dict[int, Built]:
-    """The prompts of each wanted length, out of `source`.
+    """Take the prompts of each wanted length out of `source`.
 
-    With `hurry` only a sample of the source, drawn from the seed, is looked at when that
-    fills all buckets; `limit` ends the reading after that many records.
+    With `hurry` only a sample of the source, drawn from the seed, is read where that is enough
+    to fill all buckets; `limit` ends the reading after that many records.
     """
     if source.kind == "synthetic":
         return {
@@ -86,7 +86,7 @@ def _read(
     limit: int | None,
     progress: BuildProgress,
 ) -> bool:
-    """Sort what the reader gives; whether that was all it has."""
+    """Sort the records that the reader gives; return whether the whole source was read."""
     clean = cleaner(tokenizer.specials)
     for number, records in enumerate(_passes(reader, seed, hurry)):
         for batch in _batches(_passages(islice(records, limit), clean, reader.source)):
@@ -99,10 +99,10 @@ def _read(
 
 
 def _passes(reader: RecordReader, seed: int, hurry: bool) -> Iterator[Iterable[Record]]:
-    """What to look at before asking again whether the buckets are full.
+    """The parts of a source; after each the caller asks again whether the buckets are full.
 
-    A file is read once for each share of its records, drawn from the seed; a hub data set,
-    whose every reading is a transfer, goes by block after block from its start.
+    A file is read once for each share of its records, which the seed draws. A hub data set is
+    read block by block from its start, since each further reading would be a transfer.
     """
     if not hurry:
         yield reader
@@ -119,14 +119,14 @@ def _passes(reader: RecordReader, seed: int, hurry: bool) -> Iterator[Iterable[R
 def _passages(records: Iterable[Record], clean: Clean, source: Source) -> Iterator[Passage]:
     for record in records:
         try:
-            found = passage(record, clean)
+            record_passage = passage(record, clean)
         except KeyError as error:
             raise ConfigError(
                 f"prompt source {source}: its records have neither 'prompt' nor 'conversations'"
                 f" (they have: {', '.join(map(str, record)) or 'nothing'})"
             ) from error
-        if found is not None:
-            yield found
+        if record_passage is not None:
+            yield record_passage
 
 
 def _batches(passages: Iterator[Passage]) -> Iterator[list[Passage]]:

@@ -1,4 +1,4 @@
-"""The prompts that a run takes from, as they lie in a folder."""
+"""The folder of prompt files that a run takes its prompts from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from llmbench.records import Prompt
 
 
 class Library:
-    """Prompts by their length in tokens, as they lie in a folder with its manifest."""
+    """The prompts in a folder with a manifest, by length in tokens; each file is read once."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         self.folder = folder
@@ -21,23 +21,23 @@ class Library:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The lengths there are, in tokens."""
+        """The lengths of the prompts that the folder holds, in tokens."""
         return tuple(sorted(map(int, self.manifest.files)))
 
     def take(self, tokens: int) -> tuple[Prompt, ...]:
-        """All prompts of a length; `ConfigError` lists the lengths when it is none of them."""
+        """All prompts of a length; a `ConfigError` for another length lists those there are."""
         if tokens not in self._read:
             self._read[tokens] = files.read(self.folder / self._entry(tokens).file)
         return self._read[tokens]
 
     def sha256(self, tokens: int) -> str:
-        """The hash of the file of a length."""
+        """The hash of the file that holds the prompts of a length."""
         return self._entry(tokens).sha256
 
     def describe(self) -> dict[str, Any]:
-        """What they are and where they come from, for ``run.json``.
+        """What the prompts are and where they come from, for ``run.json``.
 
-        `kind` is ``synthetic`` as soon as one length is, else ``real``.
+        `kind` is ``synthetic`` as soon as the prompts of one length are, else ``real``.
         """
         entries = [self._entry(tokens) for tokens in self.lengths]
         return {
@@ -63,9 +63,9 @@ class Library:
     def _entry(self, tokens: int) -> PromptFile:
         entry = self.manifest.files.get(str(tokens))
         if entry is None:
-            there = ", ".join(map(str, self.lengths)) or "none"
+            lengths = ", ".join(map(str, self.lengths)) or "none"
             raise ConfigError(
-                f"{self.folder}: no prompts of {tokens} tokens (there are: {there}); have them"
+                f"{self.folder}: no prompts of {tokens} tokens (there are: {lengths}); have them"
                 " built with llmbench prompts"
             )
         return entry

@@ -1,7 +1,7 @@
 """The prompt files and the manifest beside them.
 
-A file is the deck's: ``Dataset_128.csv`` with the columns ``Input_Prompt`` and
-``No of Tokens`` (the spelling of the deck's own tool), UTF-8, every text quoted.
+The files are those of the EchoSwift deck: ``Dataset_128.csv`` with the columns ``Input_Prompt``
+and ``No of Tokens`` (its own tool spells them so), in UTF-8, every text quoted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from llmbench.records import Prompt
 from llmbench.store import replace_file
 
 Say = Callable[[str], None]
-"""Tells the user one line."""
+"""A function that shows the user one line."""
 
 COLUMNS = ("Input_Prompt", "No of Tokens")
 MANIFEST = "manifest.json"
@@ -31,13 +31,13 @@ SCHEMA = 1
 
 
 class PromptFile(Struct, frozen=True):
-    """What the manifest says of one file of prompts.
+    """What the manifest says about one file of prompts.
 
-    `prompts` is how many it has, `trimmed` how many of these were cut from longer ones,
-    `wanted` how many were asked for; `tokens_min` and `tokens_max` are its extremes. `complete`
-    is False where the source was not read to its end, since the buckets were full;
-    `commit` is a hub data set's that was read, `source_stamp` changes with the content of a
-    source that is a file.
+    `prompts` is how many the file has, `trimmed` how many of these were cut from longer ones,
+    `wanted` how many were asked for; `tokens_min` and `tokens_max` belong to its shortest and
+    its longest prompt. `complete` is False where the source was not read to its end because the
+    buckets were full. `commit` is the commit of the hub data set that was read; `source_stamp`
+    changes with the content of a source that is a file.
     """
 
     file: str
@@ -78,7 +78,7 @@ class Manifest(Struct, frozen=True):
 
 
 def file_name(tokens: int) -> str:
-    """The deck's name of the file of prompts of a length."""
+    """The name that the EchoSwift deck gives to the file with the prompts of a length."""
     return f"Dataset_{tokens}.csv"
 
 
@@ -92,7 +92,7 @@ def encode(prompts: Iterable[Prompt]) -> bytes:
 
 
 def read(path: Path) -> tuple[Prompt, ...]:
-    """The prompts of a file; `ConfigError` where it is none."""
+    """The prompts of a file; `ConfigError` where it is not a prompt file."""
     csv.field_size_limit(sys.maxsize)
     try:
         with path.open(encoding="utf-8", newline="") as text:

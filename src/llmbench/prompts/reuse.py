@@ -1,4 +1,4 @@
-"""Whether a prompt file that is there is the one that is wanted."""
+"""Decides whether an existing prompt file is the one that is wanted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def usable(
     source: Source | None,
     say: Say,
 ) -> bool:
-    """Whether the file of a length is there and is what is wanted; says why it is not."""
+    """Whether the file of a length exists and is what is wanted; `say` gets the reason if not."""
     entry = manifest.files.get(str(length)) if manifest else None
     if entry is None or not (place / entry.file).is_file():
         return False
@@ -33,16 +33,16 @@ def usable(
 
 
 def _check_hash(path: Path, entry: PromptFile) -> None:
-    now = files.file_sha256(path)
-    if now != entry.sha256:
+    sha256 = files.file_sha256(path)
+    if sha256 != entry.sha256:
         raise ConfigError(
-            f"{path}: changed since it was built (sha256 {now[:12]}…, in the manifest"
+            f"{path}: changed since it was built (sha256 {sha256[:12]}…, in the manifest"
             f" {entry.sha256[:12]}…); delete it to have it built again"
         )
 
 
 def _difference(entry: PromptFile, wanted: Wanted, source: Source | None) -> str:
-    """Why a file is not what is wanted; empty when it is."""
+    """The reason why a file is not what is wanted; empty when it is."""
     if entry.seed != wanted.seed:
         return f"its seed is {entry.seed}, {wanted.seed} is asked for"
     if entry.wanted < wanted.per_length:
@@ -50,8 +50,8 @@ def _difference(entry: PromptFile, wanted: Wanted, source: Source | None) -> str
     if entry.tolerance > wanted.tolerance:
         return f"its prompts are within ±{entry.tolerance} tokens, not ±{wanted.tolerance}"
     if source is None:
-        better = entry.kind == "synthetic" and packaged() is not None
-        return "its prompts are synthetic, and real ones are installed now" if better else ""
+        outdone = entry.kind == "synthetic" and packaged() is not None
+        return "its prompts are synthetic, and real ones are installed now" if outdone else ""
     newest = replace(entry.source, revision=None)
     if source not in (entry.source, entry.pinned, newest):
         return f"it comes from {entry.pinned}, {source} is asked for"

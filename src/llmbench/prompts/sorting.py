@@ -1,4 +1,4 @@
-"""Passages into buckets: every prompt that they hold is counted, those of a wanted length kept."""
+"""Sorts passages into buckets: counts all prompts in them and keeps those of a wanted length."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from llmbench.records import Prompt
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
-_SLACK_TOKENS = 8  # how far a prefix's count may be off its place among the whole text's tokens
-_CHARACTERS_PER_TOKEN = 8  # twice the usual: how far into a text is looked at first
+_SLACK_TOKENS = 8  # at most: a prefix encoded alone against its place in the whole text
+_CHARACTERS_PER_TOKEN = 8  # twice the usual 4: so much of a text is encoded at first
 
 
 class Wanted(Struct, frozen=True):
-    """What is to be built: for each of `lengths` (tokens), `per_length` prompts within
-    ±`tolerance`; with `trim` those that are missing are cut from longer ones."""
+    """What is to be built: `per_length` prompts for each of `lengths` (tokens), ±`tolerance`.
+
+    With `trim`, prompts that are missing are cut from longer ones.
+    """
 
     lengths: tuple[int, ...]
     per_length: int = 1000
@@ -49,7 +51,10 @@ class Sorter:
         self._longer = {n: Bucket(2 * wanted.per_length, wanted.seed) for n in wanted.lengths}
 
     def full(self, trimmed: bool) -> bool:
-        """Whether every bucket has what is wanted, also when `trimmed` prompts count."""
+        """Whether every bucket has as many prompts as wanted; `trimmed` prompts count if True.
+
+        Of the trimmed ones three in four are counted, as some turn out to have another length.
+        """
         return all(
             bucket.full
             or (
@@ -60,7 +65,7 @@ class Sorter:
         )
 
     def add(self, passages: Sequence[Passage]) -> None:
-        """Count and sort all prompts of `passages`."""
+        """Count all prompts of `passages` and sort them."""
         fresh = [passage for passage in passages if self._is_new(passage)]
         if self._wanted.trim:
             plain: list[Passage] = []
@@ -97,13 +102,13 @@ class Sorter:
         return True
 
     def _keep(self, texts: Sequence[str]) -> None:
-        """Put each text into the buckets of its exact length."""
+        """Offer each text to the buckets whose length is within the tolerance of its own."""
         for text, count in zip(texts, self._tokenizer.lengths(texts), strict=True):
             for length in self._lengths_near(count, self._wanted.tolerance):
                 self._whole[length].offer(Prompt(text, count))
 
     def _heads(self, passages: Sequence[Passage]) -> list[str]:
-        """The texts that may be short enough; of a very long one its head decides."""
+        """The prompts that may be short enough; a very long one is judged by its head."""
         reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
         texts = [passage.text[: passage.cuts[0]] for passage in passages]
         long = [text for text in texts if len(text) > reach]
@@ -113,7 +118,7 @@ class Sorter:
         return [text for text in texts if len(text) <= reach] + dense
 
     def _starts(self, passages: Sequence[Passage]) -> list[str]:
-        """The starts of passages that are about as long as wanted, by one encoding of each."""
+        """The prompts of about a wanted length, found with a single encoding of each passage."""
         starts: list[str] = []
         for passage, encoding in zip(passages, self._encodings(passages), strict=True):
             used = set()
@@ -131,7 +136,7 @@ class Sorter:
         return starts
 
     def _encodings(self, passages: Sequence[Passage]) -> Iterator[Encoding]:
-        """One encoding of as much of each passage as may matter."""
+        """One encoding for each passage, of as much of it as can matter."""
         reach = self._wanted.longest * _CHARACTERS_PER_TOKEN
         limit = self._wanted.longest + _SLACK_TOKENS
         texts = [p.text if self._wanted.trim else p.text[: p.cuts[-1]] for p in passages]
@@ -145,7 +150,7 @@ class Sorter:
     def _offer_trimmed(self, text: str, ends: Sequence[int], used: set[int]) -> None:
         """Offer the start of a longer text to each bucket that has no prompt of that text.
 
-        `ends` are the places in `text` where its tokens end.
+        `ends` are the positions in `text` at which its tokens end.
         """
         for length, bucket in self._longer.items():
             if length not in used and len(ends) > length + self._wanted.tolerance:

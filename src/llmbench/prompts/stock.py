@@ -21,7 +21,7 @@ from llmbench.prompts.tokens.tokenizer import find, fingerprint, load
 from llmbench.store import replace_file
 
 DECK_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
-"""The input lengths of the deck's seven files, in tokens."""
+"""The input lengths of the seven prompt files of the EchoSwift deck, in tokens."""
 
 
 def ensure(
@@ -36,13 +36,13 @@ def ensure(
     trim: bool = True,
     tolerance: int = 10,
 ) -> Library:
-    """The prompts of `lengths` under `folder`; what is missing is built first, the rest reused.
+    """The prompts of `lengths` under `folder`; missing files are built first, others are reused.
 
-    Each tokenizer has a folder of its own. A file is built again when it has been asked for
-    fewer prompts, or another seed or source; one that was changed by hand is a `ConfigError`.
-    Without a `source` a file of any source will do. So that a run starts soon, only a sample
-    of the source is read where that is enough, and short buckets are filled with the starts of
-    longer prompts unless `trim` is off.
+    Each tokenizer has a folder of its own. A file is built again when it was built for fewer
+    prompts, for another seed or from another source; one that was changed by hand raises
+    `ConfigError`. Without a `source` a file from any source will do. So that a run starts soon,
+    only a sample of the source is read where that is enough, and buckets that lack prompts are
+    filled with the starts of longer ones unless `trim` is off.
     """
     wanted = _wanted(lengths, per_length, tolerance, seed, trim)
     place = folder / folder_name(tokenizer)
@@ -74,8 +74,8 @@ def build(
 ) -> Library:
     """Build the files of `lengths` anew, from the whole of `source` (or its first `limit` records).
 
-    Without a `source`: the deck's data set from the hub, else what is installed (see
-    `llmbench.prompts.corpus.sources.for_building`). `say` gets a line for each file.
+    Without a `source`, `llmbench.prompts.corpus.sources.for_building` chooses one. `say` gets a
+    line for each file.
     """
     wanted = _wanted(lengths, per_length, tolerance, seed, trim)
     if limit is not None and limit < 1:
@@ -89,7 +89,7 @@ def build(
 
 
 def folder_name(tokenizer: str) -> str:
-    """The name of the folder of a tokenizer's prompts: its own and a part of its fingerprint."""
+    """The folder of a tokenizer's prompts: its name and a part of its fingerprint."""
     path = find(tokenizer)
     name = tokenizer.replace("/", "--") if path is None else path.resolve().name
     if path is not None and name == "tokenizer.json":
@@ -101,7 +101,7 @@ def folder_name(tokenizer: str) -> str:
 def _wanted(
     lengths: Sequence[int], per_length: int, tolerance: int, seed: int, trim: bool
 ) -> Wanted:
-    """What is wanted, if it can be; `ConfigError` names what can't."""
+    """What is wanted, checked; `ConfigError` names what can't be built."""
     for length in lengths:
         if length < 1:
             raise ConfigError(f"prompts of {length} tokens can't be made; the least is 1")
@@ -114,17 +114,17 @@ def _wanted(
 
 
 def _same_source(manifest: Manifest | None) -> Source | None:
-    """The real source of the files that are there, so that new lengths come from it too."""
+    """The real source of the existing files, so that new lengths come from it too."""
     for entry in manifest.files.values() if manifest else ():
-        if entry.source.kind == "hub" or (entry.source.kind == "file" and _there(entry.source)):
+        if entry.source.kind == "hub" or (entry.source.kind == "file" and _exists(entry.source)):
             return entry.source
     return None
 
 
-def _there(source: Source) -> bool:
+def _exists(source: Source) -> bool:
     try:
         return source.path.is_file()
-    except ConfigError:  # its package is gone
+    except ConfigError:  # its package is no longer installed
         return False
 
 
@@ -158,7 +158,7 @@ def _make(
         say=say,
     )
     manifest = Manifest(name, tokenizer.sha256, _without(kept, lengths))
-    files.write_manifest(place, manifest)  # a build cut off from here on is made anew
+    files.write_manifest(place, manifest)  # from here on a build that is cut off starts anew
     for length, made in built.items():
         entry = _write(place, length, made, wanted, source, commit)
         manifest.files[str(length)] = entry
@@ -172,7 +172,7 @@ def _without(entries: dict[str, PromptFile], lengths: tuple[int, ...]) -> dict[s
 
 
 def _commit(source: Source) -> str | None:
-    """The commit of a hub data set's revision now; None of other sources, or not known."""
+    """The newest commit of a hub data set's revision; None where unknown, or not from the hub."""
     hub = source.kind == "hub" and not Path(source.name).is_dir()
     return hub_revision(source) if hub else None
 
@@ -180,7 +180,7 @@ def _commit(source: Source) -> str | None:
 def _write(
     place: Path, length: int, made: Built, wanted: Wanted, source: Source, commit: str | None
 ) -> PromptFile:
-    """Write the file of a length; what the manifest is to say of it."""
+    """Write the file of a length and return its entry for the manifest."""
     content = files.encode(made.prompts)
     name = files.file_name(length)
     replace_file(place / name, content)
@@ -206,7 +206,7 @@ def _write(
 
 
 def _line(place: Path, entry: PromptFile) -> str:
-    """What a user is told of a file that was built."""
+    """The line about a file that was built, for the user."""
     trimmed = f", {entry.trimmed:,} of them trimmed to length" if entry.trimmed else ""
     short = ""
     if entry.prompts < entry.wanted:
@@ -219,7 +219,7 @@ def _line(place: Path, entry: PromptFile) -> str:
 
 
 def _tell_short(library: Library, say: Say) -> None:
-    """Say which lengths have too few prompts; a length without any is an error."""
+    """Tell the user which lengths have too few prompts; a length without any is an error."""
     for length, entry in library.manifest.files.items():
         if entry.prompts == 0:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""Prompts made of words of the tokenizer's own vocabulary, each of an exact number of tokens."""
+"""Makes prompts of an exact number of tokens out of words from the tokenizer's own vocabulary."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from llmbench.config import ConfigError
 from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
-_TRIES = 64
-_FEWEST_WORDS = 64
+_TRIES = 64  # rounds of drafts, until a tokenizer is held to be unable to make that length
+_FEWEST_WORDS = 64  # of 64 words even a thousand prompts of two tokens can all differ
 
 
 def synthesise(tokenizer: Tokenizer, length: int, count: int, seed: int) -> tuple[Prompt, ...]:
@@ -36,7 +36,7 @@ def synthesise(tokenizer: Tokenizer, length: int, count: int, seed: int) -> tupl
 
 
 def _words(tokenizer: Tokenizer) -> list[str]:
-    """Words that are one token each behind a space; single letters where there are too few."""
+    """Words that are one token each after a space; single letters where there are too few."""
     vocabulary = tokenizer.fast.get_vocab()
     plain = sorted({piece.lstrip("Ġ▁ ") for piece in vocabulary if piece[:1] in "Ġ▁ "})
     words = [word for word in plain if re.fullmatch(r"[a-z]{3,12}", word)]
@@ -53,7 +53,7 @@ def _draft(words: list[str], length: int, draw: random.Random) -> str:
 
 
 def _exact(tokenizer: Tokenizer, drafts: list[str], length: int) -> list[str]:
-    """Those drafts that could be cut back to exactly `length` tokens, verified by encoding."""
+    """The drafts, cut to exactly `length` tokens; those that a new encoding refutes are dropped."""
     cut = []
     for text, encoding in zip(drafts, tokenizer.encodings(drafts), strict=True):
         place = encoding.token_to_chars(length - 1) if len(encoding) >= length else None

@@ -1,1 +1,1 @@
-"""Where prompts come from, and how their texts are taken out of it."""
+"""The sources that prompts come from, and how the texts are taken out of them."""

@@ -1,4 +1,4 @@
-"""Texts made safe to send: nothing in them that a tokenizer or a server takes for a command."""
+"""Makes texts safe to send: takes out all that a tokenizer or a server reads as a command."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -7,11 +7,12 @@ Clean = Callable[[str], str]
 
 
 def cleaner(specials: Iterable[str]) -> Clean:
-    """A function that takes out of a text what would not arrive as that text.
+    """A function that takes out of a text whatever would not arrive as that text.
 
     These are the tokenizer's special tokens written out (``</s>``, ``<|im_end|>``: servers
-    would read them as the real ones), NUL, and halves of surrogate pairs, which are no
-    characters. Removing may join two halves into a new special, so it goes on until none is left.
+    would read them as the real ones), NUL, and halves of surrogate pairs, which are not
+    characters. A removal may join its neighbours into a new special token, so the search is
+    repeated until none is left.
     """
     words = sorted(filter(None, specials), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, words))) if words else None
@@ -25,15 +26,15 @@ def cleaner(specials: Iterable[str]) -> Clean:
     return clean
 
 
-def _gap(found: re.Match[str]) -> str:
+def _gap(special: re.Match[str]) -> str:
     """A space where the words on both sides of a special would otherwise run together."""
-    before, after = found.string[: found.start()], found.string[found.end() :]
+    before, after = special.string[: special.start()], special.string[special.end() :]
     touching = before[-1:].isalnum() and after[:1].isalnum()
     return " " if touching else ""
 
 
 def _valid(text: str) -> str:
-    """`text` without NUL and with surrogates joined to characters, or dropped."""
+    """`text` without NUL; surrogates are joined to characters, and single ones dropped."""
     if "\0" in text:
         text = text.replace("\0", "")
     if text.isascii():

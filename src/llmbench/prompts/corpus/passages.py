@@ -1,14 +1,14 @@
-"""Records of the known data sets as passages: a text and the places where a prompt may end.
+"""Turns records of the known data sets into passages: texts with the places where a prompt ends.
 
 A conversation of several turns holds several prompts, each the start of the next: it is kept
-as one text in vicuna's form, as the deck's data set has it::
+as one text in vicuna's form, which the data set of the EchoSwift deck uses::
 
     USER: question ASSISTANT: answer USER: question ASSISTANT:
 
 and may be cut after every ``ASSISTANT:`` that answers a human.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -20,9 +20,9 @@ SYSTEMS = frozenset({"system"})
 
 
 class Passage(Struct, frozen=True):
-    """A text whose prefixes that end at `cuts` (rising character positions) are prompts.
+    """A text, each of whose prefixes up to one of `cuts` (rising character positions) is a prompt.
 
-    What follows the last of them (an answer) serves only to trim a longer text from.
+    What follows the last cut (an answer) is used only when a prompt is trimmed from a longer text.
     """
 
     text: str
@@ -30,9 +30,9 @@ class Passage(Struct, frozen=True):
 
 
 def passage(record: Mapping[str, Any], clean: Clean) -> Passage | None:
-    """The passage in a record: ShareGPT's ``conversations``, or a ``prompt``. None: it has none.
+    """The passage in a record's ``conversations`` (ShareGPT's) or ``prompt``; None if it is empty.
 
-    A record of neither shape raises `KeyError`.
+    A record that has neither key raises `KeyError`.
     """
     if "conversations" in record:
         return from_turns(record["conversations"], clean)
@@ -48,7 +48,7 @@ def from_prompt(prompt: object, clean: Clean) -> Passage | None:
 
 
 def from_turns(turns: object, clean: Clean) -> Passage | None:
-    """ShareGPT's list of ``{from, value}`` as one text; None where no human says a thing.
+    """ShareGPT's list of ``{from, value}`` as one text; None where no human says anything.
 
     Empty turns and what stands before the first human turn (the end of an answer whose
     question is in another record) are left out; a system turn opens the text, as in vicuna.
@@ -56,14 +56,14 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
     parts: list[str] = []
     cuts: list[int] = []
     length = 0
-    for who, said in _spoken(turns, clean):
-        human = who in HUMANS
+    for speaker, text in _turns_with_text(turns, clean):
+        human = speaker in HUMANS
         if not human and not cuts:
-            part = f"{said} " if who in SYSTEMS else ""
+            part = f"{text} " if speaker in SYSTEMS else ""
         elif human:
-            part = f"{' ' if cuts else ''}USER: {said} ASSISTANT:"
+            part = f"{' ' if cuts else ''}USER: {text} ASSISTANT:"
         else:
-            part = f" {said}"
+            part = f" {text}"
         parts.append(part)
         length += len(part)
         if human:
@@ -71,12 +71,10 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
     return Passage("".join(parts), tuple(cuts)) if cuts else None
 
 
-def _spoken(turns: object, clean: Clean) -> list[tuple[str, str]]:
-    """(who, text) of every turn that has text."""
-    spoken = []
+def _turns_with_text(turns: object, clean: Clean) -> Iterator[tuple[str, str]]:
+    """The speaker and the text of every turn that has text."""
     for turn in turns if isinstance(turns, (list, tuple)) else ():
-        who, value = (turn.get("from"), turn.get("value")) if isinstance(turn, Mapping) else ("", 0)
-        said = clean(value) if isinstance(value, str) else ""
-        if said:
-            spoken.append((str(who).lower(), said))
-    return spoken
+        value = turn.get("value") if isinstance(turn, Mapping) else None
+        text = clean(value) if isinstance(value, str) else ""
+        if text:
+            yield str(turn.get("from")).lower(), text

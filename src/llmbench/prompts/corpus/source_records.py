@@ -1,4 +1,4 @@
-"""Record by record out of a data file or a hub data set, in memory that does not grow."""
+"""Reads a data file or a hub data set record by record, in memory that does not grow."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from llmbench.prompts.corpus.sources import Source
 
 Record = Mapping[str, Any]
 
-_BUFFER_BYTES = 2**20
-_ROWS = 1000
+_BUFFER_BYTES = 2**20  # read from the file at once; ijson's default is 64 KiB
+_ROWS = 1000  # of a columnar source that are in memory at once
 
 
 class RecordReader:
-    """The records of a source, with how far it has got and what could not be read.
+    """The records of a source; knows how far the reading has got and what could not be read.
 
-    Iterating starts anew each time. `share` is the part of the source behind the reader so far,
-    None where its size is not known; `dropped` says what was left out and why, None if nothing.
+    Every iteration starts anew. `share` is the part of the source that has been read so far,
+    None where its size is not known. `dropped` says what was left out and why; None: nothing was.
     """
 
     def __init__(self, source: Source, *, download: bool = False) -> None:
@@ -40,7 +40,7 @@ class RecordReader:
         return self._file(self.source.path)
 
     def _file(self, path: Path) -> Iterator[Record]:
-        """The records of a file by its kind; an error in the file names it."""
+        """The records of a file, keeping `share` up to date."""
         size = max(path.stat().st_size, 1)
         with path.open("rb") as content:
             for record in self._parsed(path, content):
@@ -58,7 +58,7 @@ class RecordReader:
         return self._array(content)
 
     def _array(self, content: IO[bytes]) -> Iterator[Record]:
-        """Objects of one JSON array, up to where the file is damaged or cut off."""
+        """The objects of one JSON array, up to where the file is damaged or cut off."""
         import ijson
 
         count = 0
@@ -67,14 +67,14 @@ class RecordReader:
                 count += 1
                 yield record
         except ijson.JSONError as error:
-            what = str(error).strip().splitlines()[0]
+            reason = str(error).strip().splitlines()[0]
             self.dropped = (
                 f"{self.source}: {count:,} whole records read; what follows was dropped, since"
-                f" record {count + 1:,} is damaged or cut off ({what})"
+                f" record {count + 1:,} is damaged or cut off ({reason})"
             )
 
     def _lines(self, content: IO[bytes]) -> Iterator[Record]:
-        """One JSON object a line; lines that are none are counted and left out."""
+        """The JSON objects of a file, one on each line; other lines are counted and left out."""
         bad = 0
         decode = msgspec.json.Decoder(dict[str, Any]).decode
         for line in content:
@@ -102,7 +102,7 @@ class RecordReader:
             ) from error
 
     def _hub(self) -> Iterator[Record]:
-        """Rows of a hub data set: streamed, or downloaded first and kept in the hub's cache."""
+        """The rows of a hub data set: streamed, or downloaded first and kept in the hub's cache."""
         import datasets
 
         self.share = None
@@ -143,4 +143,4 @@ def _csv(content: IO[bytes]) -> Iterator[Record]:
     try:
         yield from csv.DictReader(text)
     finally:
-        text.detach()  # the file is its opener's to close
+        text.detach()  # whoever opened the file closes it

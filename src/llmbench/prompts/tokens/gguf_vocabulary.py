@@ -1,7 +1,7 @@
-"""The tokenizer inside a GGUF file, as the `tokenizers` library's own, without torch.
+"""Turns the tokenizer inside a GGUF file into one of the `tokenizers` library, without torch.
 
 Two families are read: byte-level BPE (``tokenizer.ggml.model = gpt2``) with the
-pre-tokenizers listed here, and SentencePiece BPE (``llama``). Ids are llama.cpp's.
+pre-tokenizers listed here, and SentencePiece BPE (``llama``). Token ids are those of llama.cpp.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PLAIN = frozenset({"gpt-2", "phi-2", "mpt", "olmo", "jais"})
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of the GGUF file at `path`; `ConfigError` where it can't be had from it."""
+    """The tokenizer of the GGUF file at `path`; `ConfigError` where it can't be read."""
     fields = _fields(path)
     kind = fields.get("tokenizer.ggml.model")
     builders: dict[Any, Callable[[dict[str, Any], Path], Tokenizer]] = {
@@ -61,7 +61,7 @@ def _fields(path: Path) -> dict[str, Any]:
 
 
 def _reader() -> Any:
-    """gguf's reader on a plain array: a third of the time that its slices of a memmap take."""
+    """gguf's reader on a plain array, which takes a third of the time of its slices of a memmap."""
     import numpy as np
     from gguf import GGUFReader
 
@@ -104,15 +104,15 @@ def _pre_tokenizer(name: str, path: Path) -> Any:
         return pre_tokenizers.Sequence([digits, gpt2])
     if name in PLAIN:
         return gpt2
-    known = ", ".join(sorted({*SPLITS, *DIGITWISE, *PLAIN}))
+    readable = ", ".join(sorted({*SPLITS, *DIGITWISE, *PLAIN}))
     raise ConfigError(
-        f"{path}: its pre-tokenizer {name!r} is not known here (known: {known});"
+        f"{path}: its pre-tokenizer {name!r} is not known here (known: {readable});"
         " name the model's tokenizer.json or hub id instead"
     )
 
 
 def _sentencepiece(fields: dict[str, Any], path: Path) -> Tokenizer:
-    """LLaMA's SentencePiece BPE: merges follow from the scores, unknown characters are bytes."""
+    """LLaMA's SentencePiece BPE: merges follow from scores, unknown characters become bytes."""
     from tokenizers import Tokenizer, decoders, models, normalizers
 
     tokens: Sequence[str] = fields["tokenizer.ggml.tokens"]
@@ -143,11 +143,11 @@ def _sentencepiece(fields: dict[str, Any], path: Path) -> Tokenizer:
 
 
 def _merges(vocabulary: dict[str, int], scores: Sequence[float]) -> list[tuple[str, str]]:
-    """Every way to make a piece of two others, best piece first.
+    """Every way to make a piece out of two others, the best piece first.
 
-    SentencePiece merges the pair whose result has the highest score; a list of merges in that
-    order does the same. (The way `transformers` converts such a model, in its words
-    ``generate_merges``.)
+    SentencePiece merges the pair whose result has the highest score, and a list of merges in
+    that order does the same. `transformers` converts such models in this way too
+    (``generate_merges``).
     """
     ranked: list[tuple[float, int, int, str, str]] = []
     for piece, index in vocabulary.items():
@@ -159,7 +159,7 @@ def _merges(vocabulary: dict[str, int], scores: Sequence[float]) -> list[tuple[s
 
 
 def _add_control_tokens(tokenizer: Tokenizer, fields: dict[str, Any]) -> None:
-    """Make what the file marks as control tokens special; user-defined ones are whole words."""
+    """Make the file's control tokens special; its user-defined tokens become whole words."""
     from tokenizers import AddedToken
 
     kinds = fields.get("tokenizer.ggml.token_type", ())

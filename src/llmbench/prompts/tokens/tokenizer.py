@@ -1,4 +1,4 @@
-"""The tokenizer by whose count a prompt has its length. Special tokens are never counted."""
+"""The tokenizer whose count is the length of a prompt. Special tokens are never counted."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as FastTokenizer
 
-_HEAD_BYTES = 16 * 2**20  # a GGUF file's metadata lie before its weights
+_HEAD_BYTES = 16 * 2**20  # all of a GGUF file's metadata, which precede its weights
 
 
 class Tokenizer:
     """Counts tokens in batches and knows which strings are special.
 
-    `name` is what it was asked for by; `sha256` is of its whole definition.
+    `name` is the name that it was loaded by; `sha256` is the hash of its whole definition.
     """
 
     def __init__(self, name: str, fast: FastTokenizer) -> None:
@@ -35,7 +35,7 @@ class Tokenizer:
 
     @property
     def specials(self) -> tuple[str, ...]:
-        """The strings that it turns into special tokens."""
+        """The strings that the tokenizer turns into special tokens."""
         added = self.fast.get_added_tokens_decoder().values()
         return tuple(token.content for token in added if token.special)
 
@@ -45,14 +45,14 @@ class Tokenizer:
         return [len(encoding) for encoding in batch]
 
     def encodings(self, texts: Sequence[str]) -> list[Encoding]:
-        """Each text's tokens with their places in it."""
+        """The tokens of each text with their positions in it."""
         return self.fast.encode_batch(list(texts), add_special_tokens=False)
 
 
 def load(name: str, cache: Path | None = None) -> Tokenizer:
-    """The tokenizer that `name` stands for (see `find`); `ConfigError` where it can't be had.
+    """Load the tokenizer that `name` stands for (see `find`); `ConfigError` where that fails.
 
-    What takes long to read (a GGUF file) is kept as ``tokenizer.json`` in the folder `cache`.
+    A GGUF file, which takes long to read, is kept as ``tokenizer.json`` in the folder `cache`.
     """
     path = find(name)
     if path is None:
@@ -89,18 +89,18 @@ def package_file(name: str) -> Path:
     folders = package_folders(package)
     if not folders:
         raise ConfigError(f"{name}: no package {package!r} is installed in this environment")
-    found = file_in(folders, inside)
-    if found is None:
+    path = file_in(folders, inside)
+    if path is None:
         raise ConfigError(
             f"{name}: the package {package!r} is installed, but has no file {inside!r}"
         )
-    return found
+    return path
 
 
 def fingerprint(name: str) -> str:
-    """A hash that changes when the tokenizer of this name does, without loading it.
+    """A hash that changes whenever the tokenizer of this name does; the tokenizer isn't loaded.
 
-    Of files: their content (the head of a GGUF file). Of a hub id: the id and its revision.
+    For files it covers their content (the head of a GGUF file), for a hub id the id and revision.
     """
     path = find(name)
     digest = hashlib.sha256()
@@ -149,7 +149,7 @@ def _from_hub(name: str) -> FastTokenizer:
 
 
 def _from_transformers(where: str, revision: str | None, name: str) -> FastTokenizer:
-    """By `transformers.AutoTokenizer`; its errors (gated, unknown, offline) in one line."""
+    """Load with `transformers.AutoTokenizer`; its errors (gated, unknown, offline) get one line."""
     import logging
 
     logging.getLogger("transformers").addFilter(lambda r: "PyTorch was not found" not in r.msg)
