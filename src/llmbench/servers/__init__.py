@@ -1,4 +1,4 @@
-"""Server life: launch, wait until it answers, watch, stop. One context manager for all kinds."""
+"""Launches a server of any kind, waits until it answers, watches it and stops it."""
 
 import lazy_loader
 

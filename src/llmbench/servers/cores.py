@@ -1,4 +1,4 @@
-"""Which cores the server gets and which are left to the load generator."""
+"""Decides which cores the server gets and which are left to the load generator."""
 
 import math
 import os
@@ -7,8 +7,7 @@ from msgspec import Struct
 
 
 class CoreSplit(Struct, frozen=True):
-    """Core numbers for the server and for the client; `note` says where that
-    slows the client down."""
+    """The server's core numbers and the client's; `note` says how that slows the client down."""
 
     server: tuple[int, ...]
     client: tuple[int, ...]
@@ -32,9 +31,9 @@ def split_cores(
 ) -> CoreSplit:
     """The first `wanted` cores (rounded up) for the server, the others for the client's `workers`.
 
-    ``0``: the server is elsewhere, and all cores are the client's. ``None``: it is without a limit,
-    and has all but one core for each worker. Where the server takes all, the client shares the
-    last one with it; `note` says so, and that several workers share a core.
+    ``0`` means that the server is elsewhere, so all cores are for the client. ``None`` means that
+    it has no limit: it gets all cores but one for each worker. Where the server takes all cores,
+    the client shares the last one with it. `note` says so, and also says when workers share a core.
     """
     cores = usable_cores() if usable is None else usable
     count = len(cores)

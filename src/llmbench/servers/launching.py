@@ -1,4 +1,4 @@
-"""`launch` and `unavailable`: one door to the five kinds of servers."""
+"""Launches a server of any of the five kinds, or says why this host can't run it."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -30,10 +30,10 @@ def launch(
 ) -> AbstractContextManager[RunningServer]:
     """The server of `config` under `limits`, running while the context is open.
 
-    It has answered a one-token completion when the context is entered; `LaunchError` tells why
-    it could not. `slots` raises an embedded engine's own number of slots, so that it is at least
-    the greatest number of users; `session` labels what is started; `seed` is the simulator's;
-    `say` gets lines of progress (pulling and building images).
+    When the context is entered the server has answered a completion; `LaunchError` tells why it
+    could not. `slots`, the greatest number of users, raises an engine's own number of slots if that
+    is smaller. `session` labels the containers that are started, `seed` is for the simulator, and
+    `say` gets lines of progress (while images are pulled or built).
     Enter it on a thread that lives as long as the server: on Linux the kernel ends a child
     process with the thread that started it.
     """
@@ -63,7 +63,7 @@ def launch(
 
 
 def unavailable(config: ModelConfig, limits: Limits) -> str | None:
-    """Why this host can't run `config` under `limits`, as the end of "skipped: …"; else None."""
+    """Why this host can't run `config` under `limits`, to follow "skipped: "; None when it can."""
     server = config.server
     if isinstance(server, DockerServer):
         from llmbench.servers.docker.engine import docker_unavailable

@@ -1,4 +1,4 @@
-"""``{threads}``, ``{port}``, … in the words of a server's command: filled when it is launched."""
+"""Fills ``{threads}``, ``{port}``, … in the words of a server's command when it is launched."""
 
 import re
 
@@ -8,7 +8,7 @@ from llmbench.config import ConfigError, nearest
 def fill(word: str, values: dict[str, str], key: str) -> str:
     """`word` with its placeholders filled; braces of JSON are left as they are.
 
-    `ConfigError` names the `key` in which an unknown placeholder stands.
+    `ConfigError` names the `key` whose value has an unknown placeholder.
     """
 
     def value(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""The ``remote`` kind: a server that somebody else runs, asked before anything is measured."""
+"""The ``remote`` kind: a server that somebody else runs; it is asked before it is measured."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from llmbench.servers.running import LaunchError, RunningServer
 
 
 class Remote:
-    """A `RunningServer` of which only the address is known."""
+    """A `RunningServer` about which only the address is known."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -26,7 +26,7 @@ class Remote:
 
 
 class _Url:
-    """What readiness watches: nothing can be known but the answers."""
+    """What readiness watches: a URL, about which only the answers can be known."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -40,7 +40,7 @@ class _Url:
 
 @contextmanager
 def launch_remote(config: ModelConfig, server: RemoteServer) -> Iterator[RunningServer]:
-    """The server at the configuration's URL, once it has answered a one-token completion."""
+    """The server at the configuration's URL; the context opens once it has answered."""
     check_url(server.url, "server.url")
     url = server.url.rstrip("/")
     clock = Clock()

@@ -1,4 +1,4 @@
-"""What every kind of server shows once it runs, and how a start that failed is told."""
+"""What every kind of server offers once it runs, and the error of a start that failed."""
 
 import re
 import signal
@@ -8,7 +8,10 @@ from typing import Protocol
 from llmbench.records import Endpoint, ResourceSample
 
 LOG_LINES = 20
-"""How many of the last log lines an error shows."""
+"""The number of last log lines that an error shows."""
+
+TAIL_BYTES = 65536
+"""The end of a log file that is searched for them; a log may have gigabytes."""
 
 LOG_HINTS = (
     (r"address already in use|couldn't bind", "the port is taken; stop what listens there"),
@@ -26,7 +29,7 @@ LOG_HINTS = (
     ),
     (r"sched_setaffinity", "not enough cores on this host"),
 )
-"""Patterns of log lines, and what to do about them; the first that matches is shown."""
+"""Patterns of log lines with hints; the hint of the first match is shown."""
 
 
 class RunningServer(Protocol):
@@ -34,13 +37,13 @@ class RunningServer(Protocol):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where it is, what it speaks, how it was started."""
+        """Where the server is, which dialect it speaks and how it was started."""
 
     def died(self) -> str | None:
-        """Why it no longer runs; None while it does (or where that can't be known)."""
+        """Why the server no longer runs; None while it does, and where that can't be known."""
 
     def sample(self) -> ResourceSample | None:
-        """CPU and memory now, its cell and repeat left open; None where they can't be known."""
+        """The present CPU and memory, without cell and repeat; None where they aren't known."""
 
 
 class LaunchError(RuntimeError):
@@ -77,7 +80,7 @@ class LaunchError(RuntimeError):
 
 
 def hint_of(text: str) -> str | None:
-    """What to do about a log that holds `text`, where it holds something known."""
+    """The hint for a log that holds `text`; None where no pattern matches."""
     for pattern, hint in LOG_HINTS:
         if re.search(pattern, text, re.IGNORECASE):
             return hint
@@ -98,7 +101,7 @@ def tail(path: Path, lines: int = LOG_LINES) -> tuple[str, ...]:
     """The last `lines` lines of a log file; none where it can't be read."""
     try:
         with path.open("rb") as log:
-            log.seek(max(0, path.stat().st_size - 65536))
+            log.seek(max(0, path.stat().st_size - TAIL_BYTES))
             text = log.read().decode("utf-8", "replace")
     except OSError:
         return ()

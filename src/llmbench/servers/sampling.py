@@ -1,4 +1,4 @@
-"""A running server's CPU and memory, about once a second, each sample with its cell."""
+"""Samples a running server's CPU and memory about once a second and labels each with its cell."""
 
 import threading
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from llmbench.servers.running import RunningServer
 class Sampler:
     """Samples `server` every `period_s` in a thread of its own and hands each sample to `sink`.
 
-    `tag` names the cell that runs from now on: what was used before goes to the tag before.
-    `stop` takes a last sample. Also a context manager, which stops it.
+    `tag` names the cell that runs from now on; what was used before is credited to the last tag.
+    `stop` takes a last sample. The sampler is also a context manager, which stops it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Sampler:
         self._thread.start()
 
     def tag(self, cell_id: str | None, repeat: int | None = None) -> None:
-        """Samples from now on are of that repeat of that cell (None: of none)."""
+        """From now on samples belong to that repeat of that cell (None: to no cell)."""
         with self._lock:
             self._take()
             self._cell, self._repeat = cell_id, repeat

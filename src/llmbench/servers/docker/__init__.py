@@ -1,9 +1,9 @@
 """The ``docker`` kind: an engine in a container limited to cores and memory.
 
-`spec` says what a configuration amounts to, `engine` whether this host can run it, `images`
-pulls or builds, `creating` and `life` start and stop, `watch` tells how a container ended,
-`profile` what it uses, `reaper` removes what dead sessions left. The Docker SDK is imported only
-when needed.
+`spec` turns a configuration into a container's description, and `engine` says whether this host
+can run it. `images` pulls or builds the image; `creating` and `container` create, start and remove
+the container. `watch` tells how it ended, `profile` measures what it uses, and `reaper` removes
+containers that dead sessions left. The Docker SDK is imported only when needed.
 """
 
 from llmbench.servers.docker.container import launch_docker

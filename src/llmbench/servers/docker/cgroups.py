@@ -1,7 +1,7 @@
-"""The same reading from the cgroup's own files, where the engine runs on this host.
+"""Reads what a container uses from its cgroup's own files, where the engine runs on this host.
 
-They answer in a fraction of a millisecond and at the moment of asking; the Engine's stats
-answer at its own next second, so that use before and after a cell's start can't be told apart.
+These files answer within a fraction of a millisecond, for the moment of asking. The Engine's stats
+answer at its own next second, so use before a cell's start can't be told from use after it.
 """
 
 import time
@@ -12,11 +12,11 @@ from msgspec import Struct
 from llmbench.servers.docker.usage import UsageReading, used_memory
 
 UNLIMITED = 1 << 60
-"""cgroup v1 writes "no limit" as a number near 2**63."""
+"""A limit of this size or more means "no limit", which cgroup v1 writes as a number near 2**63."""
 
 
 class Cgroup(Struct, frozen=True):
-    """The folders of a container's cgroup; in v2 they are one."""
+    """The folders of a container's cgroup; in v2 they are all the same folder."""
 
     version: int
     cpuacct: Path
@@ -86,8 +86,11 @@ def find_cgroup(
     root: Path = Path("/sys/fs/cgroup"),
     proc: Path = Path("/proc"),
 ) -> Cgroup | None:
-    """The cgroup of the container whose first process is `pid`; None when it can't be seen from
-    here: an engine in a virtual machine, on another host, or in another pid namespace."""
+    """The cgroup of the container whose first process is `pid`; None when it can't be seen.
+
+    That is so when the engine runs in a virtual machine, on another host, or in another pid
+    namespace.
+    """
     try:
         lines = (proc / str(pid) / "cgroup").read_text(encoding="ascii").splitlines()
     except OSError:
@@ -98,8 +101,8 @@ def find_cgroup(
         if container_id in path
         for controller in controllers.split(",")
     }
-    found = _v1(paths, pid, root) or _v2(paths, pid, root)
-    return found if found is not None and found.read() is not None else None
+    cgroup = _v1(paths, pid, root) or _v2(paths, pid, root)
+    return cgroup if cgroup is not None and cgroup.read() is not None else None
 
 
 def _v1(paths: dict[str, str], pid: int, root: Path) -> Cgroup | None:
@@ -122,13 +125,13 @@ def _number(path: Path) -> int:
 
 
 def _table(path: Path) -> dict[str, int]:
-    """The lines ``name number`` of a file."""
+    """The numbers of a file whose lines are ``name number``, by name."""
     words = (line.split() for line in path.read_text(encoding="ascii").splitlines())
     return {name: int(value) for name, value in words}
 
 
 def _network(pid: int) -> tuple[int | None, int | None]:
-    """Bytes received and sent by the network namespace of `pid`, loopback left out."""
+    """The bytes that the network namespace of `pid` received and sent, without loopback."""
     try:
         lines = Path(f"/proc/{pid}/net/dev").read_text(encoding="ascii").splitlines()[2:]
     except OSError:

@@ -1,4 +1,4 @@
-"""A container from its creation to its removal, whatever ends it."""
+"""Runs a server in a container, from its creation to its removal, whatever ends it."""
 
 import os
 import time
@@ -50,7 +50,7 @@ class DockerRunning:
 
 
 class _Start(Struct, frozen=True):
-    """What the steps of one launch share."""
+    """What the steps of one launch have in common."""
 
     config: ModelConfig
     server: DockerServer
@@ -72,10 +72,11 @@ def launch_docker(
     slots: int | None = None,
     say: Say = print,
 ) -> Iterator[RunningServer]:
-    """The container of `config` under `limits` once it has answered one token, until the end.
+    """Run the container of `config` under `limits`; the context opens once it has answered.
 
-    What dead sessions left is removed first; the container is removed when the context is left,
-    by SIGTERM, SIGHUP and Ctrl-C too. `LaunchError` or `ConfigError` say why it could not be had.
+    Containers that dead sessions left are removed first. This one is removed when the context is
+    left, by SIGTERM, SIGHUP and Ctrl-C too. `LaunchError` or `ConfigError` say why it did not
+    start.
     """
     server = docker_server(config)
     with interrupted_by_signals(), closing(connect()) as client:
@@ -94,7 +95,7 @@ def launch_docker(
 def _running(
     start: _Start, container: "Container", image: "Image", log_file: Path
 ) -> DockerRunning:
-    """The created `container`, started and ready."""
+    """Start the created `container` and wait until it is ready."""
     config, spec = start.config, start.spec
     deadline = time.monotonic() + start.server.start_timeout_s
     watch = _started(start, container, log_file)
@@ -111,7 +112,7 @@ def _running(
 
 
 def _started(start: _Start, container: "Container", log_file: Path) -> Watch:
-    """Start the container, and watch it."""
+    """Start the container and begin to watch it."""
     from docker.errors import APIError
 
     try:
@@ -138,7 +139,7 @@ def _launch(
     watch: Watch,
     profile: Profile,
 ) -> Launch:
-    """What was started, read back from the engine and from the kernel."""
+    """What was really started, read back from the engine and from the kernel."""
     container.reload()
     granted, reading = container.attrs["HostConfig"], profile.read()
     digests = image.attrs.get("RepoDigests") or []
@@ -164,15 +165,17 @@ def _launch(
 
 
 def _granted_cores(pid: int, granted: dict[str, Any], profile: Profile) -> tuple[int, ...]:
-    """The cores that the kernel lets the container's process use; else those that the engine
-    recorded."""
+    """The cores that the kernel lets the container's process use.
+
+    Where the kernel can't be asked, these are the cores that the engine recorded.
+    """
     if profile.source != "docker stats" and hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(pid)))
     return parse_cpuset(granted["CpusetCpus"])
 
 
 def _shortfalls(spec: ContainerSpec, granted: dict[str, Any]) -> Iterator[str]:
-    """Limits that were asked for and that the engine left out, as notes."""
+    """Notes on the limits that were asked for but that the engine did not set."""
     if spec.memory_bytes is not None and granted["Memory"] != spec.memory_bytes:
         yield f"the engine set the memory limit to {granted['Memory']}, not {spec.memory_bytes}"
     if spec.memory_bytes is not None and granted["MemorySwap"] != granted["Memory"]:

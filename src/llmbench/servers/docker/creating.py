@@ -1,4 +1,4 @@
-"""A container is created, and removed whatever happens."""
+"""Creates a container and removes it again, whatever happens in between."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def created(
     facts: EngineFacts,
     session: str,
 ) -> Iterator[tuple["Container", tuple[str, ...]]]:
-    """A container that exists while the context is open, and the engine's warnings.
+    """Create a container for as long as the context is open; also gives the engine's warnings.
 
     Its name is chosen here, so that it can be removed even when the answer to its creation
     never arrived.
@@ -45,17 +45,17 @@ def created(
                 _create_request(client, spec, facts, labels(session)), name=name
             )
         except APIError as error:
-            made = {}  # nothing is under way
+            made = {}  # no creation is under way
             raise refused(config.name, "created", error) from None
         yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
     finally:
-        # an engine that is gone can remove nothing; the next session's reaper will
+        # an engine that is gone can't remove it, but the reaper of the next session will
         with suppress(requests.ConnectionError):
             _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
 
 
 def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
-    """Remove the container `name`; wait so long for one whose creation may be under way."""
+    """Remove the container `name`; wait up to `patience_s` for one that may still be created."""
     from docker.errors import NotFound
 
     deadline = time.monotonic() + patience_s
@@ -101,9 +101,9 @@ def _create_request(
     return dict(request)
 
 
-def refused(name: str, what: str, error: Any) -> LaunchError:
-    """The engine's refusal to have `name`'s container `what`, with a hint."""
+def refused(name: str, step: str, error: Any) -> LaunchError:
+    """The engine's refusal of `step` ("created", "started") for `name`'s container, with a hint."""
     reason = str(error.explanation or error)
     return LaunchError(
-        name, f"the container can't be {what}: {reason}", hint=container_hint(reason)
+        name, f"the container can't be {step}: {reason}", hint=container_hint(reason)
     )

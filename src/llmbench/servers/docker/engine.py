@@ -1,4 +1,4 @@
-"""The Docker Engine of this host: reaching it, and whether it can run a configuration."""
+"""Reaches this host's Docker Engine and says whether it can run a configuration."""
 
 import os
 import socket
@@ -20,11 +20,11 @@ LOOPBACK = "127.0.0.1"
 
 
 class NoEngine(ConfigError):
-    """No Docker Engine can be used; the message says at which address, why and what to do."""
+    """No Docker Engine can be used; the message says which address, why, and what to do."""
 
 
 class EngineFacts(Struct, frozen=True):
-    """What the engine's host has, and how a container's port on it is reached."""
+    """What the engine's host has, and how a container's port is reached there."""
 
     cores: int
     memory_bytes: int
@@ -34,7 +34,7 @@ class EngineFacts(Struct, frozen=True):
 
 
 def engine_address() -> str:
-    """Where the engine is: DOCKER_HOST, else the current context of the docker command."""
+    """The engine's address: DOCKER_HOST, else the current context of the docker command."""
     from docker.context import ContextAPI
 
     if os.environ.get("DOCKER_HOST"):
@@ -45,7 +45,7 @@ def engine_address() -> str:
 
 
 def connect() -> "DockerClient":
-    """A client of the engine that has answered; `NoEngine` where none does. Close it."""
+    """A client of an engine that has answered, to be closed; `NoEngine` where none answers."""
     import docker
     from docker.errors import DockerException
 
@@ -66,7 +66,7 @@ def connect() -> "DockerClient":
 
 
 def _knock(address: str) -> None:
-    """`NoEngine` where nobody listens at a Unix socket: the SDK would leak its own socket."""
+    """`NoEngine` where nobody listens at a Unix socket; there the SDK would leak its own socket."""
     if not address.startswith("unix://"):
         return
     with socket.socket(socket.AF_UNIX) as knocking:
@@ -89,7 +89,7 @@ def _no_engine(address: str, error: str) -> str:
 
 
 def reaching(address: str) -> tuple[str, str]:
-    """(address to bind a container's port to, host to reach it at) for an engine there."""
+    """For an engine at `address`: what a container's port is bound to, and where it is reached."""
     parts = urlsplit(address)
     if parts.scheme == "ssh":
         raise NoEngine(
@@ -103,14 +103,14 @@ def reaching(address: str) -> tuple[str, str]:
 
 
 def engine_facts(client: "DockerClient") -> EngineFacts:
-    """What the engine says of its host."""
+    """What the engine says about its host."""
     info = client.info()
     publish_on, reach_at = reaching(engine_address())
     return EngineFacts(info["NCPU"], info["MemTotal"], info["ServerVersion"], publish_on, reach_at)
 
 
 def docker_unavailable(config: ModelConfig, limits: Limits) -> str | None:
-    """Why this host can't run `config` under `limits`, as the end of "skipped: …"; else None."""
+    """Why this host can't run `config` under `limits`, to follow "skipped: "; None when it can."""
     server = docker_server(config)
     present = gpu_count() if server.gpus else 0
     if server.gpus > present:

@@ -1,4 +1,4 @@
-"""GPUs of this host: how many there are, and how busy the server's are (NVML)."""
+"""Counts the GPUs of this host and reads how busy the server's are (NVML)."""
 
 from functools import cache
 from pathlib import Path
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 
 class GpuUse(Struct, frozen=True):
-    """Mean utilisation in percent and memory in use, over the GPUs that were asked about."""
+    """The mean utilisation in percent and the memory in use, over the GPUs asked about."""
 
     percent: float
     memory_bytes: int
 
 
 def gpu_count() -> int:
-    """The number of NVIDIA GPUs: by NVML, else by their device files."""
+    """The number of NVIDIA GPUs, from NVML or else from their device files."""
     nvml = _nvml()
     if nvml is not None:
         return int(nvml.nvmlDeviceGetCount())
@@ -23,7 +23,7 @@ def gpu_count() -> int:
 
 
 def gpu_use(indices: range) -> GpuUse | None:
-    """What the GPUs `indices` do now; None without any of them, or without NVML."""
+    """The present use of the GPUs `indices`; None without any GPU or without NVML."""
     nvml = _nvml()
     if nvml is None or not indices:
         return None

@@ -1,4 +1,4 @@
-"""The image of a configuration: here already, pulled with progress, or built."""
+"""Finds the image of a configuration, or pulls it (with progress) or builds it."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 PROGRESS_S = 2.0
-"""Time between two lines of progress."""
+"""The time between two lines of progress."""
 
 
 def ensure_image(client: "DockerClient", name: str, server: DockerServer, say: Say) -> "Image":
-    """The image of the configuration `name`; built or pulled first where it is missing."""
+    """The image of the configuration `name`, which is built or pulled first if it is missing."""
     from docker.errors import ImageNotFound
 
     try:
@@ -38,7 +38,7 @@ class PullProgress:
 
     def __init__(self, image: str) -> None:
         self._image = image
-        self._layers: dict[str, tuple[int, int]] = {}  # bytes here, bytes in all (0: not known)
+        self._layers: dict[str, tuple[int, int]] = {}  # bytes received, bytes in all (0: not known)
         self._done: set[str] = set()
 
     def update(self, event: dict[str, Any]) -> None:
@@ -50,17 +50,17 @@ class PullProgress:
             detail = event.get("progressDetail") or {}
             self._layers[layer] = (detail.get("current", 0), detail.get("total", 0))
         elif status in ("Download complete", "Pull complete", "Already exists"):
-            here, total = self._layers.get(layer, (0, 0))
-            self._layers[layer] = (max(here, total), total)
+            received, total = self._layers.get(layer, (0, 0))
+            self._layers[layer] = (max(received, total), total)
             if status != "Download complete":
                 self._done.add(layer)
 
     def line(self) -> str:
         """``pulling IMAGE: 3 of 12 layers, 1.2 of 8.4 GB``."""
-        here = sum(h for h, _ in self._layers.values()) / 1e9
-        total = sum(t for _, t in self._layers.values()) / 1e9
+        received = sum(received for received, _ in self._layers.values()) / 1e9
+        total = sum(total for _, total in self._layers.values()) / 1e9
         layers = f"{len(self._done)} of {len(self._layers | dict.fromkeys(self._done))} layers"
-        return f"pulling {self._image}: {layers}, {here:.2f} of {total:.2f} GB"
+        return f"pulling {self._image}: {layers}, {received:.2f} of {total:.2f} GB"
 
 
 def _pull(client: "DockerClient", name: str, image: str, say: Say) -> None:
@@ -135,7 +135,7 @@ def _unbuilt(name: str, image: str, folder: Path, lines: list[str]) -> LaunchErr
 
 
 def split_tag(image: str) -> tuple[str, str]:
-    """Repository and tag (or digest) of an image's name; ``latest`` where it has none."""
+    """The repository and the tag (or digest) of an image's name; without a tag it is ``latest``."""
     if "@" in image:
         repository, _, digest = image.partition("@")
         return repository, digest
@@ -144,7 +144,7 @@ def split_tag(image: str) -> tuple[str, str]:
 
 
 def _spaced(events: Iterable[dict[str, Any]], act: Callable[[], None]) -> Iterable[dict[str, Any]]:
-    """`events`, with a call of `act` no more often than every `PROGRESS_S`."""
+    """Pass `events` on and call `act` between them, at most once every `PROGRESS_S`."""
     last = time.monotonic()
     for event in events:
         yield event

@@ -1,4 +1,4 @@
-"""What a running container uses, sample by sample, from the cheapest source that there is."""
+"""Samples what a running container uses, from the cheapest source that is available."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 
 class Profile:
-    """CPU, memory and the rest of one container. `gpus` are its first ones, as the engine deals
-    them out; `limit_cores` is what its CPU use is a share of."""
+    """Measures the CPU, memory, network and GPU use of one container.
+
+    `gpus` is the number of its GPUs: the host's first ones, as the engine hands them out.
+    `limit_cores` is the limit that its CPU use is a share of.
+    """
 
     def __init__(
         self,
@@ -37,7 +40,7 @@ class Profile:
 
     @property
     def source(self) -> str:
-        """Where the readings come from: ``cgroup v1``, ``cgroup v2`` or ``docker stats``."""
+        """The source of the readings: ``cgroup v1``, ``cgroup v2`` or ``docker stats``."""
         return "docker stats" if self._cgroup is None else f"cgroup v{self._cgroup.version}"
 
     def read(self) -> UsageReading | None:
@@ -54,8 +57,7 @@ class Profile:
         return reading_of_stats(stats)
 
     def sample(self) -> ResourceSample | None:
-        """The use since the sample before; None for the first one and for a container that
-        has ended."""
+        """The use since the last sample; None at first, and once the container has ended."""
         before, now = self._last, self.read()
         self._last = now
         if before is None or now is None:

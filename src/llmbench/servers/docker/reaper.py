@@ -1,8 +1,8 @@
-"""Who started a container, and the removal of what dead sessions left behind.
+"""Labels containers with the session that started them and removes those of dead sessions.
 
 Every container carries labels that name its session, the process that started it, and that
-process's start (so that a reused pid isn't taken for a living session), host and boot. A
-container is removed only when all that is known says that its session is dead.
+process's host, boot and start time (so that a reused pid isn't taken for a living session). A
+container is removed only when all of these say that its session is dead.
 """
 
 import os
@@ -22,7 +22,7 @@ BOOT = "llmbench.boot"
 
 
 def labels(session: str) -> dict[str, str]:
-    """The labels of what this process starts for `session`."""
+    """The labels of the containers that this process starts for `session`."""
     pid = os.getpid()
     return {
         SESSION: session,
@@ -34,10 +34,10 @@ def labels(session: str) -> dict[str, str]:
 
 
 def reap(client: "DockerClient") -> list[str]:
-    """Remove the containers of dead sessions of this host; the names of those removed."""
-    found = client.containers.list(all=True, filters={"label": SESSION}, ignore_removed=True)
+    """Remove the containers of this host's dead sessions; return the names of those removed."""
+    ours = client.containers.list(all=True, filters={"label": SESSION}, ignore_removed=True)
     removed = []
-    for container in found:
+    for container in ours:
         if is_orphan(container.labels, running=container.status == "running"):
             remove(container)
             removed.append(str(container.name))
@@ -47,14 +47,14 @@ def reap(client: "DockerClient") -> list[str]:
 def is_orphan(of: dict[str, str], *, running: bool) -> bool:
     """Whether the session that wrote the labels `of` is known to be dead."""
     if of.get(HOST) != _host() or not of.get(PID, "").isdigit():
-        return False  # another host's, or another pid namespace's: can't be known here
+        return False  # of another host or pid namespace, where we can't look
     if of.get(BOOT) != _boot():
-        return not running  # from before a reboot, unless another machine shares our name
+        return not running  # from before a reboot, unless another machine has our name
     return process_started(int(of[PID])) != of.get(STARTED)
 
 
 def remove(container: "Container") -> None:
-    """Kill and remove a container and its unnamed volumes; one that is gone already is fine."""
+    """Kill and remove a container and its unnamed volumes; it may be gone already."""
     from docker.errors import APIError, NotFound
 
     try:
@@ -67,7 +67,7 @@ def remove(container: "Container") -> None:
 
 
 def process_started(pid: int) -> str | None:
-    """When process `pid` started, as a text to compare; None when there is no such process."""
+    """The start time of process `pid`, as a text to compare; None when no such process exists."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -77,7 +77,7 @@ def process_started(pid: int) -> str | None:
 
 
 def _process_started_elsewhere(pid: int) -> str | None:
-    """The same where there is no /proc (macOS)."""
+    """The start time of a process where there is no /proc (macOS)."""
     import psutil
 
     try:
@@ -87,7 +87,7 @@ def _process_started_elsewhere(pid: int) -> str | None:
 
 
 def _host() -> str:
-    """This host and pid namespace: pids of two containers on one engine must not be mixed up."""
+    """This host and its pid namespace, as two containers on one engine may use the same pids."""
     try:
         namespace = Path("/proc/self/ns/pid").readlink().name
     except OSError:

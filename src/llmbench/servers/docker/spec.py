@@ -1,8 +1,9 @@
-"""What a configuration and its limits amount to: a container, as data and as a `docker run` line.
+"""Describes the container of a configuration under limits, as data and as a `docker run` line.
 
 Whole cores become a cpuset. Fractional cores become a quota on a cpuset of as many cores as it
 takes, because an engine with more threads than cores is stopped by the quota again and again.
-``{threads}`` is the number of those cores. Swap is off: the memory limit is all there is.
+``{threads}`` is the number of those cores. Swap is off, so the container can't use more memory
+than its limit.
 """
 
 import math
@@ -20,7 +21,7 @@ from llmbench.servers.placeholders import fill
 
 
 class ContainerSpec(Struct, frozen=True):
-    """A container as it is asked for. Of `environment`, None takes the value from ours."""
+    """A container to be created. A variable of `environment` that is None gets its value here."""
 
     image: str
     command: tuple[str, ...]
@@ -36,7 +37,7 @@ class ContainerSpec(Struct, frozen=True):
     environment: tuple[tuple[str, str | None], ...] = ()
 
     def run_arguments(self) -> tuple[str, ...]:
-        """The arguments of ``docker`` that start this container; no secret value is in them."""
+        """The arguments of ``docker`` that start this container; they hold no secret values."""
         return ("run", "-d", *self._limits(), *self._reach(), self.image, *self.command)
 
     def _limits(self) -> list[str]:
@@ -67,7 +68,7 @@ class ContainerSpec(Struct, frozen=True):
 
 
 def docker_run_line(config: ModelConfig, limits: Limits | None = None) -> str:
-    """The ``docker run`` line that `config` under `limits` (None: its own) amounts to."""
+    """The ``docker run`` line of `config` under `limits` (None: the configuration's own)."""
     words = container_spec(config, limits or Limits()).run_arguments()
     # the number of cores of a server that takes the whole host is known only on that host
     return " ".join(["docker", *(w if w == "$(nproc)" else shlex.quote(w) for w in words)])
@@ -81,10 +82,10 @@ def container_spec(
     slots: int | None = None,
     host_cores: int | None = None,
 ) -> ContainerSpec:
-    """The container of `config` under `limits`; its own limits where these leave them open.
+    """The container of `config` under `limits`, and under its own limits where these leave gaps.
 
-    `cores` says which cores are the server's (None: the first ones). A server without a limit
-    gets all of them while some are left for the client, and is not pinned otherwise.
+    `cores` says which cores belong to the server (None: the first ones). A server without a limit
+    is pinned to all of them if the client has others, and is not pinned otherwise.
     """
     server = docker_server(config)
     limits = effective_limits(config, limits)
@@ -122,7 +123,7 @@ def docker_server(config: ModelConfig) -> DockerServer:
 
 
 def effective_limits(config: ModelConfig, limits: Limits) -> Limits:
-    """`limits`, and the configuration's own where they are open."""
+    """`limits`, with the configuration's own where they leave something open."""
     own = limits_of(config.server)
     return Limits(
         own.cores if limits.cores is None else limits.cores,
@@ -135,14 +136,14 @@ def _cores(wanted: float | None, split: CoreSplit | None) -> tuple[tuple[int, ..
     if wanted is None:
         return (split.server if split is not None and split.apart else ()), None
     count = math.ceil(wanted)
-    mine = tuple(range(count)) if split is None else split.server[:count]
-    if len(mine) < count:
-        raise ConfigError(f"needs {wanted:g} cores, this run may use {len(mine)} for the server")
-    return mine, (wanted if wanted != count else None)
+    cpuset = tuple(range(count)) if split is None else split.server[:count]
+    if len(cpuset) < count:
+        raise ConfigError(f"needs {wanted:g} cores, this run may use {len(cpuset)} for the server")
+    return cpuset, (wanted if wanted != count else None)
 
 
 def _environment(server: DockerServer, values: dict[str, str]) -> list[tuple[str, str | None]]:
-    """Variables of the container: passed on where set, then the fixed ones."""
+    """The container's variables: first those passed on if they are set, then the fixed ones."""
     passed: list[tuple[str, str | None]] = [
         (name, None) for name in server.environment if name in os.environ
     ]
@@ -150,7 +151,7 @@ def _environment(server: DockerServer, values: dict[str, str]) -> list[tuple[str
 
 
 def _source(source: str) -> str:
-    """A volume's name as it is; a folder as an absolute path; a package's folder."""
+    """What to mount: a package's folder, a folder's absolute path, or a volume's name as it is."""
     if source.startswith(SCHEME):
         package, _ = split_name(source)
         folders = package_folders(package)

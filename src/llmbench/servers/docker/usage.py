@@ -1,7 +1,7 @@
-"""What a container has used up to one moment, from the Engine's stats (cgroup v1 and v2).
+"""Reads from the Engine's stats what a container has used so far (cgroup v1 and v2).
 
-The formulas are the docker command's own (docker/cli, cli/command/container/stats_helpers.go):
-memory is the cgroup's usage less its inactive file cache, 100 % of CPU is one core.
+The formulas are those of the docker command (docker/cli, cli/command/container/stats_helpers.go):
+memory is the cgroup's usage less its inactive file cache, and 100 % of CPU is one core.
 """
 
 from datetime import datetime
@@ -13,8 +13,10 @@ from llmbench.records import ResourceSample
 
 
 class UsageReading(Struct, frozen=True):
-    """Counters since the container's start, and levels now. `time_ns` only orders and spaces
-    the readings of one source. ``None``: not known."""
+    """Counters since the container's start, and levels at present; ``None`` means not known.
+
+    `time_ns` only orders and spaces the readings of one source.
+    """
 
     time_ns: int
     cpu_ns: int
@@ -33,9 +35,9 @@ class UsageReading(Struct, frozen=True):
 
 
 def reading_of_stats(stats: dict[str, Any]) -> UsageReading | None:
-    """The Engine's ``/containers/ID/stats`` as a reading; None for one that has ended."""
+    """The Engine's ``/containers/ID/stats`` as a reading; None for a container that has ended."""
     memory, cpu = stats.get("memory_stats") or {}, stats.get("cpu_stats") or {}
-    if "usage" not in memory:  # what is left of a container that doesn't run
+    if "usage" not in memory:  # so answers the engine for a container that doesn't run
         return None
     detail = memory.get("stats") or {}
     throttling = cpu.get("throttling_data") or {}
@@ -71,8 +73,10 @@ def used_memory(usage_bytes: int, detail: dict[str, int]) -> int:
 def usage_sample(
     before: UsageReading, now: UsageReading, *, time_ns: int, target: str, limit_cores: float | None
 ) -> ResourceSample:
-    """The use between two readings: CPU over the time between them, everything else as it is
-    `now` (throttled periods and network count from the container's start)."""
+    """The use between two readings: CPU over the time between them, everything else as in `now`.
+
+    Throttled periods and network bytes count from the container's start.
+    """
     elapsed_ns = now.time_ns - before.time_ns
     used_ns = now.cpu_ns - before.cpu_ns
     return ResourceSample(
@@ -96,7 +100,7 @@ def usage_sample(
 
 
 def _stamp_ns(text: str) -> int:
-    """``2026-11-22T18:33:03.705285847Z`` as nanoseconds since the epoch, none of them lost."""
+    """``2026-11-22T18:33:03.705285847Z`` as nanoseconds since the epoch, without loss."""
     whole, _, fraction = text.rstrip("Z").partition(".")
     seconds = int(datetime.fromisoformat(whole + "+00:00").timestamp())
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0")[:9] or 0)

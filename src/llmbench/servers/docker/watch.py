@@ -1,4 +1,4 @@
-"""A container under watch: its log on disk, whether it still runs, and how it ended."""
+"""Watches a container: keeps its log on disk and says whether it still runs or how it ended."""
 
 import re
 import threading
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 KILLED = 137
-"""Exit code of a process that SIGKILL ended, as Docker counts."""
+"""The exit code that Docker gives to a process ended by SIGKILL: 128 and the signal's number."""
 
 CONTAINER_HINTS = (
     (
@@ -46,11 +46,11 @@ CONTAINER_HINTS = (
         "the image does not know a flag: check server.command against the image's version",
     ),
 )
-"""Patterns of a container's last log lines, and what to do; the first that matches is shown."""
+"""Patterns of a container's last log lines with hints; the hint of the first match is shown."""
 
 
 class Ending(Struct, frozen=True):
-    """How a container ended (or what happened to it while it goes on)."""
+    """How a container ended, or what happened to one that still runs."""
 
     reason: str
     exit_code: int | None = None
@@ -58,10 +58,11 @@ class Ending(Struct, frozen=True):
 
 
 def ending(state: dict[str, Any], actions: Iterable[str], memory: int | None) -> Ending | None:
-    """What `state` (of an inspection) and the `actions` of its events say; None: it runs.
+    """The end that a container's inspected `state` and its events' `actions` show; None: it runs.
 
-    OOM is one of: the engine says so, an ``oom`` event came, or SIGKILL ended it and nobody
-    asked the engine for that (kernels from 4.19 on and older engines lose the flag).
+    It ran out of memory if the engine says so, if an ``oom`` event came, or if SIGKILL ended it
+    without anybody asking the engine for that (kernels from 4.19 on and older engines lose the
+    flag).
     """
     seen = set(actions)
     limit = "" if memory is None else f" (limit {format_bytes(memory)})"
@@ -81,7 +82,7 @@ def ending(state: dict[str, Any], actions: Iterable[str], memory: int | None) ->
 
 
 class Watch:
-    """Follows one container; satisfies what readiness wants of a server that it waits for."""
+    """Follows one container; readiness waits for it through `failure` and `error`."""
 
     def __init__(
         self, container: "Container", name: str, log_file: Path, memory: int | None
@@ -101,7 +102,7 @@ class Watch:
         try:
             self._container.reload()
             end = self._now()
-            if end is not None and end.oom:  # what the kernel did is known before that it ended
+            if end is not None and end.oom:  # the engine reports the kill before the end
                 with suppress(requests.RequestException):
                     self._container.wait(timeout=1)
                 self._container.reload()
@@ -116,7 +117,7 @@ class Watch:
         return ending(self._container.attrs["State"], self._actions(), self._memory)
 
     def failure(self) -> LaunchError | None:
-        """The end as an error with log lines and a hint; None while it runs."""
+        """The container's end as an error with log lines and a hint; None while it runs."""
         end = self.ending()
         if end is None:
             return None
@@ -125,7 +126,7 @@ class Watch:
         return self.error(f"container {end.reason}", end.exit_code, hint if end.oom else None)
 
     def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
-        """`state` with the last lines of the container's log."""
+        """An error that says `state` and shows the last lines of the container's log."""
         lines = tail(self.log_file)
         hint = hint or container_hint("\n".join((state, *lines)))
         return LaunchError(
@@ -140,7 +141,9 @@ class Watch:
         """The events of the container so far: oom, kill, die, …"""
         client = self._container.client
         assert client is not None
-        now: Any = f"{time.time():.9f}"  # with a moment that is past, the engine doesn't wait
+        now: Any = (
+            f"{time.time():.9f}"  # given a moment in the past, the engine doesn't wait for more
+        )
         events = client.events(
             since=self._since_s,
             until=now,
@@ -151,7 +154,7 @@ class Watch:
 
 
 def container_hint(text: str) -> str | None:
-    """What to do about a log that holds `text`, where it holds something known."""
+    """The hint for a log that holds `text`; None where no pattern matches."""
     for pattern, hint in CONTAINER_HINTS:
         if re.search(pattern, text, re.IGNORECASE):
             return hint
@@ -161,7 +164,7 @@ def container_hint(text: str) -> str | None:
 def _follow(container: "Container", log_file: Path) -> threading.Thread:
     """Copy the container's output to `log_file` until it ends, in a thread that is returned."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    # opened here, so that a folder that can't be written is an error of the launch
+    # opened here so that the launch fails where the folder can't be written to
     sink = log_file.open("ab", buffering=0)
 
     def copy() -> None:

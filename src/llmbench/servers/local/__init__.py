@@ -1,1 +1,1 @@
-"""Servers that are our own child processes: the embedded engine and the simulator."""
+"""Servers that run as our own child processes: embedded engines, commands and the simulator."""

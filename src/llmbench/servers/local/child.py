@@ -1,8 +1,8 @@
-"""A server's process that is started here: its port, its log, and its certain end.
+"""Starts a server's process, learns its port, keeps its log, and makes sure that it ends.
 
 The child gets its settings as one JSON argument and announces its port on a pipe, so that no
 port is guessed. It runs in a session of its own: Ctrl-C in the terminal reaches only the
-harness, which then ends it; and it dies with its parent whatever happens to that.
+harness, which then ends the child. The child also dies with its parent, whatever ends that.
 """
 
 import os
@@ -20,7 +20,7 @@ from msgspec import Struct
 from llmbench.servers.running import LaunchError, tail
 
 STOP_S = 5.0
-"""How long a child may take to end after SIGTERM before it gets SIGKILL."""
+"""The time that a child has to end after SIGTERM before it gets SIGKILL."""
 
 
 class Child:
@@ -45,31 +45,31 @@ class Child:
         return self._popen.pid
 
     def failure(self) -> LaunchError | None:
-        """How it ended, with its last log lines; None while it runs."""
+        """How the process ended, with its last log lines; None while it runs."""
         code = self._popen.poll()
         return None if code is None else self.error("the server's process ended", code)
 
     def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
-        """`state` as an error that shows the end of the log."""
+        """An error that says `state` and shows the end of the log."""
         log = tail(self.log_file)
         return LaunchError(
             self.name, state, exit_code=code, log_tail=log, log_file=self.log_file, hint=hint
         )
 
     def wait(self, timeout_s: float) -> int | None:
-        """Its exit code once it has ended; None when it has not in time."""
+        """The exit code once the process has ended; None when it has not ended in time."""
         try:
             return self._popen.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
 
     def stop(self) -> None:
-        """End the process and all of its group: SIGTERM, a wait, SIGKILL."""
+        """End the process and its group with SIGTERM and, after a wait, with SIGKILL."""
         for signum in (signal.SIGTERM, signal.SIGKILL):
             if self._popen.poll() is None:
                 self._signal(signum)
                 self.wait(self._stop_s)
-        self._signal(signal.SIGKILL)  # whatever it left in its group
+        self._signal(signal.SIGKILL)  # for all that it left in its group
 
     def _signal(self, signum: int) -> None:
         try:
@@ -88,10 +88,10 @@ def running_child(
     timeout_s: float,
     stop_s: float | None = None,
 ) -> Iterator[Child]:
-    """``python -m module SETTINGS`` until the context is left; entered when it has its port.
+    """Run ``python -m module SETTINGS`` until the context is left, which opens at its port.
 
-    `LaunchError` when it ends before that, or has none within `timeout_s`. `stop_s` is how long it
-    may take to end (None: `STOP_S`).
+    `LaunchError` says that it ended before that, or announced no port within `timeout_s`. `stop_s`
+    is the time that it has to end (None: `STOP_S`).
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     reader, writer = os.pipe()
@@ -125,7 +125,7 @@ def running_child(
 
 
 def _announced_port(child: Child, reader: int, timeout_s: float) -> int:
-    """The port that the child writes to the pipe; its end without one means that it died."""
+    """The port that the child writes to the pipe; a pipe that closes first means that it died."""
     ready, _, _ = select.select([reader], [], [], timeout_s)
     if not ready:
         raise child.error(

@@ -1,4 +1,4 @@
-"""The ``command`` kind: any command that serves a model on this host, on given cores."""
+"""The ``command`` kind: runs any command that serves a model, on given cores of this host."""
 
 import os
 import shutil
@@ -43,9 +43,10 @@ def launch_command(
     cores: CoreSplit,
     slots: int | None = None,
 ) -> Iterator[RunningServer]:
-    """The configuration's command, once it has answered a completion, until the context is left.
+    """Run the configuration's command; the context opens once it has answered a completion.
 
-    It is ended with all that it started. `ConfigError` for a placeholder that there is none of.
+    At the end the command is ended with all that it started. `ConfigError` names a placeholder
+    that doesn't exist.
     """
     check_command(server, config.name)
     port = server.port or free_port()
@@ -77,15 +78,15 @@ def launch_command(
 
 
 def at_home(word: str) -> str:
-    """`word` with a leading ``~`` as the home folder: no shell reads the command."""
+    """`word` with the home folder for a leading ``~``, which no shell does for the command."""
     return str(Path(word).expanduser()) if word.startswith("~") else word
 
 
 def free_port() -> int:
     """A port of the loopback interface that nothing listens on now.
 
-    The command binds it a moment later: a port can't be handed over to a program that opens its
-    own.
+    The command binds it a moment later, since a program that opens its own port can't be handed
+    one that is open.
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -93,7 +94,7 @@ def free_port() -> int:
 
 
 def check_command(server: CommandServer, where: str) -> None:
-    """`ConfigError` where nothing tells the command its port."""
+    """Raise `ConfigError` where nothing tells the command its port."""
     if server.port is None and not any("{port}" in word for word in _words(server)):
         raise ConfigError(
             f"{where}: server.command has no {{port}}: put it where the command takes its port, "

@@ -1,4 +1,4 @@
-"""The process between the harness and a server's command: it ends whatever the command started.
+"""The process between the harness and a server's command, which ends all that the command starts.
 
 Engines start processes of their own, in sessions of their own, and some outlive the one that
 started them. This process adopts the orphans among them (a subreaper, prctl(2)); it gets SIGTERM
@@ -19,11 +19,11 @@ from msgspec import Struct
 from llmbench.process import adopt_orphans, announce, begin_child, die_with_parent, pin
 
 GRACE_S = 10.0
-"""How long the command may take to end after SIGTERM before all of it gets SIGKILL."""
+"""The time that the command's processes have to end after SIGTERM before they get SIGKILL."""
 
 
 class CommandSettings(Struct, frozen=True):
-    """A command with its placeholders filled; `settings` are variables of its environment."""
+    """A command without placeholders; `settings` are variables of its environment."""
 
     command: tuple[str, ...]
     settings: dict[str, str]
@@ -32,7 +32,7 @@ class CommandSettings(Struct, frozen=True):
 
 
 def main(argv: list[str]) -> int:
-    """Run the command until it ends or this process is told to; its exit code."""
+    """Run the command until it ends or this process is told to end; return its exit code."""
     signal.signal(signal.SIGTERM, _stop)
     text, writer = begin_child(argv, signal.SIGTERM)
     settings = msgspec.json.decode(text, type=CommandSettings)
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> int:
             settings.command,
             env=os.environ | settings.settings,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,  # signals to this process's group are for this process
+            start_new_session=True,  # signals to our group are meant for this process alone
             preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509 (no threads)
         )
     except OSError as error:
@@ -68,7 +68,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def end_all() -> None:
-    """End every descendant of this process: SIGTERM, a wait, SIGKILL."""
+    """End every descendant of this process with SIGTERM and, after a wait, with SIGKILL."""
     me = psutil.Process()
     for act in (psutil.Process.terminate, psutil.Process.kill):
         descendants = me.children(recursive=True)

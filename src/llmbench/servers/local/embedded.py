@@ -1,4 +1,4 @@
-"""The ``process`` kind: an embedded engine in a process of its own, on given cores."""
+"""The ``process`` kind: runs an embedded engine in a process of its own, on given cores."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +42,7 @@ def launch_process(
     cores: CoreSplit,
     slots: int | None = None,
 ) -> Iterator[RunningServer]:
-    """llama.cpp with the configuration's weights, one thread for each of the server's cores."""
+    """Run llama.cpp with the configuration's weights and a thread for each server core."""
     weights = find_weights(server.weights)
     settings = EngineSettings(
         model=config.model,

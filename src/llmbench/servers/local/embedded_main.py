@@ -1,6 +1,6 @@
-"""llama.cpp's own server, embedded: the main module of the child process that runs it.
+"""The child process that runs llama.cpp's own server, embedded.
 
-Native threads serve HTTP; nothing of Python runs while requests are under way.
+Native threads serve HTTP; no Python code runs while requests are under way.
 """
 
 import signal
@@ -15,7 +15,7 @@ from llmbench.process import announce, begin_child, pin
 
 
 class EngineSettings(Struct, frozen=True):
-    """What the engine is started with; `context_tokens` is for each of the `slots`."""
+    """The settings that the engine is started with; `context_tokens` is for each of the `slots`."""
 
     model: str
     weights: str
@@ -26,7 +26,7 @@ class EngineSettings(Struct, frozen=True):
 
 
 def main(argv: list[str]) -> None:
-    """Load the weights, serve on a free loopback port, and wait to be ended."""
+    """Load the weights and serve on a free loopback port until a signal comes."""
     text, writer = begin_child(argv)
     settings = msgspec.json.decode(text, type=EngineSettings)
     pin(settings.cores)
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> None:
 
 
 def _parameters(p: Any, settings: EngineSettings) -> Any:
-    """llama.cpp's parameters: prompt caches off, metrics on, threads as many as told."""
+    """llama.cpp's parameters for `settings`, with prompt caches off and metrics on."""
     p.model.path = settings.weights
     p.model_alias = {settings.model}
     p.hostnames = ["127.0.0.1"]

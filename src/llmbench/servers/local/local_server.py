@@ -1,4 +1,4 @@
-"""A server in a child process, from its start to its first token and to its end."""
+"""Runs a server in a child process, from its start to its first token and to its end."""
 
 import time
 from collections.abc import Iterator
@@ -17,12 +17,14 @@ from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_re
 from llmbench.servers.running import RunningServer
 
 SUPERVISED_STOP_S = 30.0
-"""How long a supervisor may take to end the server: it waits twice itself, before SIGKILL and
-after it."""
+"""The time that a supervisor has to end the server.
+
+It waits `command_main.GRACE_S` (10 s) twice itself, before SIGKILL and after it.
+"""
 
 
 class LocalServer:
-    """A `RunningServer` whose process is our child."""
+    """A `RunningServer` whose process is a child of ours."""
 
     def __init__(self, endpoint: Endpoint, child: Child, tree: ProcessTree) -> None:
         self.endpoint = endpoint
@@ -49,9 +51,9 @@ def running_local(
     health: str | None = None,
     supervised: bool = False,
 ) -> Iterator[RunningServer]:
-    """``python -m module`` with `settings` once it has answered a completion, until the end.
+    """Run ``python -m module`` with `settings`; the context opens once it has answered.
 
-    `supervised`: that process is not the server, but ends it and all that it started.
+    With `supervised` that process is not the server itself, but ends it and all that it started.
     """
     clock = Clock()
     started_ns = clock.monotonic_ns()

@@ -1,4 +1,4 @@
-"""CPU and memory of a process and all that it started."""
+"""Measures the CPU time and memory of a process and all that it started."""
 
 import time
 from pathlib import Path
@@ -10,7 +10,7 @@ from llmbench.records import ResourceSample
 
 
 class ProcessTree:
-    """A process and its descendants: CPU time used since the last look, and resident memory."""
+    """A process and its descendants, whose CPU time and resident memory are measured."""
 
     def __init__(
         self,
@@ -22,7 +22,7 @@ class ProcessTree:
         supervised: bool = False,
     ) -> None:
         self._root = psutil.Process(pid)
-        self._supervised = supervised  # the root only looks after the server: it doesn't count
+        self._supervised = supervised  # the root only ends the server, so it isn't counted
         self._target = target
         self._limit_cores = limit_cores
         self._clock = clock
@@ -31,12 +31,12 @@ class ProcessTree:
         self._last_ns = time.monotonic_ns()
 
     def sample(self) -> ResourceSample | None:
-        """The use since the sample before (100 % is one core); None when the root is gone."""
+        """The use since the last sample (100 % is one core); None when the root is gone."""
         now_ns = time.monotonic_ns()
-        seen = self._look()
-        if seen is None:
+        use = self._look()
+        if use is None:
             return None
-        used_s, memory_bytes, pids = seen
+        used_s, memory_bytes, pids = use
         elapsed_s = max(now_ns - self._last_ns, 1) / 1e9
         self._last_ns = now_ns
         return ResourceSample(
@@ -51,14 +51,13 @@ class ProcessTree:
         )
 
     def peak_memory_bytes(self) -> int | None:
-        """The greatest resident sets of its processes so far, added up; None where the system
-        doesn't tell."""
+        """The sum of its processes' greatest resident sets so far; None where it isn't known."""
         peaks = [peak_memory_bytes(process.pid) for process in self._processes()]
-        known = [peak for peak in peaks if peak is not None]
-        return sum(known) if known else None
+        known_peaks = [peak for peak in peaks if peak is not None]
+        return sum(known_peaks) if known_peaks else None
 
     def _look(self) -> tuple[float, int, int] | None:
-        """CPU seconds since the last look, resident bytes and number of processes now."""
+        """The CPU seconds since the last look, and the present resident bytes and processes."""
         used_s, memory_bytes, cpu_s = 0.0, 0, {}
         for process in self._processes():
             try:
@@ -83,7 +82,7 @@ class ProcessTree:
 
 
 def peak_memory_bytes(pid: int) -> int | None:
-    """The greatest resident set of a process so far; None where the system doesn't tell."""
+    """The greatest resident set of a process so far; None where the system doesn't say."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
     except OSError:

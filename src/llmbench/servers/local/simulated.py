@@ -1,4 +1,4 @@
-"""The ``simulated`` kind: the deterministic server in a process of its own."""
+"""The ``simulated`` kind: runs the deterministic server in a process of its own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ def launch_simulated(
     cores: CoreSplit,
     seed: int = 0,
 ) -> Iterator[RunningServer]:
-    """The simulator with the configuration's truth, on the server's cores.
+    """Run the simulator with the configuration's true figures, on the server's cores.
 
-    `ConfigError` for a fault that is none, before anything is started.
+    An unknown fault raises `ConfigError` before anything is started.
     """
     FaultPlan.parse(server.fault, seed)
     settings = SimulatorSettings(server, seed=seed, model=config.model, cores=cores.server)

@@ -1,1 +1,1 @@
-"""Questions to a server outside the timed window: is it up, can it generate, what does it count."""
+"""Asks a server, outside the timed window, whether it is up, can generate, and what it counts."""

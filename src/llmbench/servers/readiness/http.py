@@ -1,7 +1,7 @@
-"""The HTTP client for all that is not timed: readiness, what a server says of itself, metrics.
+"""The HTTP client for all that is not timed: readiness, a server's description, its metrics.
 
-It is held to bounds that no server can stretch: one deadline for everything it does, however
-slowly bytes drip, and a limit to every body, however well it was compressed.
+It keeps bounds that no server can stretch: one deadline for everything it does, however slowly
+bytes drip, and a limit on every body, however well that was compressed.
 """
 
 import time
@@ -16,17 +16,17 @@ from llmbench.access import request_headers, tls_context
 from llmbench.records import ClientSettings
 
 BODY_BYTES = 4 * 2**20
-"""The most that is read of any page; the metrics of a large engine are some hundred KiB."""
+"""The most that is read of any page; the metrics of a large engine take some hundred KiB."""
 
-_COMPRESSED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's window bits
+_COMPRESSED = {"gzip": 31, "x-gzip": 31, "deflate": 47}  # zlib's window bits for each
 
 
 class TooLargeError(httpx.DecodingError):
-    """A body was longer than `BODY_BYTES`."""
+    """The body was longer than its bound."""
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection whose every operation ends with the client's deadline."""
+    """A connection whose every operation ends at the client's deadline at the latest."""
 
     def __init__(self, inner: httpcore.NetworkStream, deadline_s: float) -> None:
         self._inner, self._deadline_s = inner, deadline_s
@@ -48,7 +48,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 class _Backend(httpcore.SyncBackend):
-    """Opens connections that end with the client's deadline."""
+    """Opens connections that end at the client's deadline."""
 
     def __init__(self, deadline_s: float) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class _Backend(httpcore.SyncBackend):
 
 
 def _left(deadline_s: float, timeout_s: float | None, late: type[Exception]) -> float:
-    """The time for one operation; raises `late` where none is left."""
+    """The time that is left for one operation; raises `late` where none is left."""
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
         raise late("the time for all requests together is over")
@@ -70,7 +70,7 @@ def _left(deadline_s: float, timeout_s: float | None, late: type[Exception]) -> 
 
 
 def http_client(base_url: str, settings: ClientSettings, timeout_s: float) -> httpx.Client:
-    """A client for `base_url` with the settings' TLS, headers and API key; no proxies.
+    """A client for `base_url` with the settings' TLS, headers and API key, but without proxies.
 
     `timeout_s` is for all of its requests together.
     """
@@ -90,7 +90,7 @@ def http_client(base_url: str, settings: ClientSettings, timeout_s: float) -> ht
 
 
 def get(http: httpx.Client, path: str, **options: Any) -> tuple[httpx.Response, bytes]:
-    """Response and body of a GET; `TooLargeError` where the body is beyond `BODY_BYTES`."""
+    """The response and the body of a GET; `TooLargeError` if the body is beyond `BODY_BYTES`."""
     with http.stream("GET", path, **options) as response:
         return response, read_bounded(response)
 
@@ -101,7 +101,7 @@ def read_bounded(response: httpx.Response, most_bytes: int = BODY_BYTES) -> byte
 
 
 def bounded_parts(response: httpx.Response, most_bytes: int = BODY_BYTES) -> Iterator[bytes]:
-    """The body of a streamed response as it comes, decompressed and bounded."""
+    """The parts of a streamed response's body as they come, decompressed and bounded."""
     size = 0
     for part in _decompressed(response, most_bytes):
         size += len(part)
@@ -111,7 +111,7 @@ def bounded_parts(response: httpx.Response, most_bytes: int = BODY_BYTES) -> Ite
 
 
 def _decompressed(response: httpx.Response, most_bytes: int) -> Iterator[bytes]:
-    """The body in parts of at most a byte more than `most_bytes`."""
+    """The body in parts, each of at most one byte more than `most_bytes`."""
     window = _COMPRESSED.get(response.headers.get("content-encoding", "").lower())
     if window is None:
         yield from response.iter_raw()

@@ -1,8 +1,8 @@
-"""What a server counted of itself in ``/metrics``: sums and counts before and after a load.
+"""Reads the server's own sums and counts from ``/metrics``, before and after a load.
 
-vLLM, SGLang, LMDeploy and TGI tell their times only as Prometheus histograms since their start.
-The difference of two readings is what lies between them. Nothing here fails a cell: a server
-without the page, with an error on it, or slow to give it, is one that tells nothing.
+vLLM, SGLang, LMDeploy and TGI publish their times only as Prometheus histograms since their start.
+The difference between two readings is what was counted in between. Nothing here fails a cell: if
+the page is missing, slow, or an error, then the server's own view is not known.
 """
 
 import math
@@ -35,22 +35,25 @@ NAMES = {
         "tgi_request_duration",
     ),
 }
-"""Histograms in seconds for each quantity; the first that counted something is taken.
+"""The histograms (in seconds) of each quantity; the first that counted something is used.
 
-TGI has none of the time to the first token, and its mean time per token counts the prompt's
-processing in: its whole latency is what can be held against ours.
+TGI has no histogram of the time to the first token, and its mean time per token includes the
+processing of the prompt, so only its whole latency can be compared with ours.
 """
 
 TIMEOUT_S = 2.0
 SETTLING_READS, SETTLING_S = 10, 0.05
-"""A server may count its last request just after that request's last byte: how often to look."""
+"""How often, and at what interval, the page is read until its counts stand still.
+
+A server may count its last request just after that request's last byte.
+"""
 
 Readings = Mapping[str, tuple[int, float]]
-"""Count and sum (seconds) of each histogram of `NAMES` that a page holds."""
+"""The count and the sum (in seconds) of each histogram of `NAMES` that a page holds."""
 
 
 def read_histograms(endpoint: Endpoint) -> Readings | None:
-    """The histograms now; None where the server has no such page or it can't be read."""
+    """The present histograms; None where the server has no such page or it can't be read."""
     try:
         with http_client(endpoint.base_url, endpoint.client, TIMEOUT_S) as http:
             page = _page(http)
@@ -68,33 +71,36 @@ def sums_since(before: Readings | None, endpoint: Endpoint) -> ServerSums | None
 
 
 def parse(text: str) -> Readings:
-    """A page in Prometheus' text format, series of all labels added up; `ValueError`: not one."""
+    """Parse a page in Prometheus' text format, adding up the series of all labels.
+
+    A page in another format raises `ValueError`.
+    """
     from prometheus_client.parser import text_string_to_metric_families
 
-    found: dict[str, float] = {}
+    totals: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            found[sample.name] = found.get(sample.name, 0.0) + sample.value
+            totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
     readings = {}
     for name in (name for names in NAMES.values() for name in names):
-        count, total = found.get(f"{name}_count"), found.get(f"{name}_sum")
+        count, total = totals.get(f"{name}_count"), totals.get(f"{name}_sum")
         if count is not None and total is not None and math.isfinite(count + total):
             readings[name] = (round(count), total)
     return readings
 
 
 def between(before: Readings, after: Readings) -> ServerSums | None:
-    """The differences of two readings; None where nothing known was counted in between.
+    """The differences between two readings; None where none of `NAMES` counted anything.
 
-    A histogram that appears only in `after` began at 0. One that went back was reset in between:
-    then nothing is known of it.
+    A histogram that appears only in `after` began at 0. One that went back was reset in between,
+    so its difference is not known.
     """
-    found = {quantity: _first(names, before, after) for quantity, names in NAMES.items()}
-    return ServerSums(**found) if any(found.values()) else None
+    sums = {quantity: _first(names, before, after) for quantity, names in NAMES.items()}
+    return ServerSums(**sums) if any(sums.values()) else None
 
 
 def _page(http: httpx.Client) -> str | None:
-    """The page, unless it is an error; all of it within `TIMEOUT_S`."""
+    """The whole page, read within `TIMEOUT_S`; None where the server answers with an error."""
     response, body = get(http, "/metrics")
     return body.decode("utf-8", "replace") if response.status_code == 200 else None
 

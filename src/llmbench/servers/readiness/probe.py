@@ -1,7 +1,7 @@
-"""Two questions to a server: are you up, and do you take the very request that is measured.
+"""Asks a server whether it is up, and whether it accepts the very request that is measured.
 
-The request that is tried has all the fields of those that are measured, and is streamed where
-they are. Where a server refuses it, the fields that it can do without are left out one at a time.
+The request that is tried has all the fields of the measured ones, and is streamed if they are.
+Where a server refuses it, the fields that it can do without are left out one at a time.
 """
 
 import time
@@ -19,25 +19,25 @@ from llmbench.servers.readiness.http import bounded_parts, get, read_bounded
 from llmbench.simulator import HEADER
 
 LOADING = frozenset({425, 429, 503})
-"""Statuses of a server that is not ready yet."""
+"""The statuses of a server that is not ready yet."""
 
 REFUSING = frozenset({400, 422, 500, 501})
-"""Statuses with which servers refuse fields; not all of them mean that."""
+"""The statuses with which servers refuse fields, though each may also mean something else."""
 
 BODY_SHOWN = 300
-"""Characters of an answer's body that an error shows."""
+"""The number of characters of an answer's body that an error shows."""
 
 PROMPT = "Hello"
 TOKENS = 16
-"""How many tokens are asked for: some servers refuse to generate a single one."""
+"""The number of tokens to ask for; some servers refuse to generate a single one."""
 
 
 class NotYet(Exception):
-    """The server isn't ready yet; the message says how that shows."""
+    """The server isn't ready yet; the message says what showed that."""
 
 
 class Refused(Exception):
-    """The server answered, and waiting won't help; `hint` says what may."""
+    """The server answered, and waiting won't help; `hint` says what may help."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -45,7 +45,7 @@ class Refused(Exception):
 
 
 class RefusedRequest(Refused):
-    """The server doesn't take the request as it is; without some field it may. `words`: its own."""
+    """The server refuses the request but may take it without some field; `words` are its own."""
 
     def __init__(self, message: str, hint: str, words: str) -> None:
         super().__init__(message, hint)
@@ -53,7 +53,7 @@ class RefusedRequest(Refused):
 
 
 class Taken(Struct, frozen=True):
-    """The request that the server took: how its fields differ from the dialect's, and why."""
+    """The request that the server accepted: how its fields differ from the dialect's, and why."""
 
     fields: RequestFields
     left_out: tuple[LeftOut, ...]
@@ -61,7 +61,7 @@ class Taken(Struct, frozen=True):
 
 
 def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
-    """True: it says so. False: it has no such endpoint. Else `NotYet`."""
+    """Whether the server says that it is up; False if it has no such endpoint, else `NotYet`."""
     response, body = get(http, path)
     status = response.status_code
     if status in LOADING or (patient and status >= 500):
@@ -70,16 +70,16 @@ def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
 
 
 def try_request(http: httpx.Client, config: ModelConfig) -> Taken:
-    """Have the request answered that will be measured, with as many of its fields as it takes.
+    """Have the measured request answered, with as many of its fields as the server accepts.
 
-    `NotYet` or `Refused` when no token came, whatever was left out.
+    `NotYet` or `Refused` say that no token came, whichever fields were left out.
     """
     taken = _first_taken(http, config)
     return _put_back(http, config, taken) if len(taken.left_out) > 1 else taken
 
 
 def _first_taken(http: httpx.Client, config: ModelConfig) -> Taken:
-    """Leave out one field more until the request is taken; those that the server names first."""
+    """Leave out one more field until the request is accepted, first those that the server names."""
     fields, left_out = config.request, list[LeftOut]()
     refusal: RefusedRequest | None = None
     while True:
@@ -99,7 +99,7 @@ def _first_taken(http: httpx.Client, config: ModelConfig) -> Taken:
 
 
 def _put_back(http: httpx.Client, config: ModelConfig, taken: Taken) -> Taken:
-    """Try again each field that was left out on the way but may not have been the reason."""
+    """Try again each field that was left out on the way but may not be what the server refused."""
     for field in taken.left_out[:-1]:
         fields = structs.replace(
             taken.fields, omit=tuple(name for name in taken.fields.omit if name != field.name)
@@ -114,7 +114,7 @@ def _put_back(http: httpx.Client, config: ModelConfig, taken: Taken) -> Taken:
 
 
 def _next_to_omit(config: ModelConfig, fields: RequestFields, words: str) -> LeftOut | None:
-    """The field to do without next: one that the server's words name, else the next in line."""
+    """The field to leave out next: one that the server's words name, else the next in line."""
     _, body = _ask(config, fields)
     choices = list(omittable(body))
     named = (field for field in choices if field.name.rpartition(".")[2] in words)
@@ -122,7 +122,7 @@ def _next_to_omit(config: ModelConfig, fields: RequestFields, words: str) -> Lef
 
 
 def _renamed(config: ModelConfig, fields: RequestFields, words: str) -> RequestFields | None:
-    """The fields with the newer name of one that the server's words are about."""
+    """The fields, one of them under its newer name, if the server's words are about that one."""
     _, body = _ask(config, fields)
     for old, new in RENAMED.items():
         if has(body, old) and (new in words or old in words):
@@ -131,14 +131,14 @@ def _renamed(config: ModelConfig, fields: RequestFields, words: str) -> RequestF
 
 
 def _ask(config: ModelConfig, fields: RequestFields) -> tuple[str, dict[str, Any]]:
-    """Path and body of the request, as the load sends it."""
+    """The path and the body of the request, as the load sends it."""
     speaks = dialect(config.api)
     ask = Ask(PROMPT, TOKENS, config.model, stream=config.client.stream, unique="ready")
     return speaks.path(ask), tailored(speaks.body(ask), fields)
 
 
 def _first_token_at_s(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> float:
-    """When the answer's first token came; `NotYet` or `Refused` where it holds none."""
+    """The time at which the answer's first token came; `NotYet` or `Refused` if it holds none."""
     path, body = _ask(config, fields)
     content = msgspec.json.encode(body)
     with http.stream("POST", path, content=content, headers=_headers(config)) as response:
@@ -154,7 +154,7 @@ def _first_token_at_s(http: httpx.Client, config: ModelConfig, fields: RequestFi
 
 
 class _Answer:
-    """A streamed or whole answer as it comes: when its first token came, what is wrong with it."""
+    """A streamed or whole answer as it comes; knows its first token's time and what is wrong."""
 
     def __init__(self, speaks: Dialect, *, streamed: bool) -> None:
         self._dialect, self._streamed = speaks, streamed
@@ -165,20 +165,20 @@ class _Answer:
 
     def take(self, part: bytes) -> None:
         self._body += part
-        if self._streamed and self._first_s is None and any(_speaks(e) for e in self._events()):
+        if self._streamed and self._first_s is None and any(_has_text(e) for e in self._events()):
             self._first_s = time.monotonic()
 
     def end(self) -> None:
-        """All has come."""
+        """Note that the whole answer has come."""
         if not self._streamed:
             event = self._whole()
-            if event is not None and (_speaks(event) or event.output_tokens):
+            if event is not None and (_has_text(event) or event.output_tokens):
                 self._first_s = time.monotonic()
         for event in self._events() if self._streamed else ():
             self._error = self._error or event.error
 
     def verdict(self, config: ModelConfig, path: str) -> float:
-        """When the first token came; raises where there was none, or an error beside it."""
+        """The time of the first token; raises where none came, or an error came with it."""
         if self._error is not None:
             raise RefusedRequest(
                 f"{path} answers 200 with an error: {self._error[:BODY_SHOWN]}",
@@ -214,26 +214,26 @@ class _Answer:
         return event
 
 
-def _speaks(event: Event) -> bool:
+def _has_text(event: Event) -> bool:
     return bool(event.text or event.reasoning or event.tokens)
 
 
 def _headers(config: ModelConfig) -> dict[str, str]:
-    """A simulator's fault is for the requests that are measured, not for this one."""
+    """The request's headers; a simulator's fault is for the measured requests, not for this one."""
     return {"content-type": "application/json"} | ({HEADER: "none"} if config.simulated else {})
 
 
 def _refusal(config: ModelConfig, path: str, response: httpx.Response) -> Refused:
     body = _start(response)
-    told = f"{path} answers {response.status_code}: {_shown(body)}"
+    message = f"{path} answers {response.status_code}: {_shown(body)}"
     hint = _hint(config, response)
     if response.status_code in REFUSING:
-        return RefusedRequest(told, hint, body.decode(errors="replace"))
-    return Refused(told, hint)
+        return RefusedRequest(message, hint, body.decode(errors="replace"))
+    return Refused(message, hint)
 
 
 def _hint(config: ModelConfig, response: httpx.Response) -> str:
-    """What to do about an answer that is no completion."""
+    """The hint for an answer that is not a completion."""
     status = response.status_code
     key = config.client.api_key_env
     if status in (401, 403):

@@ -1,4 +1,4 @@
-"""What a server says of itself, kept with the run so that two runs can be told apart."""
+"""Collects what a server says about itself; it is kept so that two runs can be told apart."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,13 +11,13 @@ from llmbench.servers.readiness.http import get
 Scalar = str | int | float | bool | None
 
 PATHS = ("/info", "/props", "/version", "/v1/models")
-"""TGI and SGLang, llama.cpp, vLLM, and all that speak OpenAI's dialect."""
+"""The pages of TGI and SGLang, of llama.cpp, of vLLM, and of all that speak OpenAI's dialect."""
 
 LONGEST = 200
-"""Characters of a value that are kept: chat templates are long and of no use here."""
+"""The greatest length of a value that is kept; chat templates are longer and of no use here."""
 
 VOLATILE = frozenset({"created", "media_marker", "is_sleeping"})
-"""Keys whose values differ from start to start of the same server."""
+"""The keys whose values differ between two starts of the same server."""
 
 
 def server_info(http: httpx.Client) -> dict[str, Scalar]:
@@ -37,7 +37,7 @@ def _page(http: httpx.Client, path: str) -> Any:
 
 
 def _facts(name: str, page: Any) -> Iterator[tuple[str, Scalar]]:
-    """The scalar members of a JSON object; of a list of models, the first one's."""
+    """The scalar members of a JSON object or, for a list of models, of its first model."""
     if isinstance(page, dict) and isinstance(page.get("data"), list):
         page = next(iter(page["data"]), None)
     if not isinstance(page, dict):

@@ -1,7 +1,7 @@
-"""Wait until a server has really generated a token; what is wrong with it when it can't.
+"""Waits until a server has really generated a token, or says what is wrong with it.
 
-Ready means that the request that will be measured was answered: health endpoints of some engines
-answer before the model does (vLLM, Triton), and remote servers may have none.
+A server is ready once it has answered the request that will be measured: the health endpoints of
+some engines answer before the model does (vLLM, Triton), and remote servers may have none.
 """
 
 import time
@@ -20,15 +20,15 @@ from llmbench.servers.running import LaunchError
 
 POLL_S = 0.05
 INFO_S = 20.0
-"""For all the pages on which a server tells of itself."""
+"""The time for all the pages on which a server describes itself."""
 HEALTH = {"ollama": "/api/version", "triton": "/v2/health/ready"}
-"""Paths that say whether a server is up, where it isn't ``/health``."""
+"""The paths that say whether a server is up, for the dialects where it isn't ``/health``."""
 
 T = TypeVar("T")
 
 
 class Ready(Struct, frozen=True):
-    """How long the start took, in seconds, which request it takes, and what it says of itself.
+    """How long a server took to start, which request it accepts, and what it says about itself.
 
     `healthy_s` is None where the server has no health endpoint.
     """
@@ -40,18 +40,21 @@ class Ready(Struct, frozen=True):
 
 
 class Watched(Protocol):
-    """What is being waited for: a child process, a container, a URL."""
+    """The thing that is waited for: a child process, a container or a URL."""
 
     def failure(self) -> LaunchError | None:
-        """How it ended; None while it may still become ready."""
+        """How the server ended; None while it may still become ready."""
 
     def error(self, state: str, code: int | None = None, hint: str | None = None) -> LaunchError:
-        """`state` with all that is known of the server."""
+        """An error that says `state` and all that is known about the server."""
 
 
 class Wait(Struct, frozen=True):
-    """The bounds of one wait: `deadline` is on `time.monotonic`; with `patient` off (a server
-    that somebody else runs) a connection that fails is an error at once."""
+    """The bounds of one wait; `deadline` is on `time.monotonic`.
+
+    Without `patient` (for a server that somebody else runs) a failed connection is an error at
+    once.
+    """
 
     url: str
     watched: Watched
@@ -59,7 +62,7 @@ class Wait(Struct, frozen=True):
     patient: bool = True
 
     def for_(self, step: Callable[[], T]) -> T:
-        """`step`'s result, tried again while it says `NotYet` and there is time."""
+        """The result of `step`, which is repeated while it says `NotYet` and time is left."""
         while True:
             try:
                 return step()
@@ -117,7 +120,7 @@ def wait_until_ready(
 ) -> Ready:
     """Poll the server at `url` until it has answered the request that will be measured.
 
-    Durations count from `started_ns` (monotonic). `LaunchError` says what is wrong.
+    Durations count from `started_ns` (monotonic). A `LaunchError` says what is wrong.
     """
 
     def since_start() -> float:
@@ -135,7 +138,7 @@ def wait_until_ready(
 
 
 def endpoint_of(config: ModelConfig, url: str, launch: Launch, ready: Ready) -> Endpoint:
-    """The server of `config` at `url`, with the request as it takes it."""
+    """The server of `config` at `url`, with the request in the form that it accepts."""
     return Endpoint(
         base_url=url,
         api=config.api,
