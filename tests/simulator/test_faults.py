@@ -52,5 +52,5 @@ def test_without_a_share_every_request_is_faulty() -> None:
 
 @pytest.mark.parametrize("share", ["2", "-0.1", "often"])
 def test_a_share_that_is_none(share: str) -> None:
-    with pytest.raises(ConfigError, match=f"{share}' is no share; write it like stall:0.1"):
+    with pytest.raises(ConfigError, match=f"{share}' is not a share; write it like stall:0.1"):
         FaultPlan.parse(f"stall:{share}", seed=0)

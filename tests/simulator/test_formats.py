@@ -100,8 +100,8 @@ def test_texts_that_get_cut_are_not_ascii() -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (b"{", "the body is no JSON: "),
-        (b"[]", "the body is no JSON object"),
+        (b"{", "the body is not JSON: "),
+        (b"[]", "the body is not a JSON object"),
         (b"{}", "the body lacks or misuses 'prompt'"),
     ],
 )

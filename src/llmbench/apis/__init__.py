@@ -1,4 +1,4 @@
-"""Wire dialects of model servers: what to ask, and what an answer says. Bytes in, facts out."""
+"""The wire dialects of model servers: how each is asked, and what its answers say."""
 
 import lazy_loader
 

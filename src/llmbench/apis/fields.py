@@ -1,8 +1,8 @@
-"""The fields of a request beyond its dialect's own: added, renamed, omitted, or refused.
+"""Adds, renames and omits the fields of a request beyond its dialect's own.
 
 Engines know fields that keep a measurement clean (an exact output length, no prompt cache), and
 many servers refuse what they don't know. `OPTIONAL` says which fields a request can do without,
-and what follows for the numbers.
+and what it means for the numbers.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,37 +23,37 @@ OPTIONAL = (
     LeftOut("temperature", "the server samples at its own temperature: repeats differ"),
     LeftOut("stream_options", "token counts are estimated unless the server tells them anyway"),
 )
-"""What may be left out, in the order in which it is tried; a dot leads into an object."""
+"""The fields that may be left out, in the order of trying; a dot leads into an object."""
 
 RENAMED = {"max_tokens": "max_completion_tokens"}
-"""Fields whose newer name is tried where the older one is refused."""
+"""The fields whose newer name is tried where the older one is refused."""
 
 
 def tailored(body: dict[str, Any], fields: RequestFields) -> dict[str, Any]:
-    """`body` as `fields` ask for it; the same object where they ask for nothing."""
+    """`body` changed as `fields` say; the same object where they say nothing."""
     if fields == RequestFields():
         return body
-    made = {key: dict(value) if isinstance(value, dict) else value for key, value in body.items()}
+    changed = {k: dict(value) if isinstance(value, dict) else value for k, value in body.items()}
     for name in fields.omit:
-        _remove(made, name)
+        _remove(changed, name)
     for old, new in fields.rename.items():
-        if old in made:
-            made[new] = made.pop(old)
-    return merged(made, fields.add)
+        if old in changed:
+            changed[new] = changed.pop(old)
+    return merged(changed, fields.add)
 
 
 def merged(body: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    """`more` over `body`, object by object."""
-    made = dict(body)
+    """`body` with the members of `more`, which win; objects in both are merged in turn."""
+    result = dict(body)
     for key, value in more.items():
-        inner = made.get(key)
+        inner = result.get(key)
         both = isinstance(inner, dict) and isinstance(value, Mapping)
-        made[key] = merged(inner, value) if both and isinstance(inner, dict) else value
-    return made
+        result[key] = merged(inner, value) if both and isinstance(inner, dict) else value
+    return result
 
 
 def omittable(body: Mapping[str, Any]) -> Iterator[LeftOut]:
-    """The fields of `body` that it can do without."""
+    """The fields of `body` that a request can do without."""
     return (field for field in OPTIONAL if has(body, field.name))
 
 

@@ -1,8 +1,8 @@
-"""Cuts a streamed body into events, each with the offset at which its last byte lies.
+"""Cuts a streamed body into events, each with the offset of its last byte.
 
-Server-sent events as in the WHATWG standard (LF, CR, CRLF; comments; data of several lines),
-except that a last event without its blank line counts, and that the field ``error``, which
-llama.cpp's server used to send, counts as data.
+Server-sent events are read as in the WHATWG standard (LF, CR, CRLF; comments; data of several
+lines), except that a last event without its blank line counts, and that the field ``error``,
+which llama.cpp's server used to send, counts as data.
 """
 
 import re
@@ -25,15 +25,17 @@ def frames(body: bytes, framing: Literal["sse", "ndjson"]) -> Iterator[tuple[byt
 
 
 def _has_several_lines(body: bytes) -> bool:
-    """Whether the data of an event may have more than one line; counting is quicker than
-    looking, and tells that there is none where every line is followed by a blank one."""
+    """Whether the data of an event may have more than one line.
+
+    Counting is quicker than searching: if every line has a blank one after it, no event does.
+    """
     if body.count(b"\n") == 2 * body.count(b"\n\n"):
         return False
     return _SEVERAL_LINES.search(body) is not None
 
 
 def _events(body: bytes) -> Iterator[tuple[bytes, int]]:
-    """`frames` of server-sent events in their full generality."""
+    """The `frames` of server-sent events that use all of the standard."""
     lines: list[bytes] = []
     end = 0
     position = 3 if body.startswith(b"\xef\xbb\xbf") else 0

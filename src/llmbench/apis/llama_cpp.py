@@ -1,4 +1,4 @@
-"""llama.cpp's own ``/completion``."""
+"""The dialect of llama.cpp's own ``/completion``."""
 
 from typing import Any, Literal
 
@@ -23,8 +23,11 @@ class _Chunk(Struct, gc=False):
 
 
 class LlamaCpp:
-    """Counts tokens from ``tokens`` (``return_tokens``), so a held-back UTF-8 start is counted
-    with the event that completes it."""
+    """Counts an event's tokens from ``tokens`` (``return_tokens``).
+
+    A token that only begins a UTF-8 character is held back by the server and counted with the
+    event that completes the character.
+    """
 
     name = "llama.cpp"
     framing: Literal["sse"] = "sse"
@@ -67,9 +70,9 @@ class LlamaCpp:
 
 
 def _last(chunk: _Chunk) -> Event:
-    """The event that ends a stream, or the whole body: counts, timings and the reason.
+    """The event that ends a stream, or the whole body; it has counts, timings and the reason.
 
-    A server that says ``stop`` without why has still ended the stream.
+    A server that says ``stop`` without a reason has still ended the stream.
     """
     timings = chunk.timings or Timings()
     reason = chunk.stop_type

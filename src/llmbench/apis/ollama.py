@@ -1,7 +1,7 @@
-"""Ollama's ``/api/generate``: one JSON object a line.
+"""The dialect of Ollama's ``/api/generate``, which streams one JSON object on each line.
 
-``num_predict`` is an upper bound only and its prompt cache has no switch: outputs may be
-shorter than asked, and only distinct prompts keep the cache out.
+``num_predict`` is only an upper bound, so outputs may be shorter than asked. The prompt cache
+can't be switched off; only distinct prompts avoid it.
 """
 
 from typing import Any, Literal
@@ -35,7 +35,7 @@ class _Line(Struct, gc=False):
 
 
 class Ollama:
-    """``raw`` sends the prompt as it is, without the model's template."""
+    """Sends ``raw``, so that the prompt arrives as it is, without the model's template."""
 
     name = "ollama"
     framing: Literal["ndjson"] = "ndjson"

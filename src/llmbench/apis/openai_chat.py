@@ -1,5 +1,8 @@
-"""OpenAI's ``/v1/chat/completions``, with the reasoning that some engines stream before the
-answer (``reasoning_content``: vLLM, SGLang, llama.cpp; ``reasoning``: newer vLLM, gpt-oss)."""
+"""The dialect of OpenAI's ``/v1/chat/completions``.
+
+Some engines stream reasoning before the answer: in ``reasoning_content`` (vLLM, SGLang,
+llama.cpp) or in ``reasoning`` (newer vLLM, gpt-oss).
+"""
 
 from typing import Any, Literal
 
@@ -50,7 +53,7 @@ _NO_MESSAGE = _Message()
 
 
 class OpenAIChat:
-    """`extras` as for completions; without any, the limit is ``max_completion_tokens``."""
+    """Takes `extras` as completions do; without any, the limit is ``max_completion_tokens``."""
 
     framing: Literal["sse"] = "sse"
     ends_itself = True

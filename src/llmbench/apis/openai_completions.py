@@ -1,4 +1,7 @@
-"""OpenAI's ``/v1/completions``, as vLLM, llama.cpp, SGLang, LMDeploy and TGI 3 serve it."""
+"""The dialect of OpenAI's ``/v1/completions``.
+
+vLLM, llama.cpp, SGLang, LMDeploy and TGI 3 serve it too.
+"""
 
 from typing import Any, Literal
 
@@ -19,8 +22,11 @@ from llmbench.apis.protocol import (
 )
 
 Extras = Literal["all", "length", "none"]
-"""What is sent beyond OpenAI's own reference: all that engines know (they ignore the rest), only
-the exact output length (TensorRT-LLM), or nothing (OpenAI, Triton's OpenAI frontend)."""
+"""The fields that are sent beyond OpenAI's own reference.
+
+These are all fields that engines know (engines ignore those of others), only the exact output
+length (TensorRT-LLM), or none (OpenAI, Triton's OpenAI frontend).
+"""
 
 
 class _CachedTokens(Struct, gc=False):
@@ -28,7 +34,7 @@ class _CachedTokens(Struct, gc=False):
 
 
 class Usage(Struct, gc=False):
-    """Token counts so far, in the last event or (vLLM's continuous usage) in each."""
+    """Token counts so far; they come in the last event or (vLLM's continuous usage) in each."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -36,7 +42,7 @@ class Usage(Struct, gc=False):
 
 
 class Timings(Struct, gc=False):
-    """What llama.cpp adds to its last event."""
+    """The timings that llama.cpp adds to its last event."""
 
     prompt_ms: float | None = None
     predicted_ms: float | None = None
@@ -44,7 +50,7 @@ class Timings(Struct, gc=False):
 
 
 class Metrics(Struct, gc=False):
-    """What vLLM adds with ``enable_per_request_metrics``."""
+    """The timings that vLLM adds with ``enable_per_request_metrics``."""
 
     time_to_first_token_ms: float | None = None
     queue_time_ms: float | None = None
@@ -67,8 +73,10 @@ class _Chunk(Struct, gc=False):
 
 
 class OpenAICompletions:
-    """What is sent beyond OpenAI's own reference depends on `extras`, since some servers refuse
-    what they don't know. Without it outputs may be shorter, and prompts may be cached."""
+    """Sends the fields that `extras` names beyond OpenAI's own, as some servers refuse others.
+
+    Without these fields outputs may be shorter than asked, and prompts may be cached.
+    """
 
     framing: Literal["sse"] = "sse"
     ends_itself = True
@@ -106,7 +114,7 @@ class OpenAICompletions:
 
 
 def common(ask: Ask, extras: Extras) -> dict[str, Any]:
-    """What completions and chat ask for alike: streaming, usage, exact length, no cache."""
+    """The fields that completions and chat share: streaming, usage, exact length, no cache."""
     body: dict[str, Any] = {
         "temperature": ask.temperature,
         "seed": ask.seed,
@@ -132,7 +140,7 @@ def counted(
     reasoning: bool = False,
     finish_reason: str | None,
 ) -> Event:
-    """An event that brings more than text."""
+    """An event that holds more than text: counts, timings or the finish reason."""
     details = None if usage is None else usage.prompt_tokens_details
     cached = None if details is None else details.cached_tokens
     if cached is None and timings is not None:
@@ -151,7 +159,7 @@ def counted(
 
 
 def _prompt_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:
-    """Time from leaving the queue to the first token."""
+    """The time from leaving the queue to the first token."""
     if timings is not None:
         return timings.prompt_ms
     if metrics is None or metrics.time_to_first_token_ms is None:

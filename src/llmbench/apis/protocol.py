@@ -1,4 +1,4 @@
-"""What is asked of a server and what one of its events says, the same for every dialect."""
+"""What is asked of a server and what its events say, in terms common to all dialects."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -11,9 +11,9 @@ from msgspec import Struct
 class Ask(Struct, frozen=True):
     """A completion to ask for, greedy and seeded so that the server's work can be repeated.
 
-    `exact`: `output_tokens` of them, no fewer, where the engine can. `unique`: a string that
-    no other request has, to keep the engine's prompt cache out of the measurement; at most
-    128 letters, digits and hyphens. ``None`` leaves the cache as it is.
+    With `exact` the engine shall generate no fewer than `output_tokens`, if it can be told so.
+    `unique` is a string that no other request has (at most 128 letters, digits and hyphens); it
+    keeps the engine's prompt cache out of the measurement. ``None`` leaves the cache as it is.
     """
 
     prompt: str
@@ -27,15 +27,15 @@ class Ask(Struct, frozen=True):
 
 
 Headers = Mapping[bytes, bytes]
-"""Of a response, names in lower case."""
+"""The headers of a response, their names in lower case."""
 
 NO_HEADERS: Headers = MappingProxyType({})
 
 
 class Event(Struct, frozen=True, gc=False):
-    """What one event of a stream (or a whole body) says. ``None``: it doesn't say.
+    """What one event of a stream (or a whole body) says; ``None`` where it doesn't say.
 
-    `output_tokens` counts from the start of the answer; `tokens` only this event's own.
+    `output_tokens` counts from the start of the answer, `tokens` only those of this event.
     """
 
     text: bool = False  # holds generated text of the answer
@@ -60,14 +60,14 @@ END = Event(end=True)
 
 
 class Dialect(Protocol):
-    """How one kind of server is spoken to. Pure: no clock, no socket, no state.
+    """The way to speak to one kind of server, without a clock, a socket or state.
 
-    `event`, `whole` raise `msgspec.DecodeError` for what isn't the dialect's.
+    `event` and `whole` raise `msgspec.DecodeError` for data that isn't in the dialect.
     """
 
     @property
     def name(self) -> str:
-        """As ``--llm-api`` gives it."""
+        """The name by which ``--llm-api`` chooses the dialect."""
 
     @property
     def framing(self) -> Literal["sse", "ndjson"]:
@@ -75,10 +75,10 @@ class Dialect(Protocol):
 
     @property
     def ends_itself(self) -> bool:
-        """Whether a stream says that it is whole; if not, the end of the message says it."""
+        """Whether a stream itself says that it is whole; else the end of the message shows it."""
 
     def path(self, ask: Ask) -> str:
-        """Where to POST, below the server's base URL; begins with a slash."""
+        """The path to POST to, below the server's base URL; it begins with a slash."""
 
     def body(self, ask: Ask) -> dict[str, Any]:
         """The JSON object to send."""
@@ -87,7 +87,7 @@ class Dialect(Protocol):
         """What one event of a stream says."""
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
-        """What a response that was not streamed says: its body, and headers where they tell."""
+        """What the body of an unstreamed response says, and its headers for some dialects."""
 
     def error(self, data: bytes) -> str | None:
         """The server's words in the body of a failed response; None when it has none."""
@@ -114,7 +114,7 @@ _decode_failure = msgspec.json.Decoder(_Failure).decode
 
 
 def words(trouble: Trouble, message: str | None = None) -> str:
-    """An ``error`` member in words."""
+    """The words of an ``error`` member."""
     if isinstance(trouble, str):
         return trouble
     if trouble is None:
@@ -123,7 +123,7 @@ def words(trouble: Trouble, message: str | None = None) -> str:
 
 
 def error_words(data: bytes) -> str | None:
-    """The message in an error body: JSON in any of the usual forms, or the text itself."""
+    """The message in an error body, be it JSON in one of the usual forms or plain text."""
     try:
         failure = _decode_failure(data)
     except msgspec.DecodeError:

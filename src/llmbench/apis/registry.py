@@ -1,4 +1,4 @@
-"""The dialects by the names that a configuration gives them."""
+"""Finds a dialect by the name that a configuration gives it."""
 
 from llmbench.apis.llama_cpp import LlamaCpp
 from llmbench.apis.ollama import Ollama
@@ -11,8 +11,8 @@ from llmbench.apis.triton import Triton
 from llmbench.config import ConfigError, nearest
 
 _DIALECTS: dict[str, Dialect] = {
-    made.name: made
-    for made in (
+    dialect.name: dialect
+    for dialect in (
         OpenAICompletions("openai-completions"),
         OpenAICompletions("openai-completions-plain", "none"),
         OpenAICompletions("trtllm-completions", "length"),
@@ -28,11 +28,11 @@ _DIALECTS: dict[str, Dialect] = {
 }
 
 NAMES: tuple[str, ...] = tuple(_DIALECTS)
-"""Names that `dialect` knows, as a model's ``api`` key or ``--llm-api`` gives them."""
+"""The names of all dialects, as a model's ``api`` key or ``--llm-api`` gives them."""
 
 
 def dialect(name: str) -> Dialect:
-    """The dialect called `name`; `ConfigError` with the nearest name where there is none."""
+    """The dialect called `name`; a `ConfigError` for an unknown one suggests the nearest name."""
     try:
         return _DIALECTS[name]
     except KeyError:

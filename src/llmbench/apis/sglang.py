@@ -1,5 +1,8 @@
-"""SGLang's own ``/generate``. Each event repeats the whole text so far, unless the server runs
-with ``--incremental-streaming-output``; ``meta_info.completion_tokens`` tells what is new."""
+"""The dialect of SGLang's own ``/generate``.
+
+Each event repeats the whole text so far, unless the server runs with
+``--incremental-streaming-output``; ``meta_info.completion_tokens`` shows how much is new.
+"""
 
 from typing import Any, Literal
 
@@ -31,7 +34,7 @@ _NO_META = _Meta()
 
 
 class SGLang:
-    """``extra_key`` keeps requests apart in the radix cache (older servers ignore it)."""
+    """Sends ``extra_key``, which separates requests in the radix cache (old servers ignore it)."""
 
     name = "sglang"
     framing: Literal["sse"] = "sse"

@@ -1,7 +1,7 @@
-"""text-generation-inference's own ``/generate`` and ``/generate_stream``, 0.9.4 to 3.x.
+"""The dialect of text-generation-inference: ``/generate`` and ``/generate_stream``, 0.9.4 to 3.x.
 
-It can't be told to ignore the end-of-sequence token over HTTP, so outputs may be shorter than
-asked; and its prefix cache (3.x) can only be switched off at launch.
+No request can make it ignore the end-of-sequence token, so outputs may be shorter than asked. Its
+prefix cache (3.x) can only be switched off at launch.
 """
 
 from typing import Any, Literal
@@ -37,7 +37,7 @@ _TOKEN = Event(text=True, tokens=1)
 
 
 class Tgi:
-    """Each event is one token; ``details`` in the last one has the counts and the reason."""
+    """Takes each event for one token; ``details`` of the last has the counts and the reason."""
 
     name = "tgi"
     framing: Literal["sse"] = "sse"
@@ -56,7 +56,7 @@ class Tgi:
             "do_sample": ask.temperature > 0,
             "seed": ask.seed,
         }
-        if ask.temperature > 0:  # it refuses 0; without sampling it is greedy
+        if ask.temperature > 0:  # TGI refuses 0, and is greedy without sampling
             parameters["temperature"] = ask.temperature
         return {"inputs": ask.prompt, "parameters": parameters}
 
@@ -79,7 +79,7 @@ class Tgi:
 
 
 def _milliseconds(headers: Headers, name: bytes) -> float | None:
-    """A duration that the router tells in a header; only responses that don't stream have it."""
+    """A duration in a header of the router, which only unstreamed responses have."""
     text = headers.get(name, b"")
     return float(text) if text.replace(b".", b"", 1).isdigit() else None
 

@@ -1,6 +1,6 @@
-"""Triton's generate extension in front of TensorRT-LLM: ``/v2/models/M/generate_stream``.
+"""The dialect of Triton's generate extension (``/v2/models/M/generate_stream``) for TensorRT-LLM.
 
-The stream has no terminator (its end is the end of the message) and brings no token counts.
+A stream has no terminator (it ends with the message) and no token counts.
 """
 
 from typing import Any, Literal
@@ -18,7 +18,7 @@ class _Chunk(Struct, gc=False):
 
 
 class Triton:
-    """``min_length`` is TensorRT-LLM's way to an exact output length."""
+    """Sends ``min_length``, with which TensorRT-LLM reaches an exact output length."""
 
     name = "triton"
     framing: Literal["sse"] = "sse"

@@ -1,7 +1,7 @@
-"""The simulated server: deterministic, with a known truth, able to fail in every known way.
+"""The simulated server: its true figures are known, and it can fail in every known way.
 
-docs/simulator.md describes it. `serve` is ``llmbench simulate``; `llmbench.servers.launch`
-starts it as a process of its own.
+docs/simulator.md describes it. ``llmbench simulate`` calls `serve`; `llmbench.servers.launch`
+starts the simulator in a process of its own.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""The simulator as a child process of the harness."""
+"""Runs the simulator as a child process of the harness."""
 
 import sys
 
@@ -10,7 +10,7 @@ from llmbench.simulator.simulator_settings import SimulatorSettings
 
 
 def main(argv: list[str]) -> None:
-    """Serve until ended."""
+    """Serve until this process is ended."""
     text, writer = begin_child(argv)
     settings = msgspec.json.decode(text, type=SimulatorSettings)
     settle(settings.cores)

@@ -1,4 +1,4 @@
-"""What a completion request asks for, whatever dialect it speaks."""
+"""Reads what a completion request asks for, in any dialect."""
 
 import re
 from typing import Any
@@ -9,11 +9,11 @@ from msgspec import Struct
 from llmbench.simulator.faults import Manner
 
 BYTES_PER_TOKEN = 4
-"""How the simulator counts the tokens of a text: a quarter of its UTF-8 bytes, rounded up."""
+"""The simulator counts a token for every 4 UTF-8 bytes of a text, rounded up."""
 
 
 class Asked(Struct, frozen=True):
-    """A request in the words of all dialects."""
+    """A request in terms common to all dialects."""
 
     dialect: str
     model: str
@@ -22,11 +22,11 @@ class Asked(Struct, frozen=True):
     stream: bool
     usage: bool = True
     continuous_usage: bool = False
-    details: bool = True  # TGI's
+    details: bool = True  # TGI's parameter of that name
 
 
 class NotAsked(ValueError):
-    """The body is none that the dialect knows; the message says why."""
+    """The body is not a request of the dialect; the message says why."""
 
 
 _TRITON = re.compile(r"/v2/models/([^/]+)/(generate|generate_stream)")
@@ -42,9 +42,9 @@ def read_ask(path: str, body: bytes, model: str) -> Asked:
     try:
         page = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise NotAsked(f"the body is no JSON: {error}") from None
+        raise NotAsked(f"the body is not JSON: {error}") from None
     if not isinstance(page, dict):
-        raise NotAsked("the body is no JSON object")
+        raise NotAsked("the body is not a JSON object")
     triton = _TRITON.fullmatch(path)
     try:
         if triton is not None:
@@ -63,7 +63,7 @@ def refused_fields(body: bytes, manner: Manner) -> list[str]:
 
 
 def count_tokens(prompt: Any) -> int:
-    """Tokens of a text, of a list of token ids, or of chat messages."""
+    """The number of tokens of a text, of a list of token ids, or of chat messages."""
     if isinstance(prompt, str):
         return max(1, -(-len(prompt.encode()) // BYTES_PER_TOKEN))
     if prompt and isinstance(prompt[0], dict):
@@ -87,7 +87,7 @@ def _openai(page: dict[str, Any], model: str, *, chat: bool) -> Asked:
 
 
 def _generate(page: dict[str, Any], model: str) -> Asked:
-    """``/generate`` is TGI's with ``inputs``, SGLang's with ``text`` or ``input_ids``."""
+    """Read ``/generate``: it is TGI's with ``inputs``, SGLang's with ``text`` or ``input_ids``."""
     if "inputs" in page:
         return _tgi(page, model, stream=False)
     sampling = page.get("sampling_params") or {}

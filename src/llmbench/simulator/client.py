@@ -1,4 +1,4 @@
-"""A client's connection: reads requests with the kernel's receive stamp, writes at once."""
+"""A client's connection, which reads requests with the kernel's time stamp and writes at once."""
 
 import contextlib
 import socket
@@ -15,13 +15,13 @@ from msgspec import Struct
 from llmbench.clock import offset_ns
 from llmbench.simulator.reactor import Reactor
 
-READ_BYTES = 262_144
-SO_TIMESTAMPNS = 35
+READ_BYTES = 262_144  # so that a prompt of 60,000 tokens comes in one read
+SO_TIMESTAMPNS = 35  # Linux's socket option, which the socket module doesn't name
 HAS_STAMPS = sys.platform == "linux"
 
 
 class Request(Struct, frozen=True):
-    """A whole request and when its last byte reached the socket (monotonic)."""
+    """A whole request and the time at which its last byte reached the socket (monotonic)."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Request(Struct, frozen=True):
 
 
 class ClientConnection:
-    """A `Line` of `answer`, over a socket that never blocks."""
+    """A `completions.ClientLine` over a socket that never blocks."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class ClientConnection:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         reactor.watch(sock, self._ready)
 
-    # what httptools calls
+    # httptools calls these methods
 
     def on_message_begin(self) -> None:
         self._url = b""
@@ -87,7 +87,7 @@ class ClientConnection:
             self._stamp_ns,
         )
 
-    # what answers call
+    # answers call these methods
 
     def send(self, data: bytes) -> None:
         """Send `data` after all that was sent before."""
@@ -97,12 +97,12 @@ class ClientConnection:
         try:
             sent = self._sock.send(data)
         except OSError:
-            sent = 0  # _write tells what it was
+            sent = 0  # _write finds out what it was
         if sent != len(data):
             self._write(data[sent:])
 
     def _later(self, data: bytes) -> None:
-        """Keep `data` until what is before it is sent."""
+        """Keep `data` until all that comes before it has been sent."""
         if self._pieces:
             self._pieces.append((0, data))
         else:
@@ -116,25 +116,25 @@ class ClientConnection:
             self._next_piece()
 
     def answered(self) -> None:
-        """The answer is whole; the connection stays open where the request wanted that."""
+        """Note that the answer is whole; close the connection unless it is to be kept alive."""
         if not self._keep_alive:
             self.close()
 
     def close(self) -> None:
-        """Close the connection when all is sent."""
+        """Close the connection once all is sent."""
         self._closing = True
         self._close_if_sent()
 
     def reset(self) -> None:
-        """Reset the connection now: no FIN but RST."""
+        """Reset the connection at once, with RST instead of FIN."""
         if not self.gone:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._drop()
 
-    # sockets
+    # the reactor and the timers call these methods
 
     def _ready(self, mask: int) -> None:
-        """The socket can be read, or written again."""
+        """Read from the socket, and write again what it did not take before."""
         if self._unsent:
             self._write(b"")
         if not self.gone:
@@ -157,12 +157,12 @@ class ClientConnection:
         except httptools.HttpParserError:
             self._drop()
             return
-        if self._request is not None:  # not in the parser's call: it would hide exceptions
+        if self._request is not None:  # not inside feed_data, which would hide exceptions
             request, self._request = self._request, None
             self._handle(self, request)
 
     def _write(self, data: bytes) -> None:
-        """Hand as much as it takes to the kernel; the rest when it takes more."""
+        """Give the kernel as much as it takes, and the rest once it takes more."""
         if self.gone:
             return
         if self._unsent:
@@ -185,13 +185,13 @@ class ClientConnection:
             self._reactor.watch(self._sock, self._ready, writing=True)
 
     def _next_piece(self) -> None:
-        """Send the first piece, and see to the next one."""
+        """Send the first piece, and the next ones after their gaps."""
         while self._pieces and not self.gone:
             gap_ns, piece = self._pieces[0]
             self._write(piece)
             self._pieces.popleft()
             if gap_ns and self._pieces:
-                self._pieces.appendleft((0, b""))  # what is sent meanwhile comes after these
+                self._pieces.appendleft((0, b""))  # `send` queues meanwhile
                 self._reactor.call_at(time.monotonic_ns() + gap_ns, self._after_gap)
                 return
         self._close_if_sent()
@@ -206,7 +206,7 @@ class ClientConnection:
             self._drop()
 
     def _drop(self) -> None:
-        """Let go of the socket; what is still to be sent has nobody to read it."""
+        """Let go of the socket and of all that is still to be sent, since nobody reads it."""
         if self.gone:
             return
         self.gone = True
@@ -214,11 +214,11 @@ class ClientConnection:
         with contextlib.suppress(KeyError, ValueError):
             self._reactor.forget(self._sock)
         self._sock.close()
-        self._parser = None  # it refers to this connection
+        self._parser = None  # it refers to this connection, which would make a cycle
 
 
 def _stamp_ns(ancillary: list[tuple[int, int, bytes]]) -> int:
-    """When the data reached the socket, by the kernel where it says so (monotonic)."""
+    """The time at which the data reached the socket (monotonic), from the kernel if it says so."""
     for level, kind, value in ancillary:
         if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
             seconds, nanoseconds = struct.unpack("qq", value[:16])

@@ -1,4 +1,4 @@
-"""One completion under way: what it sends when the schedule says so, and how it ends."""
+"""Writes one completion: what it sends when the schedule says so, and how it ends."""
 
 import math
 from functools import lru_cache
@@ -14,17 +14,17 @@ from llmbench.simulator.faults import Manner
 from llmbench.simulator.truth import Truth
 
 CUT_GAP_NS = 1_000_000
-"""Between the pieces of what is cut, so that they arrive apart."""
+"""The pieces of a cut event are 1 ms apart, so that a client gets each in a read of its own."""
 
 SLOW_GAP_NS = 20_000_000
-"""Between the pieces of a slow head."""
+"""The pieces of a slow head are 20 ms apart, as the fault ``slow-headers`` says."""
 
 MESSAGE = "simulated failure"
 GARBAGE = b'{"choices": [{"text": '
 
 
 class ClientLine(Protocol):
-    """A client's connection, as an answer sees it."""
+    """A client's connection as an answer sees it."""
 
     gone: bool
 
@@ -32,7 +32,7 @@ class ClientLine(Protocol):
         """Send `data` after all that was sent before."""
 
     def dribble(self, pieces: list[bytes], gap_ns: int) -> None:
-        """Send `pieces` apart from each other."""
+        """Send `pieces`, `gap_ns` after one another."""
 
     def close(self) -> None:
         """Close the connection when all is sent."""
@@ -41,12 +41,11 @@ class ClientLine(Protocol):
         """Reset the connection now."""
 
     def answered(self) -> None:
-        """The answer is whole: the next request may come."""
+        """Note that the answer is whole, so the next request may come."""
 
 
 class CompletionJob(Struct, frozen=True):
-    """A request that was admitted: what it asks, how it is answered, when it came, and to
-    whom the answer goes."""
+    """An admitted request: what it asks, how and to whom it is answered, and when it came."""
 
     asked: Asked
     manner: Manner
@@ -57,12 +56,12 @@ class CompletionJob(Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """Tokens that the model would generate."""
+        """The number of tokens that the model would generate."""
         return math.ceil(self.asked.tokens * self.manner.length)
 
     @property
     def until(self) -> int:
-        """Tokens that are sent."""
+        """The number of tokens that are sent."""
         stop = self.manner.stop_after
         return self.total if stop is None else int(self.total * stop)
 
@@ -73,7 +72,7 @@ class CompletionJob(Struct, frozen=True):
 
 @lru_cache(maxsize=512)
 def _memo(asked: Asked, manner: Manner) -> dict[int, bytes]:
-    """The chunks of the single tokens of all requests that ask the same."""
+    """The chunks of single tokens, kept for all requests that ask for the same."""
     return {}
 
 
@@ -103,7 +102,7 @@ class Streamed:
         self._memo = _memo(job.asked, manner) if self._plain else {}
 
     def begin(self) -> None:
-        """Send what comes at once: the head, and an event without a token."""
+        """Send what comes at once: the head, and perhaps an event without a token."""
         manner = self._job.manner
         length = len(self._everything()) if manner.body == "length" else 0
         head = encoding.stream_head(manner, self._style.framing, length)
@@ -116,7 +115,7 @@ class Streamed:
             self._put(early)
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
-        """Send the tokens that were due at `due_ns`, now; whether nothing is left to send."""
+        """Send the tokens that were due at `due_ns`; return whether none are left."""
         first = self._next
         data = self._memo.get(first)
         if data is not None and first < self._until and not self._line.gone:
@@ -128,7 +127,7 @@ class Streamed:
         return self._emit(first, due_ns, now_ns)
 
     def _emit(self, first: int, due_ns: int, now_ns: int) -> bool:
-        """`emit` in full: what is not in the memo, and the end."""
+        """Do all that `emit` must: also tokens that are not in the memo, and the end."""
         if self._line.gone:
             self._job.ended("gone", first - 1)
             return True
@@ -147,7 +146,7 @@ class Streamed:
         return False
 
     def _early(self) -> bytes:
-        """What precedes all tokens."""
+        """The event that precedes all tokens; empty without one."""
         if not self._job.manner.early_role:
             return b""
         return self._framed(self._style.early(self._job.asked))
@@ -182,14 +181,14 @@ class Streamed:
         )
 
     def _everything(self) -> bytes:
-        """The whole body, whose length a head may tell."""
+        """The whole body; its length may stand in the head."""
         return self._early() + self._tokens(1, self._until) + self._tail()
 
     def _framed(self, event: bytes, *, final: bool = False) -> bytes:
         return encoding.framed(event, self._style.framing, self._job.manner, final=final)
 
     def _put(self, data: bytes, *, end: bool = False) -> None:
-        """Send some of the body, with its end."""
+        """Send a part of the body and, with `end`, what ends it."""
         manner = self._job.manner
         sent = self._body.part(data) if data else b""
         if end:
@@ -202,7 +201,7 @@ class Streamed:
             self._line.send(sent)
 
     def _finish(self, tokens: bytes) -> None:
-        """Send the last `tokens` and end as the manner says."""
+        """Send the last `tokens` and end the answer as the manner says."""
         manner = self._job.manner
         whole = manner.ending in ("done", "error", "no-terminator")
         self._put(tokens + self._tail(), end=whole)
@@ -223,10 +222,10 @@ class Whole:
         self._job = job
 
     def begin(self) -> None:
-        """Nothing comes before the end."""
+        """Send nothing, as the whole body comes at the end."""
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
-        """Send the body, or as much of it as the manner lets through."""
+        """Send the body, or as much of it as the manner allows."""
         job, manner = self._job, self._job.manner
         style = FORMATS[job.asked.dialect]
         if job.line.gone:
@@ -247,14 +246,14 @@ class Whole:
 
 
 def outcome_of(manner: Manner) -> str:
-    """What becomes of a request under an unhealthy manner, in a word."""
+    """A word for what becomes of a request under an unhealthy manner."""
     if manner.ending != "done":
         return manner.ending
     return f"malformed {manner.garbage}" if manner.garbage != "none" else f"http {manner.status}"
 
 
 def finish_line(line: ClientLine, manner: Manner, *, whole: bool) -> None:
-    """What happens to the connection after the last byte of an answer."""
+    """Do to the connection what the manner says, after the last byte of an answer."""
     if manner.ending == "reset":
         line.reset()
     elif manner.ending == "die":

@@ -1,4 +1,4 @@
-"""Events to bytes: how an answer lies on the wire under a manner."""
+"""Turns events into bytes: the form that an answer has on the wire under a manner."""
 
 import zlib
 from itertools import pairwise
@@ -25,11 +25,11 @@ CONTENT_TYPES = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
 JSON = "application/json"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
-NO_HTTP = b"\x15\x03\x01\x00\x02\x02\x50 this is no HTTP\r\n\r\n"
+NO_HTTP = b"\x15\x03\x01\x00\x02\x02\x50 this is not HTTP\r\n\r\n"
 
 
 def head(status: int, content_type: str, *fields: str) -> bytes:
-    """The head of an answer with these further header fields."""
+    """The head of an answer, with `fields` as further header fields."""
     lines = [
         f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}",
         "server: llmbench-simulator",
@@ -45,7 +45,7 @@ def page(status: int, body: bytes, content_type: str = JSON, *fields: str) -> by
 
 
 def stream_head(manner: Manner, framing: str, length: int) -> bytes:
-    """The head of a streamed answer, `length` bytes long where the manner tells the length."""
+    """The head of a streamed answer; it gives the body's `length` if the manner does that."""
     fields = {
         "chunked": ["transfer-encoding: chunked"],
         "length": [f"content-length: {length}"],
@@ -57,7 +57,7 @@ def stream_head(manner: Manner, framing: str, length: int) -> bytes:
 
 
 def framed(data: bytes, framing: str, manner: Manner, *, final: bool = False) -> bytes:
-    """One event's JSON as it stands in the body; the `final` one may lack its newline."""
+    """One event's JSON in the form that it has in the body; the `final` one may lack a newline."""
     if framing == "ndjson":
         return data if final and not manner.final_newline else data + manner.newline
     newline = manner.newline
@@ -82,13 +82,13 @@ class Body:
         self._gzip = zlib.compressobj(wbits=31) if manner.gzip else None
 
     def part(self, data: bytes) -> bytes:
-        """Some of the body, ready to be sent."""
+        """A part of the body, ready to be sent."""
         if self._gzip is not None:
             data = self._gzip.compress(data) + self._gzip.flush(zlib.Z_SYNC_FLUSH)
         return chunk(data) if self._chunked else data
 
     def end(self) -> bytes:
-        """What ends the body."""
+        """The bytes that end the body."""
         rest = b"" if self._gzip is None else self._gzip.flush()
         if not self._chunked:
             return rest
@@ -101,7 +101,7 @@ def chunk(data: bytes) -> bytes:
 
 
 def cut_anywhere(data: bytes, random: Random) -> list[bytes]:
-    """`data` in two to four pieces, one cut inside a character that is not ASCII if there is."""
+    """`data` in pieces, cut at up to three places and inside a non-ASCII character if any."""
     cuts = {random.randrange(1, len(data)) for _ in range(3)} if len(data) > 1 else set()
     inside = [index for index, byte in enumerate(data) if byte & 0xC0 == 0x80]
     if inside:
@@ -111,6 +111,6 @@ def cut_anywhere(data: bytes, random: Random) -> list[bytes]:
 
 
 def cut_evenly(data: bytes, pieces: int) -> list[bytes]:
-    """`data` in pieces of the same length, the last one shorter."""
+    """`data` in `pieces` of the same length, of which the last may be shorter."""
     length = -(-len(data) // pieces)
     return [data[at : at + length] for at in range(0, len(data), length)]

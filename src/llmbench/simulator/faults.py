@@ -1,7 +1,7 @@
-"""Every way in which the simulator can answer otherwise than a plain healthy server.
+"""All the ways in which the simulator can answer differently from a plain healthy server.
 
-A fault is a name, what it does, and the changes it makes to the `Manner` of an answer.
-docs/simulator.md lists them; a test holds that page and `FAULTS` together.
+A fault has a name, a line that says what it does, and changes to the `Manner` of an answer.
+docs/simulator.md lists the faults; a test compares that page with `FAULTS`.
 """
 
 from random import Random
@@ -16,40 +16,40 @@ Ending = Literal["done", "no-terminator", "close", "reset", "stall", "die", "err
 
 
 class Manner(Struct, frozen=True):
-    """How an answer is put on the wire. The default is a healthy server's."""
+    """How an answer is put on the wire; the defaults are those of a healthy server."""
 
     status: int = 200
-    error_body: bool = True  # of a status that is no success
+    error_body: bool = True  # whether an error status has a body
     body: Literal["chunked", "length", "close"] = "chunked"
     gzip: bool = False
-    interim: bool = False  # 100 Continue before the answer
+    interim: bool = False  # whether 100 Continue precedes the answer
     slow_headers: bool = False
     prefix: bytes = b"data: "
     newline: bytes = b"\n"
     comments: bool = False
     final_newline: bool = True
-    multiline: bool = False  # an event's JSON over several data: lines
-    named: bool = False  # event: and id: lines before data:
+    multiline: bool = False  # whether an event's JSON takes several data: lines
+    named: bool = False  # whether event: and id: lines precede data:
     early_role: bool = False
     usage: bool = True
     tokens_per_event: int = 1
     events_per_write: int = 1
-    cut: bool = False  # anywhere, also in a UTF-8 character
+    cut: bool = False  # whether events are cut anywhere, also inside a UTF-8 character
     byte_by_byte: bool = False
-    reasoning: bool = False  # the first half of the tokens, where the dialect has it
-    cumulative: bool = True  # SGLang's text
+    reasoning: bool = False  # whether the first half of the tokens is reasoning (chat)
+    cumulative: bool = True  # whether SGLang's events repeat the text so far
     tgi_version: Literal["0.9.4", "3"] = "3"
     length: float = 1.0  # share of the asked tokens after which the model stops by itself
     stop_after: float | None = None  # share of the tokens after which `ending` happens
     ending: Ending = "done"
     garbage: Literal["none", "event", "http"] = "none"
-    idle_close: bool = False  # after the answer, although it was to be kept alive
-    refuses: tuple[str, ...] = ()  # fields that no request may have, the one of readiness neither
-    says_what: bool = True  # names the field that it refuses
+    idle_close: bool = False  # whether a connection that is kept alive is closed after it
+    refuses: tuple[str, ...] = ()  # fields that no request may have, readiness' included
+    says_what: bool = True  # whether the refusal names the field
 
     @property
     def healthy(self) -> bool:
-        """Whether a client should count its answer as a success."""
+        """Whether a client should count the answer as a success."""
         return self.status == 200 and self.ending == "done" and self.garbage == "none"
 
 
@@ -140,8 +140,8 @@ _ALL = (
     ),
     _fault("no-first-token", "headers come, a token never", stop_after=0.0, ending="stall"),
     _fault("die", "the server's process ends at half of the tokens", stop_after=0.5, ending="die"),
-    _fault("malformed-event", "one event is no JSON", garbage="event"),
-    _fault("malformed-http", "the answer is no HTTP", garbage="http"),
+    _fault("malformed-event", "one event is not JSON", garbage="event"),
+    _fault("malformed-http", "the answer is not HTTP", garbage="http"),
     # statuses
     *(
         _fault(f"http-{status}", f"status {status} with the dialect's error body", status=status)
@@ -179,19 +179,19 @@ HEADER = "x-llmbench-fault"
 def manner_of(name: str | None) -> Manner:
     """The manner of an answer under the fault `name`; ``None`` and ``none`` are healthy.
 
-    Several names, joined by ``+``, are taken together. `ConfigError` for a name that is none.
+    Several names, joined by ``+``, are taken together. An unknown name raises `ConfigError`.
     """
     changes: dict[str, Any] = {}
     for part in (name or "none").split("+"):
         if part != "none":
-            more = _known(part).changes
+            more = _fault_called(part).changes
             refuses = (*changes.get("refuses", ()), *more.get("refuses", ()))
             changes |= more | ({"refuses": refuses} if refuses else {})
     return msgspec.structs.replace(Manner(), **changes)
 
 
 class FaultPlan(Struct, frozen=True):
-    """The configuration's fault: on which share of the requests, drawn from the seed."""
+    """The configuration's fault and the share of requests, drawn from the seed, that have it."""
 
     faulty: Manner
     share: float
@@ -199,14 +199,14 @@ class FaultPlan(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str | None, seed: int) -> "FaultPlan":
-        """``NAME`` for every request or ``NAME:0.1`` for a tenth; `ConfigError` for neither."""
+        """Read ``NAME`` (every request) or ``NAME:0.1`` (a tenth); `ConfigError` for other text."""
         name, _, share = (text or "none").partition(":")
         try:
             part = float(share or 1)
         except ValueError:
             part = -1.0
         if not 0 <= part <= 1:
-            raise ConfigError(f"server.fault: {share!r} is no share; write it like {name}:0.1")
+            raise ConfigError(f"server.fault: {share!r} is not a share; write it like {name}:0.1")
         return cls(manner_of(name), part, seed)
 
     def manner(self, request: int) -> Manner:
@@ -216,7 +216,7 @@ class FaultPlan(Struct, frozen=True):
         return self.faulty
 
 
-def _known(name: str) -> Fault:
+def _fault_called(name: str) -> Fault:
     try:
         return FAULTS[name]
     except KeyError:

@@ -1,4 +1,4 @@
-"""The endpoints that are not completions: health, models, metrics, what the simulator did."""
+"""Answers all requests but completions: health, models, metrics, and what the simulator did."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +15,7 @@ from llmbench.simulator.truth import Truth
 
 
 class State(Struct, frozen=True):
-    """What the pages show."""
+    """The state of the simulator that the pages show."""
 
     settings: SimulatorSettings
     schedule: Schedule
@@ -57,7 +57,7 @@ def _info(state: State, request: Request) -> bytes:
 
 
 def _tokenize(state: State, request: Request) -> bytes:
-    """llama.cpp's and vLLM's: made-up ids, as many as the simulator counts."""
+    """Answer as llama.cpp and vLLM do, with made-up ids, as many as the simulator counts."""
     try:
         page = msgspec.json.decode(request.body)
         text = next(page[key] for key in ("content", "prompt", "inputs") if key in page)
@@ -78,7 +78,7 @@ def _reset(state: State, request: Request) -> bytes:
 
 
 def _metrics(state: State, request: Request) -> bytes:
-    """Under vLLM's names, so that whoever reads vLLM's can be tried here."""
+    """The counters under vLLM's names, so that a reader of vLLM's metrics can be tested here."""
     truth = state.truth
     numbers = (
         ("vllm:num_requests_running", "gauge", state.schedule.running),

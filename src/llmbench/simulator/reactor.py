@@ -1,4 +1,4 @@
-"""Waits for sockets and for the next deadline, to microseconds.
+"""Waits for sockets and for the next deadline, with a resolution of microseconds.
 
 epoll counts whole milliseconds, which would make every token up to 1 ms late. An epoll
 descriptor can itself be waited for, and ``select`` counts microseconds.
@@ -14,15 +14,15 @@ import time
 from collections.abc import Callable
 from itertools import count
 
-PR_SET_TIMERSLACK = 29
+PR_SET_TIMERSLACK = 29  # from <linux/prctl.h>: how late the kernel may wake this thread
 SELECT_LIMIT = 1024
-"""Descriptors from this number on can't be given to ``select``."""
+"""FD_SETSIZE: descriptors from this number on can't be given to ``select``."""
 
 
 class Reactor:
     """Calls back when a socket can be read or written, and at deadlines.
 
-    `tick` is called before each wait; it does what is due and returns the next deadline in
+    It calls `tick` before each wait; that does what is due and returns the next deadline in
     monotonic nanoseconds, or None.
     """
 
@@ -46,11 +46,11 @@ class Reactor:
             self._selector.register(sock, mask, call)
 
     def forget(self, sock: socket.socket) -> None:
-        """Watch `sock` no longer."""
+        """Stop watching `sock`."""
         self._selector.unregister(sock)
 
     def call_at(self, due_ns: int, call: Callable[[], None]) -> None:
-        """Call `call` at that monotonic time."""
+        """Call `call` at the monotonic time `due_ns`."""
         heapq.heappush(self._timers, (due_ns, next(self._numbers), call))
 
     def stop(self) -> None:
@@ -65,7 +65,7 @@ class Reactor:
                 key.data(mask)
 
     def _run_due(self) -> int | None:
-        """Do what is due; the next deadline."""
+        """Do what is due and return the next deadline."""
         due_ns = self._tick()
         while self._timers and self._timers[0][0] <= time.monotonic_ns():
             heapq.heappop(self._timers)[2]()

@@ -1,6 +1,6 @@
-"""When each token leaves: slots, prefill, gaps, and one heap of deadlines for all streams.
+"""Decides when each token leaves, with slots, prefill, gaps and one heap of deadlines.
 
-Deadlines are absolute: a token that leaves late makes none of those after it late.
+Deadlines are absolute, so a token that leaves late doesn't delay those after it.
 """
 
 from collections import deque
@@ -17,22 +17,25 @@ LEAST_GAP = 0.1
 
 
 BURST_NS = 500_000
-"""How long tokens may keep the sockets waiting: a request's receipt is stamped by the kernel."""
+"""Tokens may keep the sockets waiting for 0.5 ms.
+
+This doesn't falsify the receipt of a request, which the kernel stamps.
+"""
 
 
 class Stream(Protocol):
-    """An answer under way, as the schedule sees it."""
+    """An answer under way as the schedule sees it."""
 
     prompt_tokens: int
     step: int  # tokens that leave together
-    held: int  # gaps before the first write: an answer that is not streamed leaves at its end
+    held: int  # gaps before the first write; an answer that is not streamed leaves at its end
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
-        """Send what was due at `due_ns`, now; whether nothing is left to send."""
+        """Send what was due at `due_ns`; return whether nothing is left to send."""
 
 
 class Schedule:
-    """Grants slots and keeps the deadlines of all streams, each with gaps of its own."""
+    """Grants slots and keeps the deadlines of all streams, each of which has its own gaps."""
 
     def __init__(self, config: SimulatedServer, seed: int) -> None:
         self._config = config
@@ -46,18 +49,18 @@ class Schedule:
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a slot."""
+        """The number of requests that wait for a slot."""
         return len(self._waiting)
 
     def admit(self, stream: Stream, received_ns: int) -> None:
-        """A request came: it gets a slot now, or when one is free and none came before it."""
+        """Give a request a slot: now, or once one is free and no earlier request waits for it."""
         if self.running < self._config.slots:
             self._start(stream, received_ns)
         else:
             self._waiting.append(stream)
 
     def tick(self) -> int | None:
-        """Send what is due, for `BURST_NS` at most; the next deadline."""
+        """Send what is due, for `BURST_NS` at most, and return the next deadline."""
         heap = self._heap
         now_ns = monotonic_ns()
         end_ns = now_ns + BURST_NS
@@ -86,7 +89,7 @@ class Schedule:
             self._start(self._waiting.popleft(), now_ns)
 
     def _gap_ns(self) -> float:
-        """The time between two tokens of a stream with as many streams as there are now."""
+        """The mean time between two tokens of a stream at the present number of streams."""
         gap_ns = self._config.ms_per_token * 1e6
         if self._config.max_batch_slowdown and self._config.slots > 1:
             busy = (self.running - 1) / (self._config.slots - 1)
@@ -107,14 +110,14 @@ class Schedule:
 
 
 class Beat(Schedule):
-    """All streams' tokens leave together, once a step, as continuous batching sends them."""
+    """Sends the tokens of all streams together, once a step, as continuous batching does."""
 
     def __init__(self, config: SimulatedServer, seed: int) -> None:
         super().__init__(config, seed)
         self._beat_ns: int | None = None
 
     def tick(self) -> int | None:
-        """Send a beat's tokens when it is due; the next beat."""
+        """Send the tokens of a beat that is due, and return the next beat."""
         if self._beat_ns is None:
             self._beat_ns = self._heap[0][0] if self._heap else None
         if self._beat_ns is None or monotonic_ns() < self._beat_ns:
@@ -124,7 +127,7 @@ class Beat(Schedule):
         return self._beat_ns
 
     def _send_beat(self, beat_ns: int) -> None:
-        """Send what every stream has for this beat, each once."""
+        """Send what each stream has for this beat, once."""
         heap = self._heap
         for _ in range(len(heap)):
             due_ns, number, stream = heap[0]
@@ -137,7 +140,7 @@ class Beat(Schedule):
                 heapreplace(heap, (beat_ns + self._gaps_ns(stream.step), number, stream))
 
     def _gaps_ns(self, tokens: int) -> int:
-        """Until some time between the beat that is meant and the one before it."""
+        """The time until midway between the beat of the last of `tokens` and the beat before it."""
         return tokens if tokens <= 1 else round((tokens - 0.5) * self._gap_ns())
 
 

@@ -1,4 +1,4 @@
-"""The simulator's server: accepts, routes, and lets the schedule send."""
+"""The simulator's server, which accepts and routes requests and lets the schedule answer them."""
 
 import gc
 import os
@@ -19,12 +19,12 @@ from llmbench.simulator.schedule import schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
 
-BACKLOG = 4096
+BACKLOG = 4096  # Linux's own bound on connections that wait to be accepted (somaxconn)
 MOVED = "/moved"
 
 
 class Simulator:
-    """Listens when made; `run` serves. `ConfigError` for a fault that is none."""
+    """Listens as soon as it is made; `run` serves. An unknown fault raises `ConfigError`."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Simulator:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port on which it listens."""
         return int(self._listener.getsockname()[1])
 
     def run(self) -> None:
@@ -73,8 +73,8 @@ class Simulator:
             return
         refused = refused_fields(request.body, self._faults.faulty)
         if refused:
-            what = f": {', '.join(refused)}" if self._faults.faulty.says_what else ""
-            line.send(encoding.page(422, f'{{"error": "Unexpected fields{what}"}}'.encode()))
+            names = f": {', '.join(refused)}" if self._faults.faulty.says_what else ""
+            line.send(encoding.page(422, f'{{"error": "Unexpected fields{names}"}}'.encode()))
             line.answered()
             return
         if manner.status != 200 or manner.garbage == "http":
@@ -88,7 +88,7 @@ class Simulator:
         self._schedule.admit(stream, request.received_ns)
 
     def _manner(self, request: Request) -> Manner:
-        """The fault that the request asks for, or the configuration's."""
+        """The manner of the fault that the request asks for, else of the configuration's fault."""
         asked = request.headers.get(HEADER)
         return self._faults.manner(self._requests) if asked is None else manner_of(asked)
 
@@ -117,9 +117,9 @@ def serve(
     pin: tuple[int, ...] = (),
     say: Callable[[str], None] = print,
 ) -> None:
-    """Serve the truth of `config` until Ctrl-C; says its URL once it listens.
+    """Serve with the true figures of `config` until Ctrl-C; `say` gets the URL.
 
-    `pin` keeps the process to those cores. `ConfigError` for a fault that is none, or where it
+    `pin` keeps the process to those cores. `ConfigError` says that the fault is unknown or that it
     can't listen.
     """
     settle(pin)
@@ -135,19 +135,19 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), backlog=BACKLOG)
     except OSError as error:
-        what = os.strerror(error.errno or 0)
+        reason = os.strerror(error.errno or 0)
         raise ConfigError(
-            f"can't listen on {host}:{port}: {what}; give another --port, or 0 for any"
+            f"can't listen on {host}:{port}: {reason}; give another --port, or 0 for any"
         ) from error
     listener.setblocking(False)
     return listener
 
 
 def settle(cores: tuple[int, ...]) -> None:
-    """Make this process fit to serve: on `cores`, with many connections, without pauses.
+    """Prepare this process to serve: on `cores`, with many connections and without pauses.
 
-    The garbage collector is off: it stopped all streams for 10 ms at 1,024 users, and nothing
-    here leaves cycles behind (a connection lets go of its parser when it closes).
+    The garbage collector is switched off, as it stopped all streams for 10 ms at 1,024 users and
+    nothing here leaves cycles behind (a connection lets go of its parser when it closes).
     """
     pin(cores)
     allow_many_connections()

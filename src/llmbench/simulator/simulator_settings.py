@@ -1,4 +1,4 @@
-"""What the simulator's process is started with."""
+"""The settings that the simulator's process is started with."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from llmbench.config import SimulatedServer
 
 
 class SimulatorSettings(Struct, frozen=True):
-    """The truth to tell (`config`), its seed, and where to serve it. Port 0: any free one."""
+    """The true figures (`config`), the seed and where to serve; port 0 means any free port."""
 
     config: SimulatedServer = SimulatedServer()
     seed: int = 0

@@ -1,4 +1,4 @@
-"""What the simulator really did: the times that a client's report is held against."""
+"""Records what the simulator really did; a client's report is compared with these times."""
 
 import math
 from array import array
@@ -23,13 +23,13 @@ class Histogram:
         self.sum_ns = 0
 
     def add(self, values_ns: Iterable[int]) -> None:
-        """Count these values."""
+        """Count `values_ns`."""
         for value in values_ns:
             self.counts[bisect_left(_BOUNDS_NS, value)] += 1
             self.sum_ns += value
 
     def lines(self, name: str) -> list[str]:
-        """It in Prometheus' text format."""
+        """The histogram in Prometheus' text format."""
         below, lines = 0, [f"# TYPE {name} histogram"]
         for bound, number in zip((*BUCKETS_S, math.inf), self.counts, strict=True):
             below += number
@@ -39,9 +39,9 @@ class Histogram:
 
 
 class Truth:
-    """Times of all finished requests since the last `reset`, and counts of all there were.
+    """The times of all requests that finished since the last `reset`, and counts of all requests.
 
-    Sending is stamped right before the write, receipt by the kernel where it can.
+    Sending is stamped right before the write; receipt is stamped by the kernel where it can.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Truth:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the times; what ``/metrics`` counts stays."""
+        """Forget the times, but not what ``/metrics`` counts."""
         self._outcomes: Counter[str] = Counter()
         self._tokens = 0
         self._ttft = array("q")
@@ -60,14 +60,14 @@ class Truth:
         self._late = array("q")
 
     def finished(self, outcome: str, prompt_tokens: int, output_tokens: int) -> None:
-        """A request ended, as "ok" or under the name of what became of it."""
+        """Note that a request ended; `outcome` is "ok" or a word for what became of it."""
         self._outcomes[outcome] += 1
         self._tokens += output_tokens
         self.prompt_tokens += prompt_tokens
         self.output_tokens += output_tokens
 
     def streamed(self, received_ns: int, sent_ns: list[int], late_ns: list[int]) -> None:
-        """When the writes of a finished stream that held tokens were made, how late each was."""
+        """Note when the writes with tokens of a finished stream were made and how late each was."""
         ttft = [sent_ns[0] - received_ns]
         gaps = list(map(sub, islice(sent_ns, 1, None), sent_ns))
         self._ttft.extend(ttft)
@@ -77,7 +77,7 @@ class Truth:
         self.gap_histogram.add(gaps)
 
     def page(self) -> dict[str, Any]:
-        """What ``/stats`` shows: milliseconds, of all requests that finished."""
+        """The page ``/stats``: times in milliseconds, of all requests that finished."""
         return {
             "requests": self._outcomes.total(),
             "outcomes": dict(self._outcomes),
@@ -89,7 +89,7 @@ class Truth:
 
 
 def quantiles(values: "array[int]") -> dict[str, float] | None:
-    """Quantiles of nanoseconds in milliseconds, each one of the values; None of none."""
+    """Quantiles in milliseconds of values in nanoseconds, each one of them; None without values."""
     if not values:
         return None
     ordered = sorted(values)

@@ -7,6 +7,6 @@ FOREIGN = (" naïve", " café", " 日本", " 🙂", " Ω", " прив", "ет", 
 
 
 def text_of(first: int, last: int, manner: Manner) -> str:
-    """The text of tokens `first` to `last`: plain words, or none that is ASCII when cut."""
+    """The text of tokens `first` to `last`: English words, or words beyond ASCII if cut."""
     words = FOREIGN if manner.cut or manner.byte_by_byte else WORDS
     return "".join(words[number % len(words)] for number in range(first, last + 1))

@@ -1,1 +1,1 @@
-"""What the simulator writes in each dialect, as the real servers do."""
+"""The answers that the simulator writes in each dialect, as the real servers do."""

@@ -1,4 +1,4 @@
-"""The dialects that engines have of their own: TGI, llama.cpp, SGLang, Ollama, Triton."""
+"""The formats of the engines' own dialects: TGI, llama.cpp, SGLang, Ollama, Triton."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ encode = msgspec.json.encode
 
 
 class TgiFormat:
-    """text-generation-inference 0.9.4 and 3: one event a token, no terminator."""
+    """Writes one event for each token and no terminator, as TGI 0.9.4 and 3 do."""
 
     framing: Literal["sse"] = "sse"
 
@@ -47,15 +47,15 @@ class TgiFormat:
         }
         if manner.tgi_version != "0.9.4":
             details["input_length"] = asked.prompt_tokens
-        told = asked.details and manner.usage
+        has_details = asked.details and manner.usage
         return {
             "generated_text": text_of(1, total, manner),
-            "details": details if told else None,
+            "details": details if has_details else None,
         }
 
 
 class LlamaCppFormat:
-    """llama.cpp's ``/completion``: the last event has no token but counts and timings."""
+    """Writes llama.cpp's ``/completion``; its last event has counts instead of a token."""
 
     framing: Literal["sse"] = "sse"
 
@@ -96,7 +96,7 @@ class LlamaCppFormat:
 
 
 class SGLangFormat:
-    """SGLang's ``/generate``: each event repeats the text so far."""
+    """Writes SGLang's ``/generate``, each of whose events repeats the text so far."""
 
     framing: Literal["sse"] = "sse"
 
@@ -137,7 +137,7 @@ class SGLangFormat:
 
 
 class OllamaFormat:
-    """Ollama's ``/api/generate``: one JSON object a line; the last one has no token."""
+    """Writes Ollama's ``/api/generate``: a JSON object on each line, the last without a token."""
 
     framing: Literal["ndjson"] = "ndjson"
 
@@ -171,7 +171,7 @@ class OllamaFormat:
 
 
 class TritonFormat:
-    """Triton's generate extension: text only, no counts, no terminator."""
+    """Writes Triton's generate extension, which has texts but no counts and no terminator."""
 
     framing: Literal["sse"] = "sse"
 

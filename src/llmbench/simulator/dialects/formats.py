@@ -1,6 +1,6 @@
 """The events and bodies of each dialect, as the real servers write them.
 
-A format is pure. Tokens are numbered from 1; an event holds tokens `first` to `last`.
+A format keeps no state. Tokens are numbered from 1; an event holds tokens `first` to `last`.
 """
 
 from typing import Literal, Protocol
@@ -18,11 +18,11 @@ from llmbench.simulator.faults import Manner
 
 
 class Format(Protocol):
-    """How one dialect writes its answers."""
+    """The way in which one dialect writes its answers."""
 
     @property
     def framing(self) -> Literal["sse", "ndjson"]:
-        """How its events lie in a stream."""
+        """How a stream is made of events."""
 
     def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
         """The event of some tokens of `total`, with the finish reason when it is the last."""
@@ -31,16 +31,16 @@ class Format(Protocol):
         """An event that comes at once and holds no token."""
 
     def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
-        """What follows the last token."""
+        """The events that follow the last token."""
 
     def error(self, message: str) -> bytes:
-        """An error as an event of a stream that has begun."""
+        """An error, as an event of a stream that has begun."""
 
     def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
         """The body of an answer that is not streamed."""
 
     def error_body(self, status: int, message: str) -> bytes:
-        """The body of an answer whose status is no success."""
+        """The body of an answer whose status is not a success."""
 
 
 FORMATS: dict[str, Format] = {
