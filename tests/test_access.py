@@ -45,7 +45,7 @@ def test_a_secret_in_a_file_is_refused_without_showing_it(name: str) -> None:
 
 @pytest.mark.parametrize("url", ["", "localhost:80", "ftp://host/", "http://"])
 def test_what_is_no_url_is_told(url: str) -> None:
-    with pytest.raises(ConfigError, match=r"--llm-url: .* is no URL; write it like http://127"):
+    with pytest.raises(ConfigError, match=r"--llm-url: .* is not a URL; write it like http://127"):
         check_url(url, "--llm-url")
 
 

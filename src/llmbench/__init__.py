@@ -1,7 +1,7 @@
 """pytest-llmbench: the server's own numbers, with a verdict that can gate a merge.
 
-These names are what a suite imports. Each is loaded when it is first used, so that a pytest
-run with the plugin installed but no benchmark in it pays for none of them.
+A suite imports these names. Each is loaded when it is first used, so that a pytest run without
+benchmarks doesn't pay for any of them, although the plugin is installed.
 """
 
 import lazy_loader

@@ -1,7 +1,7 @@
-"""How a server is reached: TLS, and the headers that carry secrets.
+"""Prepares the access to a server: TLS, and the headers that carry secrets.
 
-Secrets live in environment variables and are read when a connection is made; no record, file,
-log or page has one.
+Secrets live in environment variables and are read when a connection is made; they stand in no
+record, file, log or page.
 """
 
 import os
@@ -17,19 +17,19 @@ SECRET = re.compile(r"auth|key|token|cookie|secret|password", re.IGNORECASE)
 
 
 def request_headers(client: ClientSettings) -> dict[str, str]:
-    """User agent, the bearer of the API key where there is one, and the configured headers.
+    """The user agent, the API key as a bearer token if one is set, and the configured headers.
 
-    A header's value ``$NAME`` is taken from that environment variable. `ConfigError` where it
-    isn't set, and for a secret written out in a file.
+    A header's value ``$NAME`` is taken from that environment variable; `ConfigError` where it
+    isn't set.
     """
     key = os.environ.get(client.api_key_env)
     bearer = {"authorization": f"Bearer {key}"} if key else {}
-    said = {name.lower(): _value(name, text) for name, text in client.headers.items()}
-    return {"user-agent": USER_AGENT} | bearer | said
+    configured = {name.lower(): _value(name, text) for name, text in client.headers.items()}
+    return {"user-agent": USER_AGENT} | bearer | configured
 
 
 def check_secrets(client: ClientSettings, where: str) -> None:
-    """`ConfigError` where a header that looks secret has its value in the file `where`."""
+    """Raise `ConfigError` where the value of a header that looks secret is in the file `where`."""
     for name, text in client.headers.items():
         if SECRET.search(name) and not text.startswith("$"):
             raise ConfigError(
@@ -39,10 +39,10 @@ def check_secrets(client: ClientSettings, where: str) -> None:
 
 
 def check_url(url: str, where: str) -> None:
-    """`ConfigError` where `url` is no http(s) URL, or carries a password or a query."""
+    """Raise `ConfigError` where `url` is not an http(s) URL, or has a password or a query."""
     parsed = urlsplit(url)
     if parsed.scheme not in {"http", "https"} or not parsed.hostname:
-        raise ConfigError(f"{where}: {url!r} is no URL; write it like http://127.0.0.1:8000")
+        raise ConfigError(f"{where}: {url!r} is not a URL; write it like http://127.0.0.1:8000")
     if "@" in parsed.netloc:
         raise ConfigError(
             f"{where}: a password doesn't belong in a URL, which is recorded; put the key into "
@@ -56,7 +56,7 @@ def check_url(url: str, where: str) -> None:
 
 
 def tls_context(client: ClientSettings) -> ssl.SSLContext:
-    """Verification, own CA and client certificate as `client` says; HTTP/1.1 only.
+    """TLS as `client` says: verification, a CA of its own, a client certificate; only HTTP/1.1.
 
     `ConfigError` names a file that can't be loaded.
     """
@@ -74,8 +74,8 @@ def tls_context(client: ClientSettings) -> ssl.SSLContext:
             context.load_cert_chain(client.client_cert_file, client.client_key_file)
     except (OSError, ssl.SSLError) as error:
         files = [client.ca_file, client.client_cert_file, client.client_key_file]
-        named = ", ".join(name for name in files if name is not None)
-        raise ConfigError(f"TLS files {named}: can't be loaded: {error}") from error
+        names = ", ".join(name for name in files if name is not None)
+        raise ConfigError(f"TLS files {names}: can't be loaded: {error}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -1,7 +1,7 @@
-"""``llmbench calibrate``: what this host's client reports of a server whose truth is known.
+"""``llmbench calibrate``: compares this host's client with a server whose true figures are known.
 
-The simulated server runs on a core of its own, the client on the others. Both columns are of
-the same requests. How far the client can be trusted is a rule, `RULE`, and not an opinion.
+The simulated server runs on a core of its own and the client on the others. Truth and report are
+about the same requests. `RULE` decides how far the client can be trusted.
 """
 
 import math
@@ -22,11 +22,11 @@ from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
 from llmbench.servers import CoreSplit, launch, split_cores
 from llmbench.store import RunDir
 
-TTFT_MS = 50.0
+TTFT_MS = 50.0  # as by default; a request then takes 1.3 s
 MS_PER_TOKEN = 20.0
 INPUT_TOKENS, OUTPUT_TOKENS = 128, 64
 REQUESTS_PER_USER = 6
-TOLERANCE = 0.01
+TOLERANCE = 0.01  # the 1 % of `RULE`
 
 RULE = (
     "a load can be trusted when no request failed, all were delivered, and TTFT and inter-token "
@@ -38,9 +38,9 @@ Batching = Literal["spread", "beat"]
 
 
 class Reported(Struct, frozen=True):
-    """A quantile, in ms: what the server did, and what users see.
+    """A quantile in ms: as the server did it, and as the client reports it to users.
 
-    Where stamps are bounded that is the later bound; `earliest_ms` is the other.
+    Where stamps are bounded, `reported_ms` takes the later bound, `earliest_ms` the earlier one.
     """
 
     true_ms: float
@@ -59,7 +59,7 @@ class Reported(Struct, frozen=True):
 
 
 class CalibratedLoad(Struct, frozen=True):
-    """One load: the truth beside the report, and what it cost."""
+    """One load: the truth, the report, and what the load cost the client."""
 
     users: int
     requests: int
@@ -79,7 +79,7 @@ class CalibratedLoad(Struct, frozen=True):
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Which parts of the rule this load breaks."""
+        """The parts of the rule that this load breaks."""
         quantiles = {
             "TTFT p50": self.ttft_p50,
             "TTFT p99": self.ttft_p99,
@@ -118,15 +118,15 @@ def calibrate(
     json_file: Path | None = None,
     say: Callable[[str], None] = print,
 ) -> Calibration:
-    """Climb through `steps` users and show truth and report side by side; also as JSON."""
+    """Climb through `steps` users and show truth and report side by side, also in `json_file`."""
     cores = split_cores(1)
     if cores.note:
         say(f"note: {cores.note}")
-    done: list[CalibratedLoad] = []
+    loads: list[CalibratedLoad] = []
     for users in steps:
         say(f"{users} users …")
-        done.append(measure(users, batching, cores))
-    calibration = Calibration(batching, cores, tuple(done))
+        loads.append(measure(users, batching, cores))
+    calibration = Calibration(batching, cores, tuple(loads))
     say(render(calibration))
     if json_file is not None:
         json_file.write_bytes(to_json(calibration))
@@ -135,7 +135,7 @@ def calibrate(
 
 
 def measure(users: int, batching: Batching, cores: CoreSplit) -> CalibratedLoad:
-    """One load on a fresh simulator."""
+    """Run one load on a fresh simulator."""
     config = ModelConfig(
         name="calibrate",
         title="simulated",
@@ -165,7 +165,7 @@ def measure(users: int, batching: Batching, cores: CoreSplit) -> CalibratedLoad:
 
 
 def _cell(users: int) -> Cell:
-    """Users that start evenly over one request's time, so that they stay spread."""
+    """A cell whose users start evenly over the time of one request, so that they stay spread."""
     request_s = (TTFT_MS + MS_PER_TOKEN * (OUTPUT_TOKENS - 1)) / 1e3
     rate = None if users == 1 else users / request_s
     shape = Users(users, requests_per_user=REQUESTS_PER_USER, spawn_rate_per_s=rate)
@@ -185,7 +185,7 @@ def _truth(endpoint: Endpoint) -> dict[str, Any]:
 def step_of(
     users: int, truth: dict[str, Any], records: Sequence[RequestRecord], run: CellRun
 ) -> CalibratedLoad:
-    """What the records of one load say, beside the truth."""
+    """One load's truth and what its records report."""
     good = [record for record in records if record.ok]
     if not good:
         first = records[0]
@@ -230,7 +230,7 @@ def _ttft_ns(record: RequestRecord) -> tuple[int, int]:
 
 
 def _gaps_ns(record: RequestRecord) -> Iterator[tuple[int, int]]:
-    """Each gap between events: by the latest and by the earliest that the stamps allow."""
+    """Each gap between events, by the latest and by the earliest times that the stamps allow."""
     earliest = list(record.event_ns)
     for index, offset_ns in record.bounded_events:
         earliest[index] = offset_ns
@@ -239,7 +239,7 @@ def _gaps_ns(record: RequestRecord) -> Iterator[tuple[int, int]]:
 
 
 def _quantile(values_ns: Sequence[int], share: float) -> float:
-    """A quantile in ms, one of the values: the same definition as the simulator's."""
+    """A quantile in ms, which is one of the values, as the simulator defines it too."""
     ordered = sorted(values_ns)
     return ordered[math.ceil(share * len(ordered)) - 1] / 1e6
 
@@ -247,8 +247,8 @@ def _quantile(values_ns: Sequence[int], share: float) -> float:
 def to_json(calibration: Calibration) -> bytes:
     """The calibration with its verdicts, as JSON."""
     page = msgspec.to_builtins(calibration) | {"trusted_users": calibration.trusted_users}
-    for step, told in zip(calibration.steps, page["steps"], strict=True):
-        told["problems"] = list(step.problems)
+    for step, step_page in zip(calibration.steps, page["steps"], strict=True):
+        step_page["problems"] = list(step.problems)
     return msgspec.json.format(msgspec.json.encode(page), indent=2) + b"\n"
 
 

@@ -6,7 +6,7 @@ from msgspec import Struct, structs
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a server may use of its host. ``None`` leaves the model's own setting."""
+    """The part of its host that a server may use; ``None`` leaves the model's own setting."""
 
     cores: float | None = None
     memory_bytes: int | None = None
@@ -20,7 +20,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """As a person says it: ``2 cores, 4 GiB``; ``no limits`` where there are none."""
+        """The limits as a person says them: ``2 cores, 4 GiB``, or ``no limits``."""
         words = []
         if self.cores is not None:
             words.append(f"{self.cores:g} core{'' if self.cores == 1 else 's'}")
@@ -33,10 +33,10 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
 class Users(Struct, frozen=True, tag="users"):
     """Closed loop: each of `users` sends its next request when its last one has ended.
 
-    The loop ends after `requests_per_user` measured requests, or after `duration_s`, whichever
-    is given (both: whichever comes first). `spawn_rate_per_s` spreads the start of the users
+    The loop ends after `requests_per_user` measured requests or after `duration_s`, whichever is
+    given (if both are, whichever comes first). `spawn_rate_per_s` spreads the start of the users
     (Locust's spawn rate); ``None`` starts all at once. With `cold` each repeat gets a server that
-    was launched for it, and no warm-up.
+    is launched for it, and no warm-up.
     """
 
     users: int
@@ -64,7 +64,7 @@ class Users(Struct, frozen=True, tag="users"):
 
 
 class Ramp(Struct, frozen=True, tag="ramp"):
-    """Closed loop whose number of users climbs through `steps`, each held for `step_s`.
+    """Closed loop whose number of users climbs through `steps`, each of which lasts `step_s`.
 
     With `stop_when_flat` the climb ends once requests/s has stopped rising.
     """
@@ -92,8 +92,8 @@ ArrivalProcess = Literal["constant", "poisson", "gamma"]
 class Arrivals(Struct, frozen=True, tag="arrivals"):
     """Open loop: requests start at absolute deadlines, drawn once from the seed.
 
-    `burstiness` is the shape of gamma distributed gaps (1 is Poisson). A request that finds
-    `max_in_flight` others under way is dropped and counted.
+    `burstiness` is the shape parameter of gamma distributed gaps (1 is Poisson). A request that
+    comes while `max_in_flight` others are under way is dropped and counted.
     """
 
     rate_per_s: float
@@ -135,9 +135,12 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 
 Shape = Users | Ramp | Arrivals | Trace
-"""How requests come. Each shape tells its `kind` in a word, its `suffix` in a cell's id, whether
-it `is_open_loop`, the `most_users` it has at once (None: an open loop has none), and the `load`
-over which curves are drawn: users or requests/s (None: it has not one but many)."""
+"""How requests come.
+
+Each shape has a `kind` (a word), a `suffix` for a cell's id, and says whether it `is_open_loop`.
+`most_users` is the greatest number of users at once (None in an open loop), and `load` is what
+curves are drawn over: users or requests/s (None where a shape runs through several).
+"""
 
 
 class Cell(Struct, frozen=True):
@@ -151,34 +154,34 @@ class Cell(Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        """As in ``llama-2-70b-tgi-in1500-out100-users8``; also its files' name."""
+        """As in ``llama-2-70b-tgi-in1500-out100-users8``; the cell's files have this name too."""
         return f"{self.config_name}-{self.load_name}"
 
     @property
     def load_name(self) -> str:
-        """What is sent, whoever serves it: cells that share it are sent the same requests."""
+        """The name of the load, whoever serves it; cells that share it get the same requests."""
         if isinstance(self.shape, Trace):
             return self.shape.suffix  # each request has its own lengths
         return f"in{self.input_tokens}-out{self.output_tokens}-{self.shape.suffix}"
 
     @property
     def config_name(self) -> str:
-        """The model and its limits: cells that share it differ in lengths and load only."""
+        """The model and its limits; cells that share it differ only in lengths and load."""
         return self.model + self.limits.suffix
 
     @property
     def server_key(self) -> tuple[str, Limits]:
-        """What cells must have in common to be served by one launch."""
+        """The model and limits that cells must share to be served by one launch."""
         return self.model, self.limits
 
     @property
     def is_cold(self) -> bool:
-        """Whether each repeat gets a server that was launched for it."""
+        """Whether each repeat gets a server that is launched for it."""
         return isinstance(self.shape, Users) and self.shape.cold
 
     @property
     def in_rounds(self) -> bool:
-        """Whether repeats may be interleaved with other cells': closed loops, not cold."""
+        """Whether repeats may alternate with those of other cells: in closed loops, unless cold."""
         return isinstance(self.shape, Users) and not self.shape.cold
 
     @property
@@ -187,13 +190,13 @@ class Cell(Struct, frozen=True):
         return self.shape.rate_per_s if isinstance(self.shape, Arrivals) else None
 
     def at_rate(self, rate_per_s: float) -> "Cell":
-        """The same arrivals at another rate, to three digits (it is part of the id)."""
+        """The same arrivals at another rate, rounded to three digits as it is part of the id."""
         shape = structs.replace(self.shape, rate_per_s=float(f"{rate_per_s:.3g}"))
         return structs.replace(self, shape=shape)
 
 
 def format_bytes(count: int) -> str:
-    """`count` in the largest unit that divides it, as a limit is written: ``512m``, ``2g``."""
+    """`count` bytes in the largest unit that divides it, as a limit's text: ``512m``, ``2g``."""
     for unit, size in (("g", 2**30), ("m", 2**20), ("k", 2**10)):
         if count % size == 0:
             return f"{count // size}{unit}"

@@ -1,6 +1,6 @@
 """``llmbench prompts | report | compare | docker-run | simulate | calibrate``.
 
-Each command parses its arguments here and calls one function of a room; exit status 2 is a
+Each command parses its arguments here and calls one function of a room. Exit status 2 means a
 mistake in the arguments or the files, 1 a regression.
 """
 
@@ -16,7 +16,7 @@ Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status."""
+    """Run one command and return its exit status."""
     args = parser().parse_args(argv)
     command: Command = args.command
     try:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands with their arguments."""
+    """The parser of all commands with their arguments."""
     top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for add in (_prompts, _report, _compare, _docker_run, _simulate, _calibrate):
@@ -47,7 +47,7 @@ def _command(
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line without delay, even into a pipe."""
     print(line, flush=True)
 
 
@@ -65,7 +65,7 @@ def _prompts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def prompts(args: argparse.Namespace) -> int:
-    """Build the deck's prompt files, by length in tokens (generate_query_db)."""
+    """Build the EchoSwift deck's prompt files, by length in tokens (generate_query_db)."""
     from llmbench.prompts import build, parse_source
 
     lengths = parse_setting("input_tokens", args.lengths, "--lengths")
@@ -121,19 +121,19 @@ def compare(args: argparse.Namespace) -> int:
     """Compare two runs, or a run with a baseline; exit status 1 on a regression."""
     from llmbench import verdict
 
-    found = verdict.compare(args.old, args.new, tolerance=args.tolerance, anyway=args.anyway)
+    outcome = verdict.compare(args.old, args.new, tolerance=args.tolerance, anyway=args.anyway)
     if args.format == "json":
-        print(verdict.to_json(found).decode(), end="")
+        print(verdict.to_json(outcome).decode(), end="")
     elif args.format == "md":
-        print(verdict.markdown(found))
+        print(verdict.markdown(outcome))
     elif args.format == "html":
         from llmbench.report import comparison_page
 
-        args.out.write_text(comparison_page(found), encoding="utf-8")
+        args.out.write_text(comparison_page(outcome), encoding="utf-8")
         print(args.out)
     else:
-        print("\n".join(verdict.lines(found, all_rows=True)))
-    return 1 if found.failed else 0
+        print("\n".join(verdict.lines(outcome, all_rows=True)))
+    return 1 if outcome.failed else 0
 
 
 def _docker_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,24 +1,24 @@
-"""The one clock: monotonic nanoseconds inside, one wall-clock anchor for each process.
+"""The one clock: it counts monotonic nanoseconds and has one wall-clock anchor for each process.
 
-Intervals come from `time.monotonic_ns`; records carry `Clock.unix_ns`, which is the monotonic
-reading placed on the wall clock by an anchor taken once, so a step of the wall clock moves
-none of them. The kernel stamps packets with the wall clock: `offset_ns` tells, around each
-request, how far apart the two are *now*.
+Intervals come from `time.monotonic_ns`. Records carry `Clock.unix_ns`: the monotonic reading,
+placed on the wall clock by an anchor that is taken once, so a step of the wall clock doesn't move
+them. The kernel stamps packets with the wall clock; `offset_ns`, read around each request, says
+how far apart the two clocks are at that moment.
 """
 
 import time
 
 
 def offset_ns() -> int:
-    """Wall clock minus monotonic clock now, to about 100 ns, as a difference of nanoseconds."""
+    """The present difference of wall clock and monotonic clock in ns, exact to about 100 ns."""
     best, narrowest = 0, 1 << 62
-    for _ in range(5):  # more than once only when something came between the readings
+    for _ in range(5):  # again only where something came between the readings
         before = time.monotonic_ns()
         wall = time.time_ns()
         after = time.monotonic_ns()
         if after - before < narrowest:
             best, narrowest = wall - (before + after) // 2, after - before
-        if narrowest < 1000:
+        if narrowest < 1000:  # ns; two readings without an interruption take some 100
             break
     return best
 
@@ -30,7 +30,7 @@ class Clock:
         self.anchor_ns = offset_ns() if anchor_ns is None else anchor_ns
 
     def monotonic_ns(self) -> int:
-        """Now, in nanoseconds of the monotonic clock."""
+        """The present time in nanoseconds of the monotonic clock."""
         return time.monotonic_ns()
 
     def to_unix_ns(self, monotonic_ns: int) -> int:
@@ -38,7 +38,7 @@ class Clock:
         return monotonic_ns + self.anchor_ns
 
     def unix_ns(self) -> int:
-        """Now, in nanoseconds since the Unix epoch."""
+        """The present time in nanoseconds since the Unix epoch."""
         return self.to_unix_ns(self.monotonic_ns())
 
 

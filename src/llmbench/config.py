@@ -1,7 +1,7 @@
-"""Model configurations: a TOML file becomes a frozen `ModelConfig`, or one clear error.
+"""Model configurations: turns a TOML file into a frozen `ModelConfig`, or into one clear error.
 
 Every error names the file, the key and, for a misspelt key, the nearest valid one.
-The keys are documented in docs/models.md; a test holds that page and these classes together.
+docs/models.md documents the keys; a test compares that page with these classes.
 """
 
 import difflib
@@ -25,13 +25,13 @@ Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
 
 
 class ConfigError(ValueError):
-    """A configuration or an option that can't be used; the message says what, where, what to do."""
+    """A configuration or option can't be used; the message says what, where, and what to do."""
 
 
 class ProcessServer(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="process"
 ):
-    """An engine started here as a process of its own, on given cores."""
+    """An engine that is started here as a process of its own, on given cores."""
 
     engine: Literal["llama.cpp"]
     weights: str  # a path, or package:NAME/FILE for a file inside an installed package
@@ -46,7 +46,7 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     """An engine in a container limited to cores and memory.
 
     `command` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{gpus}`` and ``{context}``
-    (`context_tokens` for each slot, times the slots): filled at launch.
+    (`context_tokens` for each slot, times the slots), which are filled at launch.
     """
 
     image: str
@@ -73,7 +73,7 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 class CommandServer(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="command"
 ):
-    """Any command that serves a model on this host: `vllm serve …`, `ollama serve`.
+    """Any command that serves a model on this host, such as `vllm serve …` or `ollama serve`.
 
     `command` and `settings` may hold ``{threads}``, ``{port}``, ``{slots}``, ``{cores}`` (their
     numbers) and ``{context}`` (`context_tokens` for each slot, times the slots).
@@ -101,7 +101,7 @@ class RemoteServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 class SimulatedServer(
     Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="simulated"
 ):
-    """The deterministic server with a known truth; its numbers are stamped SIMULATED.
+    """The simulated server, whose true figures are known; its numbers are stamped SIMULATED.
 
     A request waits for one of `slots`, then for `ttft_ms` plus its prompt at
     `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
@@ -125,8 +125,9 @@ Server = ProcessServer | DockerServer | CommandServer | RemoteServer | Simulated
 class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     """What to measure: the same keys in a TOML file, on the command line and in the ini file.
 
-    ``None`` leaves a key to the next of command line, TOML, ini, default (`llmbench.bench.grid`).
-    `pairs` of (input, output) lengths stand for the product of two lists of lengths.
+    A key is taken from the command line, the TOML file, the ini file or the defaults, in this
+    order (`llmbench.bench.grid`); ``None`` means that this one doesn't set it.
+    `pairs` of (input, output) lengths replace the product of the two lists of lengths.
     """
 
     input_tokens: Counts | None = None
@@ -155,8 +156,10 @@ class Slo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the host costs, with where that figure comes from. GPU hosts: per hour; CPU hosts:
-    for each core-hour and GiB-hour (or per hour)."""
+    """What the host costs, and where that figure comes from.
+
+    A GPU host has a price per hour; a CPU host one for each core-hour and GiB-hour, or per hour.
+    """
 
     region: str
     date: str  # ISO, the day the price was read
@@ -169,8 +172,10 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file under fixtures/models/: what to launch, what to ask of it, and the limits it must
-    meet. `name` is the file's stem."""
+    """A file under fixtures/models/: what to launch, what to measure and which limits to meet.
+
+    `name` is the file's stem.
+    """
 
     name: str
     title: str
@@ -187,7 +192,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def simulated(self) -> bool:
-        """Whether its numbers are no real server's."""
+        """Whether the server is simulated, so that its numbers are not those of a real one."""
         return isinstance(self.server, SimulatedServer)
 
 
@@ -225,7 +230,7 @@ def limits_of(server: Server) -> Limits:
 
 
 def nearest(word: str, valid: list[str]) -> str:
-    """``; did you mean 'x'?`` and the list of what is valid, for the end of an error."""
+    """The end of an error: ``; did you mean 'x'?`` and the list of all valid words."""
     close = difflib.get_close_matches(word, valid, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{hint} (valid: {', '.join(valid)})"
@@ -241,16 +246,16 @@ def _convert(raw: dict[str, Any], path: Path) -> ModelConfig:
 
 def _explain(message: str, raw: dict[str, Any]) -> str:
     """A msgspec error as ``key: what is wrong; what would be right``."""
-    what, _, place = message.partition(" - at `$")
+    fault, _, place = message.partition(" - at `$")
     table = place.rstrip("`").lstrip(".")
-    unknown = re.search(r"unknown field `(.+?)`", what)
-    missing = re.search(r"missing required field `(.+?)`", what)
+    unknown = re.search(r"unknown field `(.+?)`", fault)
+    missing = re.search(r"missing required field `(.+?)`", fault)
     if unknown:
         key = f"{table}.{unknown[1]}" if table else unknown[1]
         return f"unknown key {key!r}{nearest(unknown[1], _keys(table, raw))}"
     if missing:
         return f"key {f'{table}.{missing[1]}' if table else missing[1]!r} is missing"
-    return f"key {table or '(top level)'!r}: {what[0].lower()}{what[1:]}"
+    return f"key {table or '(top level)'!r}: {fault[0].lower()}{fault[1:]}"
 
 
 def _keys(table: str, raw: dict[str, Any]) -> list[str]:

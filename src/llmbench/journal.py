@@ -1,7 +1,7 @@
-"""The journal that survives ``kill -9`` and a full disk: one JSON object a line.
+"""The journal, one JSON object on each line, which survives ``kill -9`` and a full disk.
 
-Each line is written whole by one system call, or not at all; a line that was damaged all the
-same costs its reader nothing but itself.
+Each line is written whole by one system call, or not at all. If a line is damaged nevertheless,
+only that line is lost to a reader.
 """
 
 import errno
@@ -17,7 +17,7 @@ from msgspec import Struct
 RecordT = TypeVar("RecordT", bound=Struct)
 
 DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-"""After one of these nothing more can be written."""
+"""The errors after which nothing more can be written."""
 
 
 class WriteError(OSError):
@@ -30,7 +30,7 @@ class WriteError(OSError):
 
 
 def disk_fault(error: OSError) -> str | None:
-    """What to tell where `error` means that nothing more can be written; None: it doesn't."""
+    """The message for an `error` after which nothing more can be written; None for another."""
     if isinstance(error, WriteError):
         return str(error)
     if error.errno in DISK_FAULTS:
@@ -40,7 +40,7 @@ def disk_fault(error: OSError) -> str | None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Whatever keeps `path` from being written inside is raised as a `WriteError`."""
+    """Raise whatever keeps `path` from being written as a `WriteError`."""
     try:
         yield
     except WriteError:
@@ -50,7 +50,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class Journal:
-    """Appends records of one type to one file, each at once and whole.
+    """Appends records of one type to a file, each of them whole and without delay.
 
     Raises `WriteError`; the file then still ends with the last record that was written whole.
     """
@@ -75,7 +75,7 @@ class Journal:
                 self._write_rest(lines, written)
 
     def _write_rest(self, lines: bytes, written: int) -> None:
-        """Complete what the system took a part of only, or take that part back."""
+        """Write the rest of lines that the system took only in part, or take that part back."""
         begin = os.lseek(self._fd, 0, os.SEEK_END) - written
         try:
             while written < len(lines):
@@ -85,7 +85,7 @@ class Journal:
             raise
 
     def _end_torn_line(self) -> None:
-        """Keep a record from being joined to a line that a crash left without its end."""
+        """End a line that a crash left without its end, so that no record is joined to it."""
         size = os.lseek(self._fd, 0, os.SEEK_END)
         if size and os.pread(self._fd, 1, size - 1) != b"\n":
             os.write(self._fd, b"\n")
@@ -101,9 +101,9 @@ class Journal:
 
 
 def read_journal(path: Path, kind: type[RecordT]) -> Iterator[RecordT | None]:
-    """The records of a journal, None for each line that is damaged; nothing where it is missing.
+    """The records of a journal, with None for each damaged line; nothing if there is no journal.
 
-    A last line without its end is left out: it is being written, or a crash cut it off.
+    A last line without its end is left out, since it is being written, or a crash cut it off.
     """
     if not path.is_file():
         return

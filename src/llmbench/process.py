@@ -1,8 +1,7 @@
-"""What a process does with itself: keep to its cores, end by signals and with its parent, open
-many sockets.
+"""Lets a process keep to its cores, end by signals and with its parent, and open many sockets.
 
-`begin_child` and `announce` are the child's half of `llmbench.servers`' pact with the processes
-that it starts: settings come as an argument, the port goes back over a pipe.
+`begin_child` and `announce` are the child's half of the agreement between `llmbench.servers` and
+the processes that it starts: settings come as an argument, and the port goes back over a pipe.
 """
 
 import contextlib
@@ -21,15 +20,17 @@ PARENT_POLL_S = 0.5
 
 
 def pin(cores: tuple[int, ...]) -> None:
-    """Keep this process, and what it starts from now on, on `cores`; nothing where there are
-    none, or where the system can't (macOS)."""
+    """Keep this process, and what it starts from now on, on `cores`.
+
+    This does nothing if `cores` is empty, or on a system that can't do it (macOS).
+    """
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
 
 
 @contextmanager
 def pinned(cores: tuple[int, ...]) -> Iterator[None]:
-    """This thread on `cores` for as long as it lasts; where the system can't, nothing."""
+    """Keep this thread on `cores` while the context is open, if the system can do that."""
     if not cores or not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -81,9 +82,9 @@ def interrupted_by_signals() -> Iterator[None]:
 
 
 def begin_child(argv: list[str], signum: int = signal.SIGKILL) -> tuple[bytes, int]:
-    """For the child's ``main``: tie it to its parent; its settings as JSON and the pipe.
+    """Tie a child to its parent, first thing in its ``main``; return its settings and the pipe.
 
-    `signum` is what it gets when its parent ends.
+    The settings are JSON. `signum` is the signal that the child gets when its parent ends.
     """
     settings, parent, writer = argv
     die_with_parent(int(parent), signum)
@@ -91,7 +92,7 @@ def begin_child(argv: list[str], signum: int = signal.SIGKILL) -> tuple[bytes, i
 
 
 def announce(writer: int, port: int) -> None:
-    """For the child: tell the parent the port."""
+    """Tell the parent the port of this child."""
     os.write(writer, str(port).encode())
     os.close(writer)
 
@@ -103,7 +104,7 @@ def die_with_parent(parent: int, signum: int = signal.SIGKILL) -> None:
         libc.prctl(PR_SET_PDEATHSIG, signum, 0, 0, 0)
     else:
         end_with(parent, signum)
-    if os.getppid() != parent:  # it ended before this was set
+    if os.getppid() != parent:  # the parent ended before this was set
         os._exit(1)
 
 
@@ -114,10 +115,10 @@ def adopt_orphans() -> None:
 
 
 def end_with(parent: int, signum: int = signal.SIGKILL) -> None:
-    """Have this process get `signum` soon after `parent` is gone; a thread looks now and then.
+    """Have this process get `signum` soon after `parent` is gone, which a thread watches.
 
-    For a process that a thread of its parent started: on Linux the parent's death signal comes
-    when that *thread* ends.
+    This is for a process that was started by a thread of its parent: on Linux the parent's death
+    signal comes when that *thread* ends.
     """
     threading.Thread(target=_poll_parent, args=(parent, signum), daemon=True).start()
 

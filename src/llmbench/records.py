@@ -20,7 +20,7 @@ MEASURING_VERSION = 1
 
 
 class Prompt(Struct, frozen=True):
-    """A text to send and its length in tokens of the model's tokenizer, specials not counted."""
+    """A text to send and its length in the model's tokens, without special tokens."""
 
     text: str
     tokens: int
@@ -48,9 +48,9 @@ class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a request carries besides its dialect's fields, or does without.
+    """How the fields of a request differ from those of its dialect.
 
-    `add` is laid over the body, object by object. A name in `omit` may lead into an object
+    `add` is merged into the body, object by object. A name in `omit` may lead into an object
     (``stream_options.include_usage``). `rename` gives fields another name.
     """
 
@@ -60,14 +60,14 @@ class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class LeftOut(Struct, frozen=True):
-    """A field that requests do without, and what follows for the numbers."""
+    """A field that requests do without, and what that means for the numbers."""
 
     name: str
     consequence: str
 
 
 class Launch(Struct, frozen=True):
-    """What was started for a model and what it really got, read back from the system."""
+    """What was started for a model, and which resources it really got, read from the system."""
 
     kind: str
     started_ns: int
@@ -88,7 +88,7 @@ class Launch(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """A server that answered: where it is, what it speaks, and how it came to be there."""
+    """A server that answered: where it is, which dialect it speaks, and how it was launched."""
 
     base_url: str
     api: str
@@ -96,7 +96,7 @@ class Endpoint(Struct, frozen=True):
     simulated: bool
     launch: Launch
     client: ClientSettings = ClientSettings()
-    request: RequestFields = RequestFields()  # as they are sent: what was refused is omitted
+    request: RequestFields = RequestFields()  # as they are sent, without those that were refused
     left_out: tuple[LeftOut, ...] = ()  # what the server refused
 
 
@@ -122,7 +122,7 @@ ErrorKind = Literal[
 
 
 class RequestRecord(Struct, frozen=True):
-    """One request as it happened: stamps, token counts, and how it ended.
+    """One request as it happened: its time stamps, its token counts, and how it ended.
 
     `first_token_ns` and `last_token_ns` are the arrivals of the first and last event that held
     generated tokens (the latest that the kernel's stamps allow; `first_token_earliest_ns` is
@@ -138,7 +138,7 @@ class RequestRecord(Struct, frozen=True):
     request: int  # 1, 2, … within its user
     user: int
     worker: int
-    scheduled_ns: int  # when the plan wanted it; open loop latency may count from here
+    scheduled_ns: int  # as planned; open-loop latency may count from here
     sent_ns: int | None  # right before the write; None: never sent
     done_ns: int
     requested_input_tokens: int
@@ -165,7 +165,7 @@ class RequestRecord(Struct, frozen=True):
     client_lag_ns: int | None = None  # duration; longest from kernel stamp to reading
     clock: Literal["kernel", "reader"] = "kernel"
     clock_step_ns: int = 0  # change of the wall clock against the monotonic one meanwhile
-    server_queue_ms: float | None = None  # what the server says of itself
+    server_queue_ms: float | None = None  # as the server says
     server_prompt_ms: float | None = None
     server_decode_ms: float | None = None
 
@@ -176,16 +176,16 @@ class RequestRecord(Struct, frozen=True):
 
 
 class Sum(Struct, frozen=True):
-    """How many times were observed, and what they add up to."""
+    """The number of durations that were observed, and their sum."""
 
     count: int
     total_ms: float
 
 
 class ServerSums(Struct, frozen=True):
-    """What a server's own histograms counted while a cell ran, its warm-up included.
+    """What a server's own histograms counted while a cell ran, including its warm-up.
 
-    ``None``: the server has no such histogram, or it was reset meanwhile.
+    ``None`` means that the server has no such histogram, or that it was reset meanwhile.
     """
 
     ttft: Sum | None = None
@@ -194,7 +194,7 @@ class ServerSums(Struct, frozen=True):
 
 
 class CellRun(Struct, frozen=True):
-    """What is known of one repeat of a cell besides its requests."""
+    """What is known about one repeat of a cell besides its requests."""
 
     cell: Cell
     cell_id: str
@@ -211,11 +211,11 @@ class CellRun(Struct, frozen=True):
     client_cpu_ns: int = 0  # CPU time of all load generating processes, duration
     client_cores: tuple[int, ...] = ()
     workers: int = 1
-    step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, when that step ended)
+    step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, end of that step)
     launch_error: str | None = None  # the server never answered: there are no requests
     server_died: str | None = None
     clock_error_ns: int = 0  # how far stamps of different machines can be apart, duration
-    workers_lost: tuple[str, ...] = ()  # why, for each worker that died: the cell is INVALID
+    workers_lost: tuple[str, ...] = ()  # a reason for each worker that died; the cell is INVALID
     notes: tuple[str, ...] = ()
     server_sums: ServerSums | None = None  # by its /metrics, from right before to right after
 
@@ -223,8 +223,8 @@ class CellRun(Struct, frozen=True):
 class ResourceSample(Struct, frozen=True):
     """CPU and memory of a server's process tree or container at one moment.
 
-    `cpu_percent` is over the time since the sample before: 100 is one core. Memory is as
-    ``docker stats`` counts it for a container, resident set for a process.
+    `cpu_percent` is over the time since the last sample; 100 is one core. The memory of a
+    container is counted as by ``docker stats``; that of a process is its resident set.
     """
 
     time_ns: int

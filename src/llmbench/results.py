@@ -12,10 +12,10 @@ from llmbench.cells import Cell
 
 
 class Distribution(Struct, frozen=True):
-    """Of `n` samples of one quantity, in the unit that the field holding it names.
+    """The distribution of `n` samples of one quantity, in the unit that its field names.
 
-    `p95_low` and `p95_high` are the ends of the 95 % interval of `p95` (order statistics with
-    exact binomial ranks); None where so few samples bound it on no such side.
+    `p95_low` and `p95_high` are the ends of the 95 % confidence interval of `p95` (order
+    statistics with exact binomial ranks); None where there are too few samples for that bound.
     """
 
     n: int
@@ -38,11 +38,11 @@ class Distribution(Struct, frozen=True):
 
 
 class LimitCount(Struct, frozen=True):
-    """How the requests of a cell stand to one percentile limit of its SLO.
+    """How the requests of a cell compare with one percentile limit of its SLO.
 
-    Requests that failed or were dropped count as infinitely slow: they are among `samples`,
-    `over` and `lost`. `value_ms` is the percentile of all `samples`; None: infinite, or, where
-    no request gave the quantity (`samples` = `lost`), not known.
+    Requests that failed or were dropped count as infinitely slow, so they are among `samples`,
+    `over` and `lost`. `value_ms` is the percentile of all `samples`; it is None where it is
+    infinite, or not known as no request has the quantity (`samples` = `lost`).
     """
 
     metric: str  # as in "TTFT"
@@ -55,14 +55,14 @@ class LimitCount(Struct, frozen=True):
 
 
 class CellSummary(Struct, frozen=True):
-    """The numbers of one repeat of a cell over its steady window. ``None``: not known."""
+    """The numbers of one repeat of a cell in its steady window; ``None`` means not known."""
 
     cell: Cell
     cell_id: str
     repeat: int
     simulated: bool
-    # how many
-    requests: int  # measured, dropped ones too
+    # counts
+    requests: int  # measured, with those dropped
     succeeded: int
     failed: int
     dropped: int
@@ -74,8 +74,8 @@ class CellSummary(Struct, frozen=True):
     window_end_ns: int | None
     window_s: float
     window_rule: Literal["steady", "whole"]  # whole: too few requests to cut start and drain off
-    in_window: int  # successful requests that the distributions are of
-    # of a request
+    in_window: int  # successful requests that the distributions describe
+    # for each request
     ttft_ms: Distribution | None
     ttft_uncertainty_ms: float | None  # p99 of (latest - earliest) of the first token's stamp
     answer_ttft_ms: Distribution | None  # after reasoning
@@ -84,17 +84,17 @@ class CellSummary(Struct, frozen=True):
     latency_ms: Distribution | None
     scheduled_latency_ms: Distribution | None  # from the scheduled start (open loop)
     scheduled_ttft_ms: Distribution | None
-    throughput_tokens_per_s: Distribution | None  # the deck's, of a request
+    throughput_tokens_per_s: Distribution | None  # of a request, as the EchoSwift deck defines it
     output_tokens: Distribution | None
     input_tokens: Distribution | None
-    # of the cell
+    # for the whole cell
     requests_per_s: float | None
     input_tokens_per_s: float | None
     output_tokens_per_s: float | None
     total_tokens_per_s: float | None
     achieved_users: float | None  # time average of requests in flight
     goodput: float | None  # share of all measured requests that met the SLO's limits
-    # tokens as asked
+    # whether token counts are as asked
     output_length_hit_rate: float | None
     input_length_hit_rate: float | None  # within 10 tokens of the asked length
     token_count_mismatches: int  # server's prompt count against the tokenizer's, beyond specials
@@ -112,7 +112,7 @@ class CellSummary(Struct, frozen=True):
     # the server's view, and the client's minus it
     server_ttft_ms: Distribution | None
     server_time_per_token_ms: Distribution | None
-    ttft_difference_ms: float | None  # of medians; of means where only histograms tell
+    ttft_difference_ms: float | None  # of medians, or of means if only histograms are known
     time_per_token_difference_ms: float | None
     server_ttft_mean_ms: float | None = None  # by its histograms, warm-up included
     server_time_per_token_mean_ms: float | None = None
@@ -127,7 +127,7 @@ class CellSummary(Struct, frozen=True):
     limit_counts: tuple[LimitCount, ...] = ()
     # events of several tokens
     chunk_gap_ms: Distribution | None = None  # between events with tokens, all pooled
-    estimated_tokens_share: float | None = None  # of requests that told only their events' sum
+    estimated_tokens_share: float | None = None  # of requests that gave only their events' sum
     # of an open loop's queue
     overloaded: bool = False  # the server could not sustain the rate that was asked
     in_flight_growth_per_s: float | None = None  # rate asked - rate served
@@ -136,7 +136,7 @@ class CellSummary(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True):
-    """A rule that was broken: what was found against what limit, and what to do next."""
+    """A broken rule; the message says what was found, what the limit is and what to do next."""
 
     rule: str  # short and stable, as in "client_lag"
     message: str
@@ -153,7 +153,7 @@ class CellResult(Struct, frozen=True):
     problems: tuple[Problem, ...] = ()  # why it is INVALID
     slo_misses: tuple[Problem, ...] = ()
     slo_undecided: tuple[Problem, ...] = ()  # limits that too few requests leave open
-    notes: tuple[str, ...] = ()  # worth knowing; no ground for doubt
+    notes: tuple[str, ...] = ()  # worth knowing, but no reason for doubt
     overloaded: Problem | None = None  # more was asked than the server could do
 
     @property
@@ -170,15 +170,15 @@ class CellResult(Struct, frozen=True):
 
     @property
     def meets_slo(self) -> bool:
-        """Whether no limit of the SLO is missed; `slo` tells met from not decided.
+        """Whether no limit of the SLO is missed; `slo` also separates met from undecided.
 
-        An overloaded server misses every SLO, if only it is asked for long enough.
+        An overloaded server misses every SLO once the load lasts long enough.
         """
         return not self.slo_misses and self.overloaded is None
 
     @property
     def slo(self) -> Literal["met", "missed", "undecided"]:
-        """The SLO's outcome; undecided: too few requests to tell of at least one limit."""
+        """The SLO's outcome; it is undecided if a limit would need more requests than there are."""
         if not self.meets_slo:
             return "missed"
         return "undecided" if self.slo_undecided else "met"

@@ -1,4 +1,4 @@
-"""The run directory: where its files are, and what its journals hold.
+"""The run directory: its files, and the journals that hold a run's records.
 
 The journals hold what happened, as it happened. Everything else in the directory can be made
 again from them.
@@ -21,7 +21,7 @@ RecordT = TypeVar("RecordT", bound=Struct)
 
 
 class RunInfo(Struct, frozen=True):
-    """``run.json``: what is needed to run it again, and to compare it with another run."""
+    """``run.json``: what is needed to repeat the run, and to compare it with another one."""
 
     started_ns: int
     command: tuple[str, ...]
@@ -45,11 +45,11 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.unreadable: dict[Path, int] = {}  # lines of each journal that could not be read
+        self.unreadable: dict[Path, int] = {}  # number of damaged lines in each journal
 
     @classmethod
     def create(cls, parent: Path, commit: str | None) -> "RunDir":
-        """A new directory ``<utc>-<sha>`` in `parent`; a second one in a second gets a number."""
+        """A new directory ``<utc>-<sha>`` in `parent`, with a number if that name is taken."""
         stem = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{(commit or 'nogit')[:8]}"
         for number in range(1, 1000):
             path = parent / (stem if number == 1 else f"{stem}-{number}")
@@ -62,7 +62,7 @@ class RunDir:
 
     @classmethod
     def create_at(cls, path: Path) -> "RunDir":
-        """A run in exactly `path`, which must hold no other run."""
+        """A run in exactly `path`, which must not hold another run."""
         if (path / "run.json").exists():
             raise ConfigError(f"{path}: a run is there already; name another directory")
         path.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class RunDir:
 
     @classmethod
     def open(cls, path: Path) -> "RunDir":
-        """An existing run; `ConfigError` where `path` is none."""
+        """An existing run; `ConfigError` where `path` is not a run directory."""
         if not (path / "run.json").is_file():
             raise ConfigError(f"{path}: not a run directory: it has no run.json")
         return cls(path)
@@ -108,7 +108,7 @@ class RunDir:
         return self.path / "requests" / f"{cell_id}.csv"
 
     def journal_file(self, cell_id: str, repeat: int, worker: int = 0) -> Path:
-        """Where worker `worker` of that repeat of that cell writes its `RequestRecord`s."""
+        """The file to which a worker writes the `RequestRecord`s of one repeat of a cell."""
         return self.path / "journal" / "requests" / cell_id / f"{repeat}.{worker}.jsonl"
 
     def append_cell_run(self, run: CellRun) -> None:
@@ -116,7 +116,7 @@ class RunDir:
             journal.append(run)
 
     def append_cell_start(self, run: CellRun) -> None:
-        """Note that a repeat of a cell begins, with all that is known of it then."""
+        """Note that a repeat of a cell begins, with all that is known about it by then."""
         with Journal(self.path / "journal" / "starts.jsonl") as journal:
             journal.append(run)
 
@@ -137,13 +137,13 @@ class RunDir:
         return list(self._read(self.path / "journal" / "resources.jsonl", ResourceSample))
 
     def requests(self, cell_id: str | None = None) -> Iterator[RequestRecord]:
-        """The records of one cell or of all, also of cells that did not end."""
+        """The records of one cell or of all cells, including those that did not end."""
         folder = self.path / "journal" / "requests"
         for path in sorted(folder.glob(f"{cell_id or '*'}/*.jsonl")):
             yield from self._read(path, RequestRecord)
 
     def unreadable_note(self) -> str | None:
-        """How many lines of the journals read so far were damaged, in words; None: none was."""
+        """A sentence on the damaged lines in the journals read so far; None if there are none."""
         lines = sum(self.unreadable.values())
         if not lines:
             return None
@@ -152,7 +152,7 @@ class RunDir:
         return f"{lines} {are} left out: {files}"
 
     def _read(self, path: Path, kind: type[RecordT]) -> Iterator[RecordT]:
-        """The records of a journal; how many of its lines are damaged is in `unreadable`."""
+        """The records of a journal; the number of its damaged lines goes into `unreadable`."""
         damaged = 0
         for record in read_journal(path, kind):
             if record is None:
@@ -176,9 +176,9 @@ class RunDir:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write `content` so that a reader sees the old file or the new one, never a part.
+    """Write `content` so that a reader sees either the old file or the new one, never a part.
 
-    `WriteError` where it can't be written; no part is left then.
+    `WriteError` says that it can't be written; no part is left then.
     """
     part = path.with_name(path.name + ".part")
     with writing(path):
@@ -192,7 +192,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def git_commit(folder: Path) -> tuple[str | None, bool | None]:
-    """The commit of `folder`'s repository and whether it has changes; None where it is none."""
+    """The commit of `folder`'s repository and whether it has changes; None without a repository."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         return commit, bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))

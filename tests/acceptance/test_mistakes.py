@@ -24,7 +24,7 @@ def message_of(suite: pytest.Pytester, *args: str) -> str:
         (("--llm-seed", "x"), "--llm-seed: 'x' is no whole number"),
         (("--llm-timeout", "-2"), "--llm-timeout: -2.0 can't be: expected `float` > 0"),
         (("--llm-tolerance", "ttfft=5%"), "--llm-tolerance: unknown metric 'ttfft'; did you mean"),
-        (("--llm-url", "localhost:80"), "'localhost:80' is no URL; write it like http://"),
+        (("--llm-url", "localhost:80"), "'localhost:80' is not a URL; write it like http://"),
         (("--llm-url", "http://127.0.0.1:9"), "--llm-url needs --llm-model and --llm-tokenizer"),
         (("--llm-models-dir", "nowhere"), "no model configuration (*.toml) there; write one"),
     ],

@@ -213,7 +213,7 @@ def test_a_certificate_that_nobody_trusts(tls_url: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host/x", "http://"])
 def test_no_url_at_all(url: str, tmp_path: Path) -> None:
     with (
-        pytest.raises(ConfigError, match=r"is no URL; write it like http://127\.0\.0\.1:8000"),
+        pytest.raises(ConfigError, match=r"is not a URL; write it like http://127\.0\.0\.1:8000"),
         launched(remote(url), tmp_path),
     ):
         pass
