@@ -209,7 +209,7 @@ def test_tgi_refuses_a_temperature_of_zero_so_it_is_left_out() -> None:
             "openai-completions",
             '{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":16},'
             '"metrics":{"time_to_first_token_ms":30.0,"queue_time_ms":10.0,"generation_time_ms":9.0}}',
-            Event(output_tokens=16, input_tokens=5, queue_ms=10.0, prompt_ms=20.0, decode_ms=9.0),
+            Event(output_tokens=16, input_tokens=5, queue_ms=10.0, prompt_ms=30.0, decode_ms=9.0),
         ),
         ("openai-completions", "[DONE]", Event(end=True)),
         ("openai-completions", '{"error":{"message":"boom","code":500}}', Event(error="boom")),

@@ -91,3 +91,26 @@ def test_what_each_request_tells_goes_before_histograms() -> None:
 def test_without_histograms_nothing_is_known() -> None:
     found = summarise(cell_run(), table(CELL))
     assert found.server_ttft_mean_ms is found.ttft_difference_ms is None
+
+
+def test_the_parts_add_up_to_ttft_and_latency() -> None:
+    told: Any = {"server_queue_ms": 10.0, "server_prompt_ms": 30.0, "server_decode_ms": 76.0}
+    found = summarise(cell_run(), table(back_to_back(5, **told)))
+    assert found.ttft_ms is not None and found.latency_ms is not None
+    parts = (found.server_queue_mean_ms, found.server_prefill_mean_ms)
+    assert parts == (10.0, 30.0)
+    assert found.ttft_unaccounted_mean_ms == pytest.approx(found.ttft_ms.mean - 40.0)
+    assert found.unaccounted_mean_ms == pytest.approx(found.latency_ms.mean - 116.0)
+
+
+def test_a_queue_that_the_server_does_not_tell_is_not_known() -> None:
+    found = summarise(cell_run(), table(back_to_back(5, server_prompt_ms=45.0)))
+    assert found.server_queue_mean_ms is found.server_decode_mean_ms is None
+    assert found.unaccounted_mean_ms is None
+    assert found.ttft_ms is not None
+    assert found.ttft_unaccounted_mean_ms == pytest.approx(found.ttft_ms.mean - 45.0)
+
+
+def test_without_the_servers_prefill_no_part_is_known() -> None:
+    found = summarise(cell_run(), table(back_to_back(5, server_queue_ms=3.0)))
+    assert found.server_queue_mean_ms is found.ttft_unaccounted_mean_ms is None

@@ -20,6 +20,7 @@ from llmbench.report.charts import (
     over_time,
     theme,
     tradeoff,
+    where_time_went,
 )
 from llmbench.report.page import headlines, listing
 from llmbench.report.read import write_and_read
@@ -310,3 +311,20 @@ def test_a_ramp_is_a_curve_of_its_steps(run_path: Path) -> None:
 
 def test_colours_are_the_same_for_the_same_names() -> None:
     assert theme.palette(["a", "b"])["a"] == theme.palette(["a", "b", "c"])["a"]
+
+
+def test_where_the_time_went_has_a_bar_for_each_cell(run_path: Path) -> None:
+    cells = frame(write_and_read(write_run(run_path, grid(users=(1, 4)))).results)
+    assert where_time_went.chart(by_cell(cells), "tiny") is None
+    told = cells.assign(
+        server_queue_mean_ms=[10.0, 300.0],
+        server_prefill_mean_ms=[50.0, 60.0],
+        ttft_unaccounted_mean_ms=[2.0, 40.0],
+    )
+    chart = where_time_went.chart(by_cell(told), "tiny")
+    assert chart is not None
+    assert chart.title == "tiny: 75.0 % of the longest TTFT, 400 ms, are queue"
+    assert [text.get_text() for text in chart.figure.axes[0].get_yticklabels()] == [
+        "users1",
+        "users4",
+    ]

@@ -6,6 +6,7 @@ import msgspec
 from rich.console import Console
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
+from llmbench.journal import Journal
 from llmbench.records import Launch, ServerSums, Sum
 from llmbench.report import highlights
 from llmbench.store import RunDir
@@ -93,3 +94,20 @@ def test_where_both_views_differ_the_worst_cell_is_named(run_path: Path) -> None
     line = " ".join(shown(run))
     assert line.startswith("the server's own view: tiny-in128-out32-users2: TTFT (mean): ")
     assert line.endswith("the network, or a proxy (and 1 more cell: see their notes)")
+
+
+def test_where_the_server_tells_it_the_time_is_split(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1, 4)))
+    for cell_id, queue in (("tiny-in128-out32-users1", 1.0), ("tiny-in128-out32-users4", 1.0)):
+        journal = run.journal_file(cell_id, 1)
+        records = [r for r in run.requests(cell_id) if r.repeat == 1]
+        journal.unlink()
+        with Journal(journal) as out:
+            for record in records:
+                parts = {"server_queue_ms": queue, "server_prompt_ms": 5.0}
+                out.append(msgspec.structs.replace(record, **parts))
+    line = " ".join(shown(run))
+    assert line.startswith(
+        "where the time went: tiny-in128-out32-users1: mean TTFT 60.2 ms: 2 % queue"
+    )
+    assert " % queue, " in line and " % prefill, " in line and line.endswith(" % unaccounted")

@@ -159,12 +159,11 @@ def counted(
 
 
 def _prompt_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:
-    """The time from leaving the queue to the first token."""
+    """The time from leaving the queue to the first token: vLLM counts its time to the first token
+    from there too, and not from the request's arrival."""
     if timings is not None:
         return timings.prompt_ms
-    if metrics is None or metrics.time_to_first_token_ms is None:
-        return None
-    return metrics.time_to_first_token_ms - (metrics.queue_time_ms or 0.0)
+    return None if metrics is None else metrics.time_to_first_token_ms
 
 
 def _decode_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:

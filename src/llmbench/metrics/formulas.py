@@ -107,6 +107,17 @@ def server_ttft_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     return _ok(requests, requests["server_queue_ms"].fillna(0) + requests["server_prompt_ms"])
 
 
+def ttft_unaccounted_ms(requests: pd.DataFrame) -> "pd.Series[float]":
+    """TTFT - the queue and the prompt's processing that the server tells: on the way to its clock,
+    in a queue that it doesn't tell, and on the first token's way back."""
+    return ttft_ms(requests) - server_ttft_ms(requests)
+
+
+def unaccounted_ms(requests: pd.DataFrame) -> "pd.Series[float]":
+    """Latency - the queue, the prompt's processing and the decoding that the server tells."""
+    return latency_ms(requests) - server_ttft_ms(requests) - requests["server_decode_ms"]
+
+
 def server_time_per_token_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     """Decode time / (n - 1), as the server itself says: the first token is the prompt's."""
     later = _float(requests["output_tokens"]) - 1

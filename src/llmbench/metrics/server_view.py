@@ -20,11 +20,33 @@ def server_view(good: pd.DataFrame, mine: pd.DataFrame, sums: ServerSums | None)
     `good` are the requests of the distributions, `mine` all of the cell with its warm-up: what
     the server's histograms saw. They tell the difference only where no request does.
     """
-    found = _by_request(good)
+    found = _by_request(good) | parts(good)
     for name, value in _by_histogram(mine, sums or ServerSums()).items():
         if found.get(name) is None:
             found[name] = value
     return found
+
+
+def parts(good: pd.DataFrame) -> dict[str, float | None]:
+    """Mean times of the parts of a request, over those of which the server told its prefill.
+
+    Queue + prefill + what nobody accounts for is their mean TTFT, and with the decoding their
+    mean latency. A queue that the server doesn't tell is not known: it is in what nobody
+    accounts for.
+    """
+    told = good[good["server_prompt_ms"].notna() & good["ttft_ms"].notna()]
+    return {
+        "server_queue_mean_ms": _known_mean(told["server_queue_ms"]),
+        "server_prefill_mean_ms": _known_mean(told["server_prompt_ms"]),
+        "server_decode_mean_ms": _known_mean(told["server_decode_ms"]),
+        "ttft_unaccounted_mean_ms": _known_mean(told["ttft_unaccounted_ms"]),
+        "unaccounted_mean_ms": _known_mean(told["unaccounted_ms"]),
+    }
+
+
+def _known_mean(values: "pd.Series[float]") -> float | None:
+    """The mean; None where any value is not known, since the parts would not add up."""
+    return float(values.mean()) if len(values) and values.notna().all() else None
 
 
 def _by_request(good: pd.DataFrame) -> dict[str, Any]:

@@ -31,6 +31,8 @@ DERIVED: dict[str, Callable[[pd.DataFrame], "pd.Series[float]"]] = {
     "client_lag_ms": formulas.client_lag_ms,
     "server_ttft_ms": formulas.server_ttft_ms,
     "server_time_per_token_ms": formulas.server_time_per_token_ms,
+    "ttft_unaccounted_ms": formulas.ttft_unaccounted_ms,
+    "unaccounted_ms": formulas.unaccounted_ms,
 }
 """Columns that are made from the others, with the formula of each."""
 

@@ -10,6 +10,7 @@ from llmbench.report.charts import (
     distributions,
     over_time,
     tradeoff,
+    where_time_went,
 )
 from llmbench.report.charts.theme import Chart, stamp_of
 from llmbench.report.read import RunData
@@ -88,6 +89,8 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
     for config in configs:
         yield distributions.ecdf_chart(data.quantiles, data.merged, config)
         yield distributions.heat_chart(data.merged, config)
+    for config in configs:
+        yield where_time_went.chart(data.merged, config)
     for model in dict.fromkeys(data.merged["model"]):
         yield over_time.load_chart(data.timeline, data.merged, str(model))
     for target in dict.fromkeys(data.resources["target"]):

@@ -49,8 +49,10 @@ _OURS = {
     "client_lag(ms)": "client_lag_ms",
     "connect(ms)": "connect_ms",
     "server_queue(ms)": "server_queue_ms",
-    "server_prompt(ms)": "server_prompt_ms",
+    "server_prefill(ms)": "server_prompt_ms",
     "server_decode(ms)": "server_decode_ms",
+    "TTFT_unaccounted(ms)": "ttft_unaccounted_ms",
+    "unaccounted(ms)": "unaccounted_ms",
 }
 """Our columns, after the deck's, and the field each comes from."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from llmbench.cells import Limits, Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import number, plural, size
-from llmbench.results import CellResult
+from llmbench.results import CellResult, CellSummary
 from llmbench.store import RunDir
 
 if TYPE_CHECKING:
@@ -108,15 +108,43 @@ def _capacity(results: Sequence[CellResult]) -> str:
 
 
 def views_found(results: Sequence[CellResult]) -> Iterator[str]:
-    """The cell in which the client's and the server's view are furthest apart, one line."""
+    """Where the time to the first token went; else where the two views are furthest apart."""
     from llmbench.verdict import Rules, disagreements
 
+    split = [result for result in results if result.summary.server_prefill_mean_ms is not None]
+    if split:
+        yield time_went(max(split, key=lambda result: _mean_ttft_ms(result.summary)).summary)
+        return
     found = [(d, r.summary.cell_id) for r in results for d in disagreements(r.summary, Rules())]
     if found:
         worst, cell = max(found, key=lambda pair: pair[0].share)
         others = len({cell for _, cell in found}) - 1
         more = f" (and {plural(others, 'more cell')}: see their notes)" if others else ""
         yield f"the server's own view: {cell}: {worst.text}{more}"
+
+
+def time_went(summary: CellSummary) -> str:
+    """The parts of a cell's mean TTFT, as in ``TTFT 3,730 ms at users8: 90 % queue, …``."""
+    whole = _mean_ttft_ms(summary)
+    parts = {
+        "queue": summary.server_queue_mean_ms,
+        "prefill": summary.server_prefill_mean_ms,
+        "unaccounted": summary.ttft_unaccounted_mean_ms,
+    }
+    shares = [f"{part / whole:.0%} {name}" for name, part in parts.items() if part is not None]
+    queue = "" if parts["queue"] is not None else " (the server tells no queue: it is in there)"
+    where = f"{summary.cell_id}: mean TTFT {number(whole)} ms"
+    return f"where the time went: {where}: {', '.join(shares)}{queue}".replace("%", " %")
+
+
+def _mean_ttft_ms(summary: CellSummary) -> float:
+    """The mean TTFT of the requests whose parts the server told."""
+    parts = (
+        summary.server_queue_mean_ms,
+        summary.server_prefill_mean_ms,
+        summary.ttft_unaccounted_mean_ms,
+    )
+    return sum(part or 0.0 for part in parts)
 
 
 def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":
