@@ -56,7 +56,7 @@ def test_the_caption_says_what_the_mark_means_and_how_wide_it_is(judged: list[Ce
 
 
 def test_a_simulated_run_says_so_above_the_table(judged: list[CellResult]) -> None:
-    assert "SIMULATED: these numbers are no real server's" in printed(judged)
+    assert "SIMULATED: these numbers are not a real server's" in printed(judged)
 
 
 def test_where_some_are_simulated_their_verdict_says_so(judged: list[CellResult]) -> None:

@@ -1,6 +1,6 @@
-"""A run's directory as files to look at: CSV, Parquet, charts, one page, lines in a terminal.
+"""Turns a run's directory into things to look at: CSV, Parquet, charts, a page, a terminal table.
 
-Everything here reads the run's directory only, so that a run can be drawn again at any time.
+Everything here reads only the run's directory, so that a run can be drawn again at any time.
 The heavy libraries are loaded when something is first drawn.
 """
 

@@ -1,4 +1,4 @@
-"""What to do next with a configuration, from what its cells show."""
+"""Says what to do next with a configuration, going by what its cells show."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,28 +13,28 @@ MOST = 4
 
 
 def advice(data: RunData, rows: "pd.DataFrame") -> tuple[str, ...]:
-    """At most four lines, the most pressing first."""
+    """At most four lines of advice, the most pressing first."""
     lines = [*_validity(data, rows), *_load(rows), *_samples(rows), *_money(data, rows)]
     return tuple(dict.fromkeys(lines))[:MOST]
 
 
 def _validity(data: RunData, rows: "pd.DataFrame") -> Iterator[str]:
-    """A line for each rule that was broken: in how many cells, and what it says of the first."""
+    """A line for each broken rule, with the number of cells and the message of the first one."""
     cells = set(rows["cell"])
     broken: dict[str, dict[str, str]] = {}
     for result in data.results:
         if result.summary.cell_id in cells:
             for problem in result.problems:
-                told = broken.setdefault(problem.rule, {})
-                told.setdefault(result.summary.cell_id, brief(problem.message))
-    for told in broken.values():
-        first, message = next(iter(told.items()))
-        more = f" and {len(told) - 1} more" if len(told) > 1 else ""
+                messages = broken.setdefault(problem.rule, {})
+                messages.setdefault(result.summary.cell_id, brief(problem.message))
+    for messages in broken.values():
+        first, message = next(iter(messages.items()))
+        more = f" and {len(messages) - 1} more" if len(messages) > 1 else ""
         yield f"{first}{more}: {message}"
 
 
 def brief(message: str) -> str:
-    """The first line of a message, and its hint where it has one."""
+    """The first line of a message, and its hint if it has one."""
     lines = message.splitlines() or [""]
     hints = [line.strip() for line in lines[1:] if line.strip().startswith("hint:")]
     return "; ".join([lines[0], *hints])

@@ -1,4 +1,4 @@
-"""A summary of a run to paste into a pull request or an issue."""
+"""Summarises a run in Markdown, to be pasted into a pull request or an issue."""
 
 from collections.abc import Sequence
 
@@ -17,10 +17,10 @@ def markdown(run: RunDir) -> str:
 
 
 def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) -> str:
-    """The same from results at hand."""
+    """The Markdown summary of `results`; `ended` says whether the run ended by itself."""
     lines = [f"### llmbench: {escaped(title)}", ""]
     if any(result.summary.simulated for result in results):
-        lines += ["**SIMULATED**: these numbers are no real server's.", ""]
+        lines += ["**SIMULATED**: these numbers are not a real server's.", ""]
     if not ended:
         lines += ["**The run did not end by itself**; what is below is what it had measured.", ""]
     if results:
@@ -36,13 +36,13 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
 
 
 def _reasons(results: Sequence[CellResult]) -> list[str]:
-    """A line for each rule that a cell broke; repeats of a cell say it once."""
-    found = [
+    """A line for each rule that a cell broke, once for all its repeats."""
+    reasons = [
         f"- `{result.summary.cell_id}`: {escaped(brief(problem.message))}"
         for result in results
         for problem in result.faults
     ]
-    return ["", *dict.fromkeys(found)] if found else []
+    return ["", *dict.fromkeys(reasons)] if reasons else []
 
 
 def _line(cells: Sequence[str]) -> str:

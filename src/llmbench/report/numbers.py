@@ -1,4 +1,4 @@
-"""Numbers as people read them. ``–`` is *not known*; nothing unknown is ever shown as 0."""
+"""Writes numbers as people read them. ``–`` means *not known*; nothing unknown is shown as 0."""
 
 import math
 from typing import Any
@@ -7,12 +7,12 @@ UNKNOWN = "–"
 
 
 def known(value: float | None) -> bool:
-    """Whether there is a number."""
+    """Whether `value` is a number, and not None or NaN."""
     return value is not None and not math.isnan(value)
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """`value` to `digits` significant digits, thousands apart: ``1,240``, ``12.4``, ``0.05``."""
+    """`value` with `digits` significant digits and commas: ``1,240``, ``12.4``, ``0.05``."""
     if value is None or math.isnan(value):
         return UNKNOWN
     if value == 0:
@@ -22,7 +22,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def money(usd: float | None) -> str:
-    """US dollars to three significant digits: ``$4.14``, ``$0.0031``."""
+    """US dollars with three significant digits: ``$4.14``, ``$0.0031``."""
     return UNKNOWN if not known(usd) else f"${number(usd)}"
 
 
@@ -32,21 +32,21 @@ def percent(share: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Bytes in GiB or MiB."""
+    """`count` bytes in GiB or MiB."""
     if count is None or math.isnan(count):
         return UNKNOWN
     return f"{number(count / 2**30)} GiB" if count >= 2**30 else f"{number(count / 2**20)} MiB"
 
 
 def milliseconds(value: float | None) -> str:
-    """Milliseconds with their unit, seconds from ten of them on."""
+    """Milliseconds with their unit; from ten seconds on, seconds."""
     if value is None or math.isnan(value):
         return UNKNOWN
     return f"{number(value / 1000)} s" if value >= 10_000 else f"{number(value)} ms"
 
 
 def certifiable(part: str, n: float | None) -> bool:
-    """Whether `n` samples are enough for the percentile named `part`, ``p95``."""
+    """Whether `n` samples are enough for the percentile named `part`, such as ``p95``."""
     from llmbench.metrics import certifiable as enough
 
     return n is not None and not math.isnan(n) and enough(float(part[1:]), int(n))
@@ -55,7 +55,7 @@ def certifiable(part: str, n: float | None) -> bool:
 def is_wide(row: Any, name: str, part: str) -> bool:
     """Whether the 95 % interval of a percentile is wider than the tolerance of its metric.
 
-    `row` is one of the table of cells; an interval that ends nowhere is wide.
+    `row` is a row of the table of cells; an interval without an end is wide.
     """
     from llmbench.verdict import tolerance_of
 
@@ -67,18 +67,18 @@ def is_wide(row: Any, name: str, part: str) -> bool:
 
 
 def quantile(row: Any, name: str, part: str) -> str:
-    """Percentile `part` of `name` from a row of the table of cells, ``~`` where it is a hint."""
+    """Percentile `part` of `name` from a row of the table of cells; ``~`` marks a mere hint."""
     text = number(row[f"{name}_{part}"])
     return f"~{text}" if is_wide(row, name, part) else text
 
 
 def interval(row: Any, name: str, part: str) -> str:
-    """The 95 % interval of a percentile: ``11.9 to 13.0``; an end that nothing bounds is –."""
+    """The 95 % interval of a percentile: ``11.9 to 13.0``; an end that is not known is –."""
     return " to ".join(number(row[f"{name}_{part}_{end}"]) for end in ("low", "high"))
 
 
 def requests_done(requests: float, dropped: float) -> str:
-    """How many requests were measured, and how many of them never sent."""
+    """How many requests were measured, and how many of them were never sent."""
     note = f" ({int(dropped)} dropped)" if dropped else ""
     return f"{int(requests):,}{note}"
 

@@ -1,6 +1,6 @@
-"""The curves of a run: a model's cells of one configuration and length, from light to heavy load.
+"""The curves of a run: the cells of one configuration and length, from light to heavy load.
 
-Knee, peak, sizes and costs are worked out by `llmbench.metrics`; here they meet the run's cells.
+`llmbench.metrics` works out knee, peak, sizes and costs; here it is given the run's cells.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class Curve(Struct, frozen=True):
-    """Points of rising load at one configuration and length, and what they show."""
+    """The points of rising load at one configuration and length, and what they show."""
 
     model: str
     config: str
-    cell: Cell  # any of its cells: they differ in load only
+    cell: Cell  # any of its cells, as they differ only in load
     points: "tuple[Point, ...]"
     findings: "Findings"
     ramp: bool = False
@@ -39,21 +39,21 @@ def curves_of(data: RunData) -> tuple[Curve, ...]:
             lengths = cell.input_tokens, cell.output_tokens
             key = (cell.config_name, *lengths, cell.shape.is_open_loop)
             groups.setdefault(key, []).append(result.summary)
-    found = []
+    curves = []
     for (config, *_), summaries in groups.items():
         points = tuple(curve_of(summaries))
         cell = summaries[0].cell
-        found.append(Curve(cell.model, config, cell, points, findings(points)))
-    return (*found, *_ramps(data))
+        curves.append(Curve(cell.model, config, cell, points, findings(points)))
+    return (*curves, *_ramps(data))
 
 
 def is_load(cell: Cell) -> bool:
-    """Whether the cell is a point of a curve: not a ramp, a trace or a cold start."""
+    """Whether the cell is a point of a curve, and not a ramp, a trace or a cold start."""
     return cell.shape.load is not None and not cell.is_cold
 
 
 def usable(results: Sequence[CellResult]) -> list[CellResult]:
-    """The valid ones; of a cell without any, none."""
+    """The valid results; a cell may have none."""
     return [result for result in results if result.valid]
 
 
@@ -68,12 +68,12 @@ def _ramps(data: RunData) -> list[Curve]:
 
 
 def config_of(data: RunData, model: str) -> ModelConfig | None:
-    """The model's TOML, where the run kept it."""
+    """The model's configuration, if the run kept it."""
     return next((config for config in data.info.models if config.name == model), None)
 
 
 def cost_at(data: RunData, curve: Curve) -> "Cost | None":
-    """What the curve's sustained load costs (its peak, where no load is sustained)."""
+    """What the curve's sustained load costs, or its peak if no load is sustained."""
     from llmbench.metrics import cost
 
     model = config_of(data, curve.model)
@@ -85,7 +85,7 @@ def cost_at(data: RunData, curve: Curve) -> "Cost | None":
 
 
 def tokens_of(summary: CellSummary) -> tuple[float, float]:
-    """Mean input and output tokens of a request, as measured; as asked where that is not known."""
+    """The mean input and output tokens of a request, as measured or else as asked for."""
     inputs, outputs = summary.input_tokens, summary.output_tokens
     return (
         inputs.mean if inputs else summary.cell.input_tokens,
@@ -94,7 +94,7 @@ def tokens_of(summary: CellSummary) -> tuple[float, float]:
 
 
 def sizing_of(data: RunData, model: str) -> "Sizing | None":
-    """The sizes of a model that was run under several limits; None below two."""
+    """The sizes of a model that ran under several limits; None for fewer than two."""
     from llmbench.metrics import Size, sizing
 
     sizes: dict[Limits, list[CellResult]] = {}
@@ -105,5 +105,5 @@ def sizing_of(data: RunData, model: str) -> "Sizing | None":
     if len(sizes) < 2:
         return None
     config = config_of(data, model)
-    found = [Size(limits, tuple(results)) for limits, results in sizes.items()]
-    return sizing(found, config.price if config else None)
+    measured = [Size(limits, tuple(results)) for limits, results in sizes.items()]
+    return sizing(measured, config.price if config else None)

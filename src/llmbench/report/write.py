@@ -1,4 +1,4 @@
-"""A whole report from a run's directory."""
+"""Writes the whole report of a run's directory."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
-    """Make every file of the report anew from the run's journal; gives the page's path.
+    """Make every file of the report anew from the run's journal, and return the page's path.
 
-    Writes ``requests/*.csv``, ``cells.csv``, ``resources.csv``, ``requests.parquet``,
-    ``charts/`` and ``index.html``; with a `verdict` on it against a baseline ``verdict.json``
-    too, from which a later call draws it again. `ConfigError` when ``run.json`` is damaged.
+    The files are ``requests/*.csv``, ``cells.csv``, ``resources.csv``, ``requests.parquet``,
+    ``charts/`` and ``index.html``. With a `verdict` against a baseline ``verdict.json`` is written
+    too, from which a later call draws it again. `ConfigError` says that ``run.json`` is damaged.
     """
     from llmbench.report.charts.gallery import gallery
     from llmbench.report.page.pictures import save
@@ -31,7 +31,7 @@ def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
 
 
 def kept_verdict(run: RunDir, verdict: "Verdict | None") -> "Verdict | None":
-    """`verdict`, kept in ``verdict.json``; without one, what that file holds."""
+    """Keep `verdict` in ``verdict.json``; without one, return the verdict in that file."""
     import msgspec
 
     from llmbench.verdict import Verdict

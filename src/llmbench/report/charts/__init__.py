@@ -1,1 +1,1 @@
-"""The charts: a module for each group, a function for each chart, each from a tidy table."""
+"""The charts: each group has a module and each chart a function that draws it from a tidy table."""

@@ -1,4 +1,4 @@
-"""Baseline against now: the change of each gated metric with its interval and its limit."""
+"""Compares a run with its baseline: each gated metric's change with its interval and limit."""
 
 from typing import TYPE_CHECKING
 
@@ -16,9 +16,9 @@ COLOURS = {"FAIL": theme.BAD, "PASS": theme.GOOD, "INCONCLUSIVE": theme.WARN}
 
 
 def data(verdict: Verdict) -> "pd.DataFrame":
-    """Of each gating comparison: label, state, change, its interval and the limit, in per cent.
+    """A row for each gating comparison: label, state, change, its interval and limit in per cent.
 
-    The worst first: failures, then inconclusive ones, then by how near the limit they are.
+    The worst come first: failures, then inconclusive ones, then the nearest to their limit.
     """
     import pandas as pd
 
@@ -43,7 +43,7 @@ def data(verdict: Verdict) -> "pd.DataFrame":
 
 
 def chart(verdict: Verdict) -> Chart | None:
-    """A line for each metric of each cell, the thirty worst; None without a comparison."""
+    """A line for each metric of each cell, for the thirty worst; None without a comparison."""
     table = data(verdict).reset_index(drop=True)
     if table.empty:
         return None

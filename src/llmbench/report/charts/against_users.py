@@ -1,4 +1,4 @@
-"""TTFT, time per token, throughput and requests/s against users, a panel for each in × out."""
+"""TTFT, time per token, throughput and requests/s against users, with a panel for each in × out."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,10 @@ SPREAD = ("ttft_ms", "time_per_token_ms")
 
 
 def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
-    """Of each repeat of each closed-loop cell: config, input, output, users, middle, low, high.
+    """A row for each repeat of each closed-loop cell: config, input, output, users, middle, high.
 
-    `middle` is the median (of a rate: the rate), `low` and `high` are p50 and p95 where the
-    quantity has a distribution.
+    Where the quantity has a distribution, `middle` is its p50 and `high` its p95; of a rate, both
+    are the rate itself.
     """
     rows = cells[cells["load"] == "users"]
     spread = quantity in SPREAD
@@ -45,7 +45,7 @@ def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
 
 
 def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
-    """The chart of `quantity`; None where no two numbers of users were measured."""
+    """The chart of `quantity`; None where fewer than two numbers of users were measured."""
     table = data(cells, quantity)
     if table["users"].nunique() < 2 or not (table["middle"] > 0).any():
         return None
@@ -73,7 +73,7 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
 
 
 def finding(table: "pd.DataFrame", quantity: str) -> str:
-    """What the chart shows, in one line."""
+    """One line that says what the chart shows."""
     rows = table[table["valid"]] if table["valid"].any() else table
     keys = ["config", "input", "output", "users"]
     middle: pd.DataFrame = rows.groupby(keys, sort=False)["middle"].median().reset_index()
@@ -89,7 +89,7 @@ def finding(table: "pd.DataFrame", quantity: str) -> str:
 
 
 def _rise(middle: "pd.DataFrame", label: str, unit: str, many: bool) -> str:
-    """How much it grows from the fewest to the most users, where it grows most."""
+    """How much a quantity grows from the fewest to the most users, where it grows most."""
     groups = [g.sort_values("users") for _, g in middle.groupby(["config", "input", "output"])]
     groups = [g for g in groups if len(g) > 1] or groups
     worst = max(groups, key=lambda g: g["middle"].iloc[-1] / g["middle"].iloc[0])
@@ -111,13 +111,13 @@ def _where(row: Any, many: bool) -> str:
 
 
 def _alike(table: "pd.DataFrame") -> bool:
-    """Whether all panels fit one scale without hiding the small ones."""
+    """Whether all panels fit one scale without hiding those with small values."""
     top = table.groupby(["input", "output"])["middle"].max()
     return bool(top.max() < 8 * top.min())
 
 
 def _scales(axes: Any, grid: list[list[tuple[int, int]]], table: "pd.DataFrame") -> None:
-    """One scale for all panels where that hides nothing, else one for each."""
+    """Give all panels one scale where that hides nothing, else give each its own."""
     alike = _alike(table)
     for line, places in zip(axes, grid, strict=True):
         for axis, (wanted_in, wanted_out) in zip(line, places, strict=True):
@@ -128,7 +128,7 @@ def _scales(axes: Any, grid: list[list[tuple[int, int]]], table: "pd.DataFrame")
 
 
 def _panel(axis: "Axes", table: "pd.DataFrame", wanted_in: int, wanted_out: int) -> None:
-    """One input × output: a line through the medians, a point for each repeat, p50–p95 shaded."""
+    """Draw one input × output: medians as a line, repeats as points, p50 to p95 shaded."""
     rows = table[(table["input"] == wanted_in) & (table["output"] == wanted_out)]
     axis.set_title(f"in {wanted_in} · out {wanted_out}", loc="left")
     if rows.empty:
@@ -180,7 +180,7 @@ def _handles(table: "pd.DataFrame", quantity: str) -> list[Any]:
 
 
 def _note(table: "pd.DataFrame", quantity: str) -> str:
-    """What a point is, and of how many samples."""
+    """What a point of the chart is, and of how many samples."""
     low, high = int(table["n"].min()), int(table["n"].max())
     n = f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
     repeats = int(table.groupby(["config", "input", "output", "users"]).size().max())

@@ -1,4 +1,4 @@
-"""What a server can take and what it costs: the ramp with its knee, sizes, cost against load."""
+"""Charts of what a server can take and costs: a ramp with its knee, sizes, cost against load."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ GROUP = "capacity"
 
 
 def ramp_data(curve: Curve) -> "pd.DataFrame":
-    """Of each step of a ramp: users, requests/s, p50 and p95 of latency, successes, failures."""
+    """A row for each step of a ramp: users, requests/s, latency p50 and p95, how many failed."""
     import pandas as pd
 
     rows = []
@@ -40,16 +40,16 @@ def ramp_data(curve: Curve) -> "pd.DataFrame":
 
 
 def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
-    """Requests/s and latency of each step of a ramp, with knee, sustained load and peak marked."""
+    """Requests/s and latency of each step of a ramp; knee, sustained load and peak are marked."""
     table = ramp_data(curve)
     if len(table) < 2 or not (table["requests_per_s"] > 0).any():
         return None
-    found = curve.findings
+    findings = curve.findings
     title = f"{curve.config}: {ramp_finding(curve)}"
     marks = [
-        ("knee", found.knee, "D"),
-        ("latency sound up to", found.sustained, "s"),
-        ("peak", found.peak, "^"),
+        ("knee", findings.knee, "D"),
+        ("latency sound up to", findings.sustained, "s"),
+        ("peak", findings.peak, "^"),
     ]
     with theme.style():
         figure, axes = theme.panels(2, 1, each_in=1.9, sharex=True)
@@ -59,8 +59,8 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
         low.plot(table["users"], table["p50_ms"], color=orange, marker="o", ms=4)
         low.fill_between(table["users"], table["p50_ms"], table["p95_ms"], color=orange, alpha=0.2)
         handles = [_mark(top, *mark) for mark in marks if mark[1] is not None]
-        if found.latency_limit_ms is not None:
-            low.axhline(found.latency_limit_ms, color=theme.BAD, lw=1.2, dashes=(4, 3))
+        if findings.latency_limit_ms is not None:
+            low.axhline(findings.latency_limit_ms, color=theme.BAD, lw=1.2, dashes=(4, 3))
         top.set_ylabel("requests/s")
         low.set_ylabel("latency, ms")
         low.set_xlabel("users")
@@ -71,23 +71,25 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
         note = (
             f"Ramp, in {cell.input_tokens}, out {cell.output_tokens}; n = {int(table['n'].min())}"
             f" to {int(table['n'].max())} requests a step; latency: p50, shaded to p95; dashed:"
-            f" {found.rule.factor:g}× the least load's {found.rule.percentile}."
+            f" {findings.rule.factor:g}× the least load's {findings.rule.percentile}."
         )
         theme.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
     return Chart(f"ramp-{curve.cell.id}", GROUP, title, f"{title}. {note}", figure)
 
 
 def ramp_finding(curve: Curve) -> str:
-    """Where the ramp bends and how far it goes."""
-    found = curve.findings
+    """A line that says where the ramp bends and how far it goes."""
+    findings = curve.findings
     words = []
-    if found.sustained is not None:
-        rate = number(found.sustained.requests_per_s)
-        words.append(f"{rate} requests/s without losing latency ({_users(found.sustained.load)})")
-    if found.knee is not None:
-        words.append(f"knee at {_users(found.knee.load)}")
-    if found.peak is not None and not words:
-        words.append(f"peak at {_users(found.peak.load)}")
+    if findings.sustained is not None:
+        rate = number(findings.sustained.requests_per_s)
+        words.append(
+            f"{rate} requests/s without losing latency ({_users(findings.sustained.load)})"
+        )
+    if findings.knee is not None:
+        words.append(f"knee at {_users(findings.knee.load)}")
+    if findings.peak is not None and not words:
+        words.append(f"peak at {_users(findings.peak.load)}")
     return ", ".join(words) or "no step answered a request"
 
 
@@ -106,7 +108,7 @@ def _mark(axis: "Axes", label: str, point: Any, marker: str) -> Any:
 
 
 def size_data(sizes: "Sizing") -> "pd.DataFrame":
-    """Of each size: cores, memory, output tokens/s, ms a token, whether it will do and why not."""
+    """A row for each size: cores, memory, output tokens/s, price, whether it will do, why not."""
     import pandas as pd
 
     return pd.DataFrame(
@@ -128,7 +130,7 @@ def _memory(count: int | None) -> str:
 
 
 def _short(why: str) -> str:
-    """Why a size will not do, in a word or two that fit its square."""
+    """Why a size will not do, in a word or two that fit into its square."""
     text = why.lower()
     if "oom" in text or "out of memory" in text or "memory" in text:
         return "OOM"
@@ -138,7 +140,7 @@ def _short(why: str) -> str:
 
 
 def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
-    """Output tokens/s over cores × memory, the ideal size framed, those that won't do crossed."""
+    """Output tokens/s over cores × memory; the ideal size is framed, unfit ones are crossed."""
     import seaborn as sns
 
     table = size_data(sizes)
@@ -200,7 +202,7 @@ def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], cores: list[
 
 
 def size_finding(sizes: "Sizing") -> str:
-    """The ideal size, and from where on more cores stop paying."""
+    """A line that names the ideal size, and the size from which more cores stop paying off."""
     if sizes.ideal is None:
         return f"none of {plural(len(sizes.rows), 'size')} will do"
     text = f"ideal is {sizes.ideal.limits.text}"
@@ -208,23 +210,24 @@ def size_finding(sizes: "Sizing") -> str:
 
 
 def cost_data(curve: Curve, price: Price) -> "pd.DataFrame":
-    """Of each load: requests/s, US dollars for 1,000 requests, latency p50, whether sound."""
+    """A row for each load: requests/s, US dollars for 1,000 requests, whether latency is sound."""
     import pandas as pd
 
     from llmbench.metrics import cost
 
     rows = []
     for point in curve.points:
-        found = cost(price, point.requests_per_s, *tokens_of(point.summary), curve.cell.limits)
-        if found is not None:
+        price_paid = cost(price, point.requests_per_s, *tokens_of(point.summary), curve.cell.limits)
+        if price_paid is not None:
             top = curve.findings.sustained
             sound = top is not None and point.load <= top.load
-            rows.append((point.load, point.requests_per_s, found.per_1000_requests_usd, sound))
+            usd = price_paid.per_1000_requests_usd
+            rows.append((point.load, point.requests_per_s, usd, sound))
     return pd.DataFrame(rows, columns=["load", "requests_per_s", "usd", "sound"])
 
 
 def cost_chart(curves: Sequence[Curve], price: Price, model: str, stamp: str) -> Chart | None:
-    """Cost of 1,000 requests against load, a line for each length; None without two loads."""
+    """The cost of 1,000 requests against load, a line for each length; None without two loads."""
     tables = [(curve, cost_data(curve, price)) for curve in curves[:8]]
     tables = [(curve, table) for curve, table in tables if len(table) > 1]
     if not tables:

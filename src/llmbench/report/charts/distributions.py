@@ -1,4 +1,4 @@
-"""How requests of a cell differ: ECDFs of TTFT and time per token; heat maps over the grid."""
+"""Charts of how a cell's requests differ (ECDFs of TTFT and time per token), and heat maps."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,7 @@ def _colours(cells: list[str]) -> list[Any]:
 
 
 def _spread(rows: "pd.DataFrame", cells: list[str]) -> tuple[list[str], str]:
-    """At most a dozen of the cells, from the fastest median TTFT to the slowest."""
+    """At most a dozen of the cells, spread from the fastest median TTFT to the slowest."""
     have = [cell for cell in cells if cell in set(rows["cell"])]
     if len(have) <= MOST_LINES:
         return have, ""
@@ -82,7 +82,7 @@ def _spread(rows: "pd.DataFrame", cells: list[str]) -> tuple[list[str], str]:
 
 
 def _finding(rows: "pd.DataFrame") -> str:
-    """The cell whose TTFT is spread most: p95 over p50."""
+    """A line that names the cell whose TTFT has the widest spread (p95 over p50)."""
     ttft = rows[rows["quantity"] == "ttft_ms"]
     if ttft.empty:
         return "TTFT is not known"
@@ -94,7 +94,7 @@ def _finding(rows: "pd.DataFrame") -> str:
 
 
 def heat_data(merged: "pd.DataFrame", config: str, quantity: str) -> "pd.DataFrame":
-    """Input × output lengths at the fewest users that all were measured with."""
+    """`quantity` by input × output length, at the fewest users with which most were measured."""
     rows = merged[(merged["config"] == config) & (merged["load"] == "users")]
     if rows.empty:
         return rows

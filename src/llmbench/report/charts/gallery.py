@@ -1,4 +1,4 @@
-"""All charts of a run, in the order of the page; a chart without data is left out."""
+"""Draws all charts of a run that have data, in the order in which the page shows them."""
 
 from collections.abc import Iterator
 
@@ -29,7 +29,7 @@ GROUPS = {
 
 
 def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Chart]:
-    """Every chart that this run has data for; with a `verdict`, the comparison first."""
+    """Every chart that this run has data for; with a `verdict`, the comparison comes first."""
     compared = () if verdict is None else (against_baseline.chart(verdict),)
     for chart in (*compared, *_candidates(data)):
         if chart is not None:
@@ -37,7 +37,7 @@ def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Chart]:
 
 
 def _capacity(data: RunData) -> Iterator[Chart | None]:
-    """Ramps, then for each model its sizes and what its loads cost."""
+    """The ramps, then for each model its sizes and what its loads cost."""
     curves = curves_of(data)
     for curve in curves:
         if curve.ramp:
@@ -47,8 +47,8 @@ def _capacity(data: RunData) -> Iterator[Chart | None]:
         if sizes is not None:
             yield capacity.size_chart(sizes, name, _stamp(data, name))
         if model is not None and model.price is not None:
-            mine = [c for c in curves if c.model == name and not c.ramp]
-            yield capacity.cost_chart(mine, model.price, name, _stamp(data, name))
+            of_model = [c for c in curves if c.model == name and not c.ramp]
+            yield capacity.cost_chart(of_model, model.price, name, _stamp(data, name))
 
 
 def _stamp(data: RunData, model: str) -> str:
@@ -59,7 +59,7 @@ MOST_CONFIGS = 6
 
 
 def most_telling(data: RunData) -> list[str]:
-    """The configurations that get charts of their own: at most six, of each model the fastest."""
+    """The configurations that get charts of their own: at most six, each model's fastest first."""
     configs = [str(config) for config in dict.fromkeys(data.merged["config"])]
     if len(configs) <= MOST_CONFIGS:
         return configs
@@ -71,12 +71,12 @@ def most_telling(data: RunData) -> list[str]:
 
 
 def slo_of(data: RunData, config: str) -> Slo:
-    """The SLO of a configuration, its preset filled in; without limits where it has none."""
+    """The SLO of a configuration with its preset filled in; it may have no limits."""
     from llmbench.metrics import resolve
 
     name = data.merged[data.merged["config"] == config]["model"].iloc[0]
-    found = next((m.slo for m in data.info.models if m.name == name), Slo())
-    return resolve(found)
+    slo = next((m.slo for m in data.info.models if m.name == name), Slo())
+    return resolve(slo)
 
 
 def _candidates(data: RunData) -> Iterator[Chart | None]:

@@ -1,4 +1,4 @@
-"""The session over time: response time and requests/s with users, CPU and memory with the cells."""
+"""Charts of a session over time: response time, requests/s and users, and CPU and memory."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,12 @@ GROUP = "time"
 
 
 def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> Chart | None:
-    """Requests/s, response time and requests in flight of one model's cells (Locust's picture)."""
-    mine = cells[cells["model"] == model]
-    rows = timeline[timeline["cell"].isin(mine["cell"])].sort_values("time_s")
+    """Requests/s, response time and requests in flight of one model, as Locust shows them."""
+    of_model = cells[cells["model"] == model]
+    rows = timeline[timeline["cell"].isin(of_model["cell"])].sort_values("time_s")
     if len(rows) < 3:
         return None
-    title = f"{model}: {load_finding(rows, mine)}"
+    title = f"{model}: {load_finding(rows, of_model)}"
     bands = spans(rows)
     with theme.style():
         figure, axes = theme.panels(3, 1, each_in=1.35, sharex=True)
@@ -39,7 +39,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
         low.set_ylim(bottom=0)
         _mark(axes[0][0], [line[0] for line in axes], bands)
         note = f"{plural(len(bands), 'cell')}, warm-up included; a request counts where it ended."
-        stamp = theme.stamp_of(mine["stamp"])
+        stamp = theme.stamp_of(of_model["stamp"])
         theme.finish(
             figure,
             title,
@@ -71,7 +71,7 @@ def load_finding(rows: "pd.DataFrame", cells: "pd.DataFrame") -> str:
 
 
 def spans(rows: "pd.DataFrame") -> list[tuple[str, float, float]]:
-    """Of each cell, in order: its id, when its first repeat began, when its last one ended."""
+    """Each cell's id, the start of its first repeat and the end of its last one, in order."""
     ends = rows.groupby("cell", sort=False)["time_s"].agg(["min", "max"])
     return [(str(cell), float(e["min"]), float(e["max"])) for cell, e in ends.iterrows()]
 
@@ -111,7 +111,7 @@ def _load_handles(rows: "pd.DataFrame") -> list[Any]:
 
 
 def _mark(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]) -> None:
-    """Shade every other cell, and name them where there are few enough to read."""
+    """Shade every other cell, and name them where they are few enough to be read."""
     for k, (_, start, end) in enumerate(bands):
         for axis in axes:
             if k % 2 == 0:
@@ -140,7 +140,7 @@ FLAT_NAMES, MOST_NAMES = 4, 16
 
 
 def names_in(bands: list[tuple[str, float, float]]) -> float:
-    """The room that the names of cells need above the axes."""
+    """The room that the names of cells need above the axes, in inches."""
     if len(bands) > MOST_NAMES:
         return 0.12
     if len(bands) <= FLAT_NAMES:

@@ -1,4 +1,4 @@
-"""One look for all charts: a title that says the finding, quiet axes, stamps that can't be missed.
+"""The look of all charts: a title that says the finding, quiet axes, stamps that can't be missed.
 
 Colours are seaborn's colour-blind safe palette; each series also has its own marker and dashes.
 The SVG files keep text as text and draw ink, grid and paper in colours that the page swaps for
@@ -27,10 +27,10 @@ _TITLE_PT, _NOTE_PT = 15.0, 10.0
 
 
 class Chart(Struct, frozen=True):
-    """A drawn chart. `title` is the finding, `alt` says it to someone who can't see it."""
+    """A drawn chart; `title` is its finding, `alt` describes it to someone who can't see it."""
 
-    name: str  # of its files
-    group: str  # of the page
+    name: str  # of the chart's files
+    group: str  # of charts on the page
     title: str
     alt: str
     figure: Any
@@ -38,7 +38,7 @@ class Chart(Struct, frozen=True):
 
 @contextmanager
 def style() -> Iterator[None]:
-    """The theme, for the time of drawing only."""
+    """Set the theme while a chart is drawn."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -87,7 +87,7 @@ def _rc(fonts: Sequence[str]) -> Any:
 
 
 def palette(names: Sequence[str]) -> dict[str, Any]:
-    """A colour for each name; the same for the same names in every chart of a run."""
+    """A colour for each name; the same names get the same colours in every chart of a run."""
     import seaborn as sns
 
     colours = sns.color_palette("colorblind", max(1, len(names)))
@@ -102,7 +102,7 @@ def markers(names: Sequence[str]) -> dict[str, str]:
 def panels(
     rows: int, columns: int, *, each_in: float | None = None, **options: Any
 ) -> "tuple[Figure, list[list[Axes]]]":
-    """A figure of `rows` × `columns` axes, wide as a slide; `finish` makes room for the words."""
+    """A figure of `rows` × `columns` axes, as wide as a slide; `finish` makes room for words."""
     from matplotlib.figure import Figure
 
     each = each_in or (3.3 if rows == 1 else max(1.35, 2.35 - 0.2 * rows))
@@ -123,7 +123,7 @@ def finish(
     above_in: float = 0.28,
     left_in: float = _LEFT_IN,
 ) -> "Figure":
-    """Put the finding, the small print and the stamp above the axes, one legend below them.
+    """Put the finding, the small print and the stamp above the axes and a legend below them.
 
     `between_in` is the room between columns and between rows of axes, `above_in` the room for
     what stands right above the first row.
@@ -157,7 +157,7 @@ def finish(
 
 
 def legend_columns(handles: Sequence[Any]) -> int:
-    """As many columns as the longest label leaves room for, at most five."""
+    """The number of columns that the longest label leaves room for, at most five."""
     longest = max((len(str(handle.get_label())) for handle in handles), default=1)
     return max(1, min(5, len(handles), int(9.0 // (0.085 * longest + 0.75))))
 
@@ -201,7 +201,7 @@ def _stamp(figure: "Figure", stamp: str) -> None:
 
 
 def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0, which: str = "y") -> None:
-    """A logarithmic axis where the values span more than `factor`, else one that starts at 0."""
+    """Make an axis logarithmic where the values span more than `factor`, else start it at 0."""
     positive = values[values > 0]
     wide = len(positive) and positive.max() / positive.min() > factor
     if not wide and which == "y":
@@ -222,7 +222,7 @@ def _plain_log_ticks(axis: Any) -> None:
 
 
 def users_axis(axis: "Axes", users: Sequence[float]) -> None:
-    """A logarithmic x axis whose ticks are the numbers of users that were tried."""
+    """Make the x axis logarithmic, with ticks at the numbers of users that were tried."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     values = sorted(set(users))

@@ -1,4 +1,4 @@
-"""Latency against throughput: what each further request a second costs those under way."""
+"""Charts of latency against throughput: what more requests/s cost the requests under way."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ _LABELS = {"ttft_ms": "TTFT", "time_per_token_ms": "time per token"}
 
 
 def part_of(limits: Percentiles, otherwise: str) -> tuple[str, float | None]:
-    """The highest percentile that has a limit, and that limit."""
+    """The highest percentile that has a limit, and that limit; without any, `otherwise`."""
     for name in ("p99", "p95", "p90", "p50"):
         if name in limits:
             return name, limits[name]
@@ -25,9 +25,9 @@ def part_of(limits: Percentiles, otherwise: str) -> tuple[str, float | None]:
 
 
 def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
-    """Of each cell of a configuration: input, output, load, requests/s, TTFT, time per token.
+    """A row for each cell of a configuration: lengths, load, requests/s, TTFT, time per token.
 
-    The percentiles are those that the SLO limits (else p95 of TTFT, p50 of time per token).
+    The percentiles are those that the SLO limits, else p95 of TTFT and p50 of time per token.
     """
     rows = merged[(merged["config"] == config) & merged["requests_per_s"].notna()]
     rows = rows[rows["load"].isin(("users", "rate"))]
@@ -75,11 +75,11 @@ def finding(table: "pd.DataFrame", slo: Slo) -> str:
     valid = table[table["valid"]] if table["valid"].any() else table
     sustained = valid[valid["outcome"] != "overloaded"]
     limits = {"ttft_ms": slo.ttft_ms, "time_per_token_ms": slo.time_per_token_ms}
-    known = {name: part_of(value, "p50")[1] for name, value in limits.items() if value}
-    if not known:
+    limit_of = {name: part_of(value, "p50")[1] for name, value in limits.items() if value}
+    if not limit_of:
         return _growth(sustained) if len(sustained) else "overloaded at every load"
     inside = sustained
-    for name, limit in known.items():
+    for name, limit in limit_of.items():
         inside = inside[inside[name] <= limit]
     if inside.empty:
         return "no cell meets the SLO's limits on time"
@@ -102,7 +102,7 @@ def _where(row: Any) -> str:
 
 
 def _most(groups: list[Any]) -> list[Any]:
-    """At most eight of the lengths, the ones with the most requests/s."""
+    """At most eight of the lengths, those with the most requests/s."""
     if len(groups) <= MOST_LINES:
         return groups
     best = sorted(groups, key=lambda pair: -pair[1]["requests_per_s"].max())[:MOST_LINES]

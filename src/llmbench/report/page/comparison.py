@@ -1,4 +1,4 @@
-"""The page of a comparison: one file, as the page of a run."""
+"""The page of a comparison, which is one file like the page of a run."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -9,7 +9,7 @@ _KINDS = {"PASS": "valid", "INCONCLUSIVE": "misses"}
 
 
 def comparison_page(verdict: Verdict) -> str:
-    """HTML of `verdict`: a chart of each gated metric's change, and a table of all."""
+    """The HTML of `verdict`: a chart of each gated metric's change, and a table of all changes."""
     from llmbench.report.charts import against_baseline
     from llmbench.report.numbers import number
     from llmbench.report.page.pictures import save

@@ -1,4 +1,4 @@
-"""One cell in full: distributions, failures by kind, resources, log, and how to run it again."""
+"""Shows one cell in full: distributions, failures, resources, log, and how to run it again."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ TRACE_POINTS = 120
 
 
 class Sparkline(Struct, frozen=True):
-    """A small chart with its heading; `svg` is markup that is safe to put in as it is."""
+    """A small chart with its heading; `svg` is markup that is safe to insert as it is."""
 
     label: str
     svg: Any
@@ -46,7 +46,7 @@ class Log(Struct, frozen=True):
 
 
 class Detail(Struct, frozen=True):
-    """What opens when a cell is clicked."""
+    """The part of the page that opens when a cell is clicked."""
 
     anchor: str
     name: str
@@ -64,7 +64,7 @@ class Detail(Struct, frozen=True):
 
 
 def details(data: RunData, logs: Sequence[Log]) -> tuple[Detail, ...]:
-    """Every cell, in the order in which they ran."""
+    """The details of every cell, in the order in which they ran."""
     return tuple(
         _detail(data, k, row, logs) for k, (_, row) in enumerate(data.merged.iterrows(), 1)
     )
@@ -140,7 +140,7 @@ def _table(row: "pd.Series[Any]") -> list[tuple[str, ...]]:
 def _smalls(data: RunData, name: str) -> list[Sparkline]:
     from markupsafe import Markup
 
-    found = []
+    charts = []
     rows = data.quantiles[data.quantiles["cell"] == name]
     for quantity, label in (
         ("ttft_ms", "TTFT"),
@@ -149,21 +149,21 @@ def _smalls(data: RunData, name: str) -> list[Sparkline]:
     ):
         part = rows[rows["quantity"] == quantity]
         svg = small.ecdf(part["share"].tolist(), part["value"].tolist(), "ms", label)
-        found.append(Sparkline(f"{label}, cumulative", Markup(svg)))
+        charts.append(Sparkline(f"{label}, cumulative", Markup(svg)))
     samples = data.resources[data.resources["cell"] == name]
     samples = samples.iloc[:: max(1, -(-len(samples) // TRACE_POINTS))]
     times = samples["time_s"].tolist()
     cpu = small.trace(times, samples["cpu_percent"].tolist(), "%", "CPU")
     memory = small.trace(times, (samples["memory_bytes"] / 2**20).tolist(), "MiB", "Memory")
     return [
-        *found,
+        *charts,
         Sparkline("CPU of the server", Markup(cpu)),
         Sparkline("Memory", Markup(memory)),
     ]
 
 
 def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
-    """What was started for the cell, as read back, and how long it took."""
+    """What was really started for the cell, and how long that took."""
     launches = [r.endpoint.launch for r in data.cell_runs if r.cell_id == name]
     if not launches:
         return
@@ -177,9 +177,9 @@ def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
     yield "server", ", ".join([first.kind, *filter(None, [first.image]), *limits])
     for label, field in (("ready after", "healthy_s"), ("first token after", "first_token_s")):
         times = [getattr(launch, field) for launch in launches]
-        told = dict.fromkeys(f"{number(time)} s" for time in times if time is not None)
-        if told:
-            yield label, ", ".join(told)
+        texts = dict.fromkeys(f"{number(time)} s" for time in times if time is not None)
+        if texts:
+            yield label, ", ".join(texts)
     peaks = [launch.peak_memory_bytes for launch in launches if launch.peak_memory_bytes]
     if peaks:
         yield "peak memory", size(max(peaks))
@@ -203,22 +203,22 @@ _OWN_PART = {
 
 
 def _own_part(row: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
-    """How far the client itself can have shaped the numbers, where that is known."""
+    """How far the client itself may have shaped the numbers, where that is known."""
     for name, (label, shown) in _OWN_PART.items():
         if known(row[name]):
             yield label, shown(row[name])
 
 
 def whole_command(info: RunInfo) -> tuple[str, ...]:
-    """The run's command line; the plugin knows only what stood behind ``pytest``."""
-    told = info.command
-    return told if told and "pytest" in told[0] else ("pytest", *told)
+    """The run's command line; the plugin knows only the arguments after ``pytest``."""
+    words = info.command
+    return words if words and "pytest" in words[0] else ("pytest", *words)
 
 
 def command(data: RunData, cell_id: str) -> str:
     """The run's own command, narrowed to one cell: its ``-k`` becomes the cell's id.
 
-    A directory that it named is left out: it holds this run.
+    A run directory that it names is left out, since it holds this run.
     """
     kept, skip = [], False
     for word in whole_command(data.info):
@@ -232,12 +232,12 @@ def command(data: RunData, cell_id: str) -> str:
 def logs_of(data: RunData) -> tuple[Log, ...]:
     """The last lines of each log file of the servers."""
     names = dict.fromkeys(r.endpoint.launch.log_file for r in data.cell_runs)
-    found = []
+    logs = []
     for k, name in enumerate((n for n in names if n), 1):
         path = data.run.path / name
         if path.is_file():
             with path.open("rb") as file:
                 file.seek(max(0, path.stat().st_size - LOG_BYTES))
                 lines = file.read().decode("utf-8", "replace").splitlines()[-LOG_LINES:]
-            found.append(Log(f"log-{k}", name, len(lines), "\n".join(lines)))
-    return tuple(found)
+            logs.append(Log(f"log-{k}", name, len(lines), "\n".join(lines)))
+    return tuple(logs)

@@ -1,4 +1,4 @@
-"""What a reader wants first of each model: best latency, top load, peak, size, cost."""
+"""The figures of each model that a reader wants first: best latency, top load, peak, size, cost."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Tile(Struct, frozen=True):
-    """One figure of the first screen; `value` is None where it is not known, `note` says why."""
+    """One figure of the first screen; where `value` is None (not known), `note` says why."""
 
     label: str
     value: str | None
@@ -26,22 +26,22 @@ class Tile(Struct, frozen=True):
 
 
 class CurveLine(Struct, frozen=True):
-    """One configuration at one input × output, with the same tiles as the card's own."""
+    """One configuration at one input × output, with the same tiles as the card has."""
 
     name: str
     tiles: tuple[Tile, ...]
 
 
 class Headline(Struct, frozen=True):
-    """A model's card: the verdict, the tiles of its most telling line, all lines, what next."""
+    """A model's card: the verdict, the tiles of its most telling line, all lines, and advice."""
 
     model: str
     title: str
     subtitle: str
     stamp: str
-    state: str  # valid, invalid, misses: for the eye
+    state: str  # valid, invalid or misses, which gives the colour
     verdict: str
-    shown: str  # the line that the tiles are of, '' where there is only one
+    shown: str  # the line whose tiles are shown; '' where there is only one
     tiles: tuple[Tile, ...]
     lines: tuple[CurveLine, ...]
     advice: tuple[str, ...]
@@ -89,7 +89,7 @@ def _subtitle(model: ModelConfig | None) -> str:
 
 
 def line_name(curve: Curve, several: bool) -> str:
-    """Limits (where they differ), lengths, and the kind of load where it is not the usual one."""
+    """The limits (if they differ), the lengths, and the kind of load if it is unusual."""
     cell = curve.cell
     limits = f"{cell.limits.text} · " if several else ""
     kind = ", ramp" if curve.ramp else ", open loop" if cell.shape.is_open_loop else ""
@@ -97,9 +97,9 @@ def line_name(curve: Curve, several: bool) -> str:
 
 
 def main_curve(curves: Sequence[Curve], sizes: "Sizing | None") -> int:
-    """The curve whose tiles are shown: of the ideal size if there is one, with the most loads.
+    """The index of the curve whose tiles are shown: of the ideal size, if any, with most loads.
 
-    Of equal ones the one with the most output tokens/s.
+    Among equal ones it is the one with the most output tokens/s.
     """
     ideal = sizes.ideal.limits if sizes and sizes.ideal else None
 
@@ -121,7 +121,7 @@ def failures_text(failed: int, requests: int) -> str:
 
 
 def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
-    """A word for the eye, and a sentence: validity first, then overload, then the SLO."""
+    """A word that gives the colour, and a sentence on validity, on overload and on the SLO."""
     cells, valid = len(rows), int(rows["valid"].sum())
     overloaded = int((rows["outcome"] == "overloaded").sum())
     missed = int((rows["valid"] & ~rows["meets_slo"]).sum()) - overloaded
@@ -144,7 +144,7 @@ def verdict_of(rows: "pd.DataFrame") -> tuple[str, str]:
 
 
 def tiles(data: RunData, curve: Curve, sizes: "Sizing | None") -> Iterator[Tile]:
-    """The figures of one curve; each says in its note what it is of."""
+    """The figures of one curve, each with a note that says what it belongs to."""
     yield _best(curve)
     yield _sustained(curve)
     yield _peak(curve)
@@ -178,14 +178,14 @@ def _best(curve: Curve) -> Tile:
 def _sustained(curve: Curve) -> Tile:
     from llmbench.metrics import latency_ms
 
-    found, name = curve.findings, "Max RPS without slowdown"
-    point, rule = found.sustained, found.rule
+    findings, name = curve.findings, "Max RPS without slowdown"
+    point, rule = findings.sustained, findings.rule
     if point is None:
         return Tile(name, None, "", "no load that it served well")
     if len(curve.points) < 2:
         return Tile(name, None, "", "only one load was measured")
     latency = milliseconds(latency_ms(point, rule.percentile))
-    limit = milliseconds(found.latency_limit_ms)
+    limit = milliseconds(findings.latency_limit_ms)
     note = (
         f"{load_text(curve, point.load)}, {rule.percentile} latency {latency}"
         f" (limit {rule.factor:g}× the best: {limit})"
@@ -217,19 +217,19 @@ def _size(sizes: "Sizing | None") -> Tile:
 def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
     names = "1,000 requests", "1M tokens"
     model = config_of(data, curve.model)
-    found = cost_at(data, curve)
-    if model is None or model.price is None or found is None:
+    cost = cost_at(data, curve)
+    if model is None or model.price is None or cost is None:
         priced = model is not None and model.price is not None
         why = "the price needs limits of cores and memory" if priced else "no price in the TOML"
         yield Tile(f"Cost of {names[0]}", None, "", why)
         return
     price = model.price
-    share = f" at {percent(found.utilisation)} use" if found.utilisation < 1 else ""
-    note = f"{money(found.usd_per_hour)}/h{share}, {price.region}, {price.date}"
-    yield Tile(f"Cost of {names[0]}", money(found.per_1000_requests_usd), "", note)
-    weighted = (found.per_million_input_weighted_usd, found.per_million_output_weighted_usd)
+    share = f" at {percent(cost.utilisation)} use" if cost.utilisation < 1 else ""
+    note = f"{money(cost.usd_per_hour)}/h{share}, {price.region}, {price.date}"
+    yield Tile(f"Cost of {names[0]}", money(cost.per_1000_requests_usd), "", note)
+    weighted = (cost.per_million_input_weighted_usd, cost.per_million_output_weighted_usd)
     note = (
-        f"and {money(weighted[1])} for 1M out, at {found.output_weight:g}:1; with all cost on the"
-        f" output {money(found.per_million_output_usd)}"
+        f"and {money(weighted[1])} for 1M out, at {cost.output_weight:g}:1; with all cost on the"
+        f" output {money(cost.per_million_output_usd)}"
     )
     yield Tile(f"Cost of {names[1]}", money(weighted[0]), "in", note)

@@ -1,4 +1,4 @@
-"""The page's table of cells: a row for each, with a key to sort by beside every text."""
+"""The page's table of cells, whose texts each have a key to sort by."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Column(Struct, frozen=True):
-    """A heading; `left` for text."""
+    """A heading; `left` aligns a column of texts to the left."""
 
     label: str
     unit: str = ""
@@ -19,7 +19,7 @@ class Column(Struct, frozen=True):
 
 
 class Value(Struct, frozen=True):
-    """A cell of the table: its text, what it sorts by ('': not known), whether it is a hint."""
+    """A field of the table: its text, its sorting key ('': not known), and whether it is a hint."""
 
     text: str
     sort: str
@@ -29,11 +29,11 @@ class Value(Struct, frozen=True):
 class Row(Struct, frozen=True):
     """A cell of the grid as a row of the table."""
 
-    name: str  # without the model where all cells have the same
+    name: str  # without the model if all cells have the same one
     anchor: str
     verdict: str
     kind: str
-    text: str  # what the filter searches
+    text: str  # the text that the filter searches
     cells: tuple[Value, ...]
 
 
@@ -73,7 +73,7 @@ def anchor(number_of_cell: int) -> str:
 
 
 def verdict_of(row: "pd.Series[Any]") -> tuple[str, str]:
-    """The word and its colour."""
+    """The verdict in a word, and the word for its colour."""
     if not row["valid"]:
         return "INVALID", "invalid"
     if row["outcome"] == "overloaded":
@@ -109,7 +109,7 @@ def _values(row: "pd.Series[Any]") -> list[Value]:
 
 
 def plain(value: float) -> Value:
-    """A number to three digits; counts in full."""
+    """A number with three digits, or a whole count."""
     whole = known(value) and float(value).is_integer() and abs(value) < 1e9
     return Value(f"{int(value):,}" if whole else number(value), _key(value))
 

@@ -1,4 +1,4 @@
-"""Several runs on the same axes: models, engines or sizes side by side."""
+"""Draws several runs on the same axes, to compare models, engines or sizes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Overlaid(Struct, frozen=True):
-    """A run as the page of several names it."""
+    """One of several runs, as their common page names it."""
 
     label: str
     path: str
@@ -23,9 +23,10 @@ class Overlaid(Struct, frozen=True):
 
 
 def overlay(runs: Sequence[RunDir], page: Path) -> Path:
-    """Draw several runs into one self-contained `page`, whose path it gives; the runs stay as is.
+    """Draw several runs into one self-contained `page` and return its path.
 
-    Each run's configurations are series of their own in the charts against users.
+    Each run's configurations are series of their own in the charts against users. The runs
+    themselves are not changed.
     """
     from tempfile import TemporaryDirectory
 
@@ -37,11 +38,11 @@ def overlay(runs: Sequence[RunDir], page: Path) -> Path:
     with TemporaryDirectory() as folder:
         pictures = [save(chart, Path(folder)) for chart in drawn if chart is not None]
     labels = labels_of(runs)
-    told = [
+    overlaid = [
         Overlaid(label, str(run.path), f"{(cells['run'] == label).sum()} results")
         for run, label in zip(runs, labels, strict=True)
     ]
-    replace_file(page, _render(cells, told, pictures).encode())
+    replace_file(page, _render(cells, overlaid, pictures).encode())
     return page
 
 
@@ -61,9 +62,9 @@ def cells_of(runs: Sequence[RunDir]) -> "pd.DataFrame":
     tables = []
     for run, label in zip(runs, labels_of(runs), strict=True):
         table = frame(results(run))
-        mine = [f"{label}: {config}" for config in table["config"]]
+        configs = [f"{label}: {config}" for config in table["config"]]
         names = [f"{label}: {cell}" for cell in table["cell"]]
-        tables.append(table.assign(run=label, config=mine, cell=names))
+        tables.append(table.assign(run=label, config=configs, cell=names))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -1,4 +1,4 @@
-"""Charts as files, and as SVG that stands in the page and follows its light and dark."""
+"""Writes charts as files, and as SVG inside the page that follows its light or dark colours."""
 
 import base64
 import re
@@ -13,7 +13,7 @@ from llmbench.report.charts.theme import Chart
 
 DPI = 160
 LARGEST_SVG = 220_000
-"""Bytes of SVG above which the page shows a chart as PNG."""
+"""A chart whose SVG has more bytes is shown as PNG, so that the page can still be mailed."""
 
 _SWAPS = {
     theme.INK: "var(--ink)",
@@ -27,7 +27,7 @@ _SWAPS = {
 
 
 class Picture(Struct, frozen=True):
-    """A chart as the page shows it: markup that is safe to put in as it is."""
+    """A chart as the page shows it; `body` is markup that is safe to insert as it is."""
 
     name: str
     group: str
@@ -35,7 +35,7 @@ class Picture(Struct, frozen=True):
 
 
 def save(chart: Chart, folder: Path) -> Picture:
-    """Write the chart as PNG and SVG into `folder`, and give it as part of a page."""
+    """Write the chart as PNG and SVG into `folder`, and return it as part of a page."""
     import matplotlib as mpl
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def _embedded_png(chart: Chart) -> str:
 
 
 def inline(svg: str, alt: str) -> str:
-    """A matplotlib SVG without prologue, metadata, clashing ids; in the page's colours and font."""
+    """A matplotlib SVG, without prologue, metadata and ids that clash, in the page's colours."""
     body = svg[svg.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)

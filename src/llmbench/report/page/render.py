@@ -1,4 +1,4 @@
-"""The page of a run: one file that needs nothing else, not even a network."""
+"""Renders the page of a run: one file that needs nothing else, not even a network."""
 
 import base64
 import hashlib
@@ -20,7 +20,7 @@ from llmbench.verdict import Verdict
 
 
 class Group(Struct, frozen=True):
-    """Charts under one heading."""
+    """The charts under one heading."""
 
     title: str
     charts: tuple[Picture, ...]
@@ -61,14 +61,14 @@ def _groups(pictures: Sequence[Picture]) -> list[Group]:
 
 
 def marked(pictures: Sequence[Picture]) -> list[Picture]:
-    """Pictures whose markup Jinja2 leaves as it is."""
+    """`pictures` with their markup marked, so that Jinja2 leaves it as it is."""
     from markupsafe import Markup
 
     return [Picture(p.name, p.group, Markup(p.body)) for p in pictures]
 
 
 def script_and_style() -> dict[str, Any]:
-    """What every page holds of its own, with the hash by which its policy lets the script run."""
+    """The style and script of every page, and the hash with which its policy admits the script."""
     from markupsafe import Markup
 
     script = _template("page.js")
@@ -81,7 +81,7 @@ def script_and_style() -> dict[str, Any]:
 
 
 def environment() -> Any:
-    """Jinja2 with autoescape on, and undefined names as errors."""
+    """Jinja2's environment; it escapes every text, and an undefined name is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     return Environment(

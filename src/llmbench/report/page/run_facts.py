@@ -1,4 +1,4 @@
-"""What the page says of the run as a whole: when, where, of what, and whether it ended well."""
+"""What the page says about the run as a whole: when and where it ran, and whether it ended well."""
 
 import shlex
 from datetime import UTC, datetime
@@ -12,14 +12,14 @@ from llmbench.verdict import Verdict
 
 
 class Chip(Struct, frozen=True):
-    """A word in a box beside the title."""
+    """A word in a small box beside the title."""
 
     text: str
     kind: str
 
 
 class Banner(Struct, frozen=True):
-    """Something to know before any number of the run is used."""
+    """Something that must be known before any number of the run is used."""
 
     kind: str
     title: str
@@ -27,14 +27,14 @@ class Banner(Struct, frozen=True):
 
 
 def chips(data: RunData) -> list[Chip]:
-    """SIMULATED, real or synthetic prompts, and a run that did not end."""
-    found = []
+    """Words for a simulated run, one that did not end, and real or synthetic prompts."""
+    words = []
     if len(data.cells) and data.cells["simulated"].any():
-        found.append(Chip("SIMULATED", "simulated"))
+        words.append(Chip("SIMULATED", "simulated"))
     if data.killed:
-        found.append(Chip("DID NOT END", "bad"))
-    found += [Chip(f"{kind} prompts", "plain") for kind in _prompt_kinds(data)]
-    return found
+        words.append(Chip("DID NOT END", "bad"))
+    words += [Chip(f"{kind} prompts", "plain") for kind in _prompt_kinds(data)]
+    return words
 
 
 def _prompt_kinds(data: RunData) -> list[str]:
@@ -45,25 +45,25 @@ def _prompt_kinds(data: RunData) -> list[str]:
 
 
 def banners(data: RunData) -> list[Banner]:
-    """What stands above everything else."""
-    found = []
+    """The warnings that stand above everything else."""
+    warnings = []
     if data.killed:
-        found.append(Banner("bad", "This run did not end by itself.", _partial(data)))
+        warnings.append(Banner("bad", "This run did not end by itself.", _partial(data)))
     if data.merged.empty and not data.killed:
         text = "No cell ran. pytest benchmarks --collect-only shows which there are."
-        found.append(Banner("", "Nothing was measured.", text))
+        warnings.append(Banner("", "Nothing was measured.", text))
     elif len(data.merged) and not data.merged["succeeded"].sum():
         kinds = {f.kind for some in data.failures.values() for f in some}
         text = (
             f"Kinds of failure: {', '.join(sorted(kinds))}. A click on a cell shows their"
             " messages and the server's log."
         )
-        found.append(Banner("bad", "Every request failed.", text))
-    return found
+        warnings.append(Banner("bad", "Every request failed.", text))
+    return warnings
 
 
 def verdict_banner(verdict: Verdict | None) -> list[Banner]:
-    """How the run compares with its baseline, in a sentence."""
+    """A sentence that says how the run compares with its baseline."""
     if verdict is None:
         return []
     title = f"{verdict.state} against the baseline {verdict.baseline}."
@@ -88,7 +88,7 @@ def _partial(data: RunData) -> str:
 
 
 def facts(data: RunData) -> list[str]:
-    """One line under the title."""
+    """The parts of the line under the title."""
     info = data.info
     started = _time(info.started_ns)
     requests = int(data.merged["requests"].sum()) if len(data.merged) else 0
@@ -116,7 +116,7 @@ def _time(instant_ns: int) -> str:
 
 
 def meta(data: RunData) -> list[tuple[str, str]]:
-    """The facts at the end of the page: what it takes to run it again."""
+    """The facts at the end of the page, with which the run can be repeated."""
     info = data.info
     host = ", ".join(
         f"{key} {value}" for key, value in info.host.items() if value not in ([], None)
@@ -132,8 +132,8 @@ def meta(data: RunData) -> list[tuple[str, str]]:
         ),
     ]
     for tokenizer, prompts in info.prompts.items():
-        told = prompts.items() if isinstance(prompts, dict) else [("", prompts)]
-        lines.append((f"prompts ({tokenizer})", ", ".join(f"{k} {v}" for k, v in told)))
+        pairs = prompts.items() if isinstance(prompts, dict) else [("", prompts)]
+        lines.append((f"prompts ({tokenizer})", ", ".join(f"{k} {v}" for k, v in pairs)))
     for model in info.models:
         if model.price:
             lines.append(

@@ -1,4 +1,4 @@
-"""Small charts of one cell as bare SVG of a few hundred bytes, so that 200 cells fit a page."""
+"""Draws small charts of one cell as SVG of a few hundred bytes, so that 200 cells fit a page."""
 
 from collections.abc import Sequence
 from html import escape
@@ -24,8 +24,8 @@ def ecdf(shares: Sequence[float], values: Sequence[float], unit: str, label: str
     middle, tail = at(shares, values, 0.5), at(shares, values, 0.95)
     points.append(f"{_RIGHT},{_TOP}")
     marks = _mark(middle, low, high, "p50", unit) + _mark(tail, low, high, "p95", unit, last=True)
-    said = f"{label}: p50 {number(middle)} {unit}, p95 {number(tail)} {unit}"
-    return _svg(f'<path class="line" d="M{" L".join(points)}"/>{marks}', said)
+    description = f"{label}: p50 {number(middle)} {unit}, p95 {number(tail)} {unit}"
+    return _svg(f'<path class="line" d="M{" L".join(points)}"/>{marks}', description)
 
 
 def trace(times: Sequence[float], values: Sequence[float], unit: str, label: str) -> str:
@@ -43,8 +43,8 @@ def trace(times: Sequence[float], values: Sequence[float], unit: str, label: str
     words += (
         f'<text x="{_RIGHT}" y="104" text-anchor="end">at most {number(top)} {escape(unit)}</text>'
     )
-    said = f"{label}: at most {number(top)} {unit} over {seconds} s"
-    return _svg(f'<path class="line" d="M{" L".join(spots)}"/>{words}', said)
+    description = f"{label}: at most {number(top)} {unit} over {seconds} s"
+    return _svg(f'<path class="line" d="M{" L".join(spots)}"/>{words}', description)
 
 
 def at(shares: Sequence[float], values: Sequence[float], share: float) -> float:
@@ -61,11 +61,11 @@ def _mark(value: float, low: float, high: float, name: str, unit: str, last: boo
     )
 
 
-def _svg(body: str, said: str) -> str:
+def _svg(body: str, description: str) -> str:
     axis = f'<path class="axis" d="M{_LEFT},{_BOTTOM} H{_RIGHT}"/>'
     return (
         f'<svg class="small" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(said, quote=True)}">{axis}{body}</svg>'
+        f'aria-label="{escape(description, quote=True)}">{axis}{body}</svg>'
     )
 
 

@@ -1,1 +1,1 @@
-"""Results and requests as tables and as the CSV and Parquet files of a run."""
+"""Turns results and requests into tables, and into the CSV and Parquet files of a run."""

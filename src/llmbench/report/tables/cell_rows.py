@@ -1,4 +1,4 @@
-"""Results of cells as rows: what ``cells.csv`` holds and what most charts are drawn from."""
+"""Turns the results of cells into the rows of ``cells.csv``, from which most charts are drawn."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Value = str | int | float | bool | None
 _PARTS = Distribution.__struct_fields__
 _APART = ("cell", "cell_id", "repeat", "limit_counts")
-"""Fields of a summary that are no column: said by other columns, or in words by `why`."""
+"""The fields of a summary that are not columns, as other columns or the words of `why` say them."""
 
 
 def distributions() -> tuple[str, ...]:
@@ -45,15 +45,15 @@ def row(result: CellResult) -> dict[str, Value]:
         "why": result.why,
         "notes": "\n".join(result.notes),
     }
-    known = msgspec.structs.asdict(summary)
+    fields = msgspec.structs.asdict(summary)
     nested = distributions()
     for name in CellSummary.__struct_fields__:
         if name in nested:
-            values |= _flat(name, known[name])
+            values |= _flat(name, fields[name])
         elif name == "errors":
             values[name] = " ".join(f"{kind}:{n}" for kind, n in sorted(summary.errors.items()))
         elif name not in _APART:
-            values[name] = known[name]
+            values[name] = fields[name]
     return values
 
 
@@ -118,7 +118,7 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name in group.columns:
         numeric = used[name].dtype.kind in "fiu" and name not in ("repeat", "users")
-        bound = name.endswith(("_low", "_high"))  # none where a repeat has none
+        bound = name.endswith(("_low", "_high"))  # not known where a repeat doesn't know it
         merged[name] = used[name].median(skipna=not bound) if numeric else first[name]
     merged |= {name: int(group[name].sum()) for name in _SUMS}
     merged["error_rate"] = float(group["failed"].sum() / max(1, group["requests"].sum()))
@@ -149,7 +149,7 @@ _FLAGS = ("valid", "meets_slo", "simulated", "overloaded")
 
 
 def _numbers(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Columns that hold numbers as floats, so that "not known" is NaN in all of them."""
+    """Make columns of numbers floats, so that "not known" is NaN in all of them."""
     kinds: dict[str, Any] = {}
     for name in table.columns:
         if name in _FLAGS:

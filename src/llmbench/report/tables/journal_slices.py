@@ -1,4 +1,4 @@
-"""The journal's requests as Arrow tables, a slice at a time, without a Python object for each.
+"""Reads the journal's requests as Arrow tables, slice by slice, without an object for each.
 
 A run may hold a million requests with a stamp for each token. Arrow's JSON reader takes the
 lines as they are, so that such a run is written out in seconds and in bounded memory.
@@ -16,7 +16,7 @@ from llmbench.store import RunDir
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SLICE_BYTES = 32 * 2**20
+SLICE_BYTES = 32 * 2**20  # of a journal file that are in memory at once
 _TEXTS = ("cell", "phase", "finish_reason", "error_kind", "error", "clock")
 _FLOATS = ("server_queue_ms", "server_prompt_ms", "server_decode_ms")
 
@@ -44,7 +44,7 @@ def files_of(run: RunDir, cell_id: str) -> list[Path]:
 
 
 def cell_ids(run: RunDir) -> list[str]:
-    """Cells with a journal: those that ended in the order they ran, then those that did not."""
+    """The cells with a journal: those that ended, in the order they ran, then the others."""
     folder = run.path / "journal" / "requests"
     began = sorted(path.name for path in folder.glob("*") if path.is_dir())
     ended = dict.fromkeys(cell_run.cell_id for cell_run in run.cell_runs())
@@ -52,7 +52,7 @@ def cell_ids(run: RunDir) -> list[str]:
 
 
 def slices(path: Path) -> Iterator["pa.Table"]:
-    """The records of one journal file without lines that are damaged or cut off."""
+    """The records of one journal file, without lines that are damaged or cut off."""
     import pyarrow as pa
 
     for lines in _whole_lines(path):
@@ -84,7 +84,7 @@ def _reads(line: bytes) -> bool:
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
-    """The file in pieces that end with a line."""
+    """The file in pieces that each end with a whole line."""
     rest = b""
     with path.open("rb") as file:
         while piece := file.read(SLICE_BYTES):

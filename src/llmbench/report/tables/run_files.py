@@ -1,4 +1,4 @@
-"""The CSV files of a run, and its requests with every stamp as Parquet."""
+"""Writes the CSV files of a run, and its requests with every time stamp as Parquet."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ DECK = (
     "time_per_token(ms/tokens)",
     "TTFT(ms)",
 )
-"""The columns of the deck, spelt and ordered as there."""
+"""The columns of the EchoSwift deck, spelt and ordered as there."""
 
 _OURS = {
     "status": "status",
@@ -54,7 +54,7 @@ _OURS = {
     "TTFT_unaccounted(ms)": "ttft_unaccounted_ms",
     "unaccounted(ms)": "unaccounted_ms",
 }
-"""Our columns, after the deck's, and the field each comes from."""
+"""Our own columns, which follow those of the deck, and the field that each comes from."""
 
 COLUMNS = (*DECK, *_OURS)
 
@@ -118,7 +118,7 @@ def deck_table(measured: "pd.DataFrame") -> "pa.Table":
 
 
 def _wall_clock(instants_ns: "pd.Series[int]") -> Any:
-    """UTC as the deck writes it: ``1970-01-08 17:25:27.448310``."""
+    """UTC as the EchoSwift deck writes it: ``1970-01-08 17:25:27.448310``."""
     import pyarrow as pa
 
     microseconds = pa.array(instants_ns // 1000, type=pa.int64(), from_pandas=True)

@@ -1,1 +1,1 @@
-"""What a session ends with in a terminal: the table of cells, and what was found."""
+"""The end of a session in a terminal: the table of cells, and the findings beyond it."""

@@ -1,4 +1,4 @@
-"""The table at the end of a session, for a terminal."""
+"""The table of cells that a terminal shows at the end of a session."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -57,16 +57,16 @@ def terminal_table(results: Sequence[CellResult]) -> "Table":
 
 
 def shared_prefix(results: Sequence[CellResult]) -> str:
-    """The model's name where all cells have the same: the title says it once."""
+    """The model's name if all cells have the same one, so that the title can say it once."""
     models = {result.summary.cell.model for result in results}
     return f"{models.pop()}-" if len(models) == 1 else ""
 
 
 def title(results: Sequence[CellResult]) -> str | None:
-    """The model where there is one only, and the stamp of a run that is simulated as a whole."""
+    """The model if there is only one, and the stamp of a run that is wholly simulated."""
     words = [shared_prefix(results).removesuffix("-")]
     if _all_simulated(results):
-        words.append("SIMULATED: these numbers are no real server's")
+        words.append("SIMULATED: these numbers are not a real server's")
     return "  ".join(word for word in words if word) or None
 
 

@@ -1,6 +1,6 @@
-"""What a session found out beyond its cells: the knee of a ramp, the top rate, the ideal size.
+"""What a session shows beyond its cells: the knee of a ramp, the top rate, the ideal size.
 
-Tables and lines for the terminal's end; the page shows the same with charts.
+These are tables and lines for the terminal; the page shows the same with charts.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def highlights(run: RunDir) -> "Iterator[Table | str]":
-    """Of ramps, cold starts, models under rates and under several limits, and server's views."""
+    """Findings on ramps, cold starts, rates and limits, and on the servers' own views."""
     from llmbench.verdict import judged_cells
 
     models = {model.name: model for model in run.info().models}
@@ -32,13 +32,13 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
             yield from ramp_found(cell)
     yield from cold_starts_found(cells)
     yield from rates_found([result for cell in cells for result in cell.results])
-    for name, mates in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
-        yield from sizes_found(models[name], list(mates))
+    for name, of_model in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
+        yield from sizes_found(models[name], list(of_model))
     yield from views_found([result for cell in cells for result in cell.results])
 
 
 def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
-    """The steps of a ramp's last repeat, and what its curve says."""
+    """The steps of a ramp's last repeat, and what its curve shows."""
     from llmbench.metrics import findings, ramp_curve
 
     curve = ramp_curve(cell.runs[-1], cell.requests)
@@ -57,18 +57,18 @@ def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
     yield from curve_said(findings(curve))
 
 
-def curve_said(found: "Findings") -> Iterator[str]:
+def curve_said(shown: "Findings") -> Iterator[str]:
     """Best latency, max RPS without significant deterioration, knee and peak, in words."""
-    rule, limit = found.rule, number(found.latency_limit_ms)
+    rule, limit = shown.rule, number(shown.latency_limit_ms)
     means = f"latency {rule.percentile} within {rule.factor:g}x of the least load's: {limit} ms"
-    yield f"best latency: {_latency(found.best_latency)}"
-    yield f"max RPS without significant deterioration: {_rate(found.sustained)} ({means})"
-    yield f"knee (Kneedle): {_rate(found.knee)}"
-    yield f"peak: {_rate(found.peak)}"
+    yield f"best latency: {_latency(shown.best_latency)}"
+    yield f"max RPS without significant deterioration: {_rate(shown.sustained)} ({means})"
+    yield f"knee (Kneedle): {_rate(shown.knee)}"
+    yield f"peak: {_rate(shown.peak)}"
 
 
 def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
-    """From launch to healthy to the first token, and the memory at load; medians of the repeats."""
+    """The times from launch to healthy and to the first token, and the memory; medians."""
     cold = [cell for cell in cells if cell.runs[0].cell.is_cold]
     if not cold:
         return
@@ -88,18 +88,18 @@ def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
 
 
 def rates_found(results: Sequence[CellResult]) -> Iterator[str]:
-    """The highest rate of each model and lengths that was valid and met the SLO."""
+    """For each model and pair of lengths, the highest rate that was valid and met the SLO."""
     opened = [r for r in results if r.summary.cell.rate_per_s is not None]
     for place in dict.fromkeys(_place(result) for result in opened):
-        mates = [result for result in opened if _place(result) == place]
-        met = [_asked(r) for r in mates if all(_good(m) for m in mates if _asked(m) == _asked(r))]
-        tried = f"of {len({_asked(r) for r in mates})} tried"
-        told = f"{max(met):g} requests/s" if met else "none"
-        yield f"{place}: highest rate that meets the SLO: {told} ({tried}{_capacity(mates)})"
+        here = [result for result in opened if _place(result) == place]
+        met = [_asked(r) for r in here if all(_good(h) for h in here if _asked(h) == _asked(r))]
+        tried = f"of {len({_asked(r) for r in here})} tried"
+        highest = f"{max(met):g} requests/s" if met else "none"
+        yield f"{place}: highest rate that meets the SLO: {highest} ({tried}{_capacity(here)})"
 
 
 def _capacity(results: Sequence[CellResult]) -> str:
-    """From which rate on the server was overloaded, and what it did then."""
+    """The rate from which on the server was overloaded, and the rate that it reached then."""
     overloaded = [r for r in results if r.outcome == "overloaded"]
     if not overloaded:
         return ""
@@ -108,17 +108,17 @@ def _capacity(results: Sequence[CellResult]) -> str:
 
 
 def views_found(results: Sequence[CellResult]) -> Iterator[str]:
-    """Where the time to the first token went; else where the two views are furthest apart."""
+    """A line on where the time to the first token went, else on the views furthest apart."""
     from llmbench.verdict import Rules, disagreements
 
     split = [result for result in results if result.summary.server_prefill_mean_ms is not None]
     if split:
         yield time_went(max(split, key=lambda result: _mean_ttft_ms(result.summary)).summary)
         return
-    found = [(d, r.summary.cell_id) for r in results for d in disagreements(r.summary, Rules())]
-    if found:
-        worst, cell = max(found, key=lambda pair: pair[0].share)
-        others = len({cell for _, cell in found}) - 1
+    gaps = [(d, r.summary.cell_id) for r in results for d in disagreements(r.summary, Rules())]
+    if gaps:
+        worst, cell = max(gaps, key=lambda pair: pair[0].share)
+        others = len({cell for _, cell in gaps}) - 1
         more = f" (and {plural(others, 'more cell')}: see their notes)" if others else ""
         yield f"the server's own view: {cell}: {worst.text}{more}"
 
@@ -138,7 +138,7 @@ def time_went(summary: CellSummary) -> str:
 
 
 def _mean_ttft_ms(summary: CellSummary) -> float:
-    """The mean TTFT of the requests whose parts the server told."""
+    """The mean TTFT of the requests whose parts the server gave."""
     parts = (
         summary.server_queue_mean_ms,
         summary.server_prefill_mean_ms,
@@ -148,7 +148,7 @@ def _mean_ttft_ms(summary: CellSummary) -> float:
 
 
 def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":
-    """Every size of a model with what it does, and the ideal one; nothing for a single size."""
+    """Every size of a model with its figures, and the ideal one; nothing for a single size."""
     from llmbench.metrics import Size, sizing
 
     by_limits: dict[Limits, list[CellResult]] = {}
@@ -158,19 +158,19 @@ def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[
             by_limits.setdefault(limits, []).extend(cell.results)
     if len(by_limits) > 1:
         sizes = [Size(limits, tuple(results)) for limits, results in by_limits.items()]
-        found = sizing(sizes, model.price)
-        yield sizing_table(model.name, found)
-        ideal = found.ideal
-        yield f"ideal: {ideal.limits.text if ideal else 'none is feasible'} ({found.rule})"
-        if found.returns:
-            yield found.returns
+        outcome = sizing(sizes, model.price)
+        yield sizing_table(model.name, outcome)
+        ideal = outcome.ideal
+        yield f"ideal: {ideal.limits.text if ideal else 'none is feasible'} ({outcome.rule})"
+        if outcome.returns:
+            yield outcome.returns
 
 
-def sizing_table(name: str, found: "Sizing") -> "Table":
+def sizing_table(name: str, outcome: "Sizing") -> "Table":
     """Throughput, time per token, TTFT and efficiency against cores and memory."""
     columns = ("cores", "memory", "out tokens/s", "per core", "ms/token", "TTFT p50", "USD/h", "")
     table = _table(name, columns)
-    for row in found.rows:
+    for row in outcome.rows:
         memory = row.limits.memory_bytes
         table.add_row(
             "-" if row.limits.cores is None else f"{row.limits.cores:g}",
@@ -180,7 +180,7 @@ def sizing_table(name: str, found: "Sizing") -> "Table":
             number(row.time_per_token_p50_ms),
             number(row.ttft_p50_ms),
             number(row.usd_per_hour),
-            "IDEAL" if row == found.ideal else row.why.partition("\n")[0],
+            "IDEAL" if row == outcome.ideal else row.why.partition("\n")[0],
         )
     return table
 
@@ -197,8 +197,8 @@ def _table(title: str, columns: Sequence[str]) -> "Table":
 
 
 def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    measured = [value for value in values if value is not None]
+    return median(measured) if measured else None
 
 
 def _latency(point: "Point | None") -> str:
