@@ -1,4 +1,4 @@
-"""Is one configuration slower than another? (--llm-ab A,B: interleaved A B B A on this host)"""
+"""Is one configuration slower than another? (--llm-ab A,B interleaves A B B A on this host)"""
 
 import pytest
 

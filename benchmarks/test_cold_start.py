@@ -1,4 +1,4 @@
-"""How long from launch to healthy to the first token, and how much memory does that take?"""
+"""How long do servers take from launch to the first token, and how much memory do they need?"""
 
 import pytest
 

@@ -1,4 +1,7 @@
-"""At how many users do requests/s stop rising? Best latency, knee and peak. (the blog's method)"""
+"""At how many users do requests/s stop rising? (best latency, knee and peak of a ramp)
+
+TrueFoundry's blog post finds the capacity of a server in this way.
+"""
 
 import pytest
 

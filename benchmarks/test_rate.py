@@ -1,5 +1,7 @@
-"""How does the server do when requests arrive at a rate, and what is the highest that meets the
-SLO? (open loop; with --llm-trace the arrivals of a file)"""
+"""How does the server do when requests arrive at a rate, and which is the highest within the SLO?
+
+The load is an open loop; with --llm-trace its arrivals come from a file.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which cores and memory does the model need? Every pair, what does not fit, and the ideal."""
+"""How many cores and how much memory does the model need? (tries every pair, names the ideal)"""
 
 import pytest
 

@@ -1,1 +1,1 @@
-"""What comes out: views of the runs, and baselines."""
+"""What comes out of the benchmarks: views of the runs, and baselines."""

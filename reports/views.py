@@ -1,4 +1,4 @@
-"""What this suite shows of a run: the harness's page, and a link to the newest one."""
+"""The views of a run in this suite: the harness's page, and a link to the newest run."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def pytest_llmbench_report(config: pytest.Config, run: RunDir) -> Path:
 
 
 def point_latest(run: Path) -> None:
-    """Make the link ``latest`` beside `run` lead to it, in one step."""
+    """Make the link ``latest`` beside `run` lead to it, without a moment in which it is missing."""
     fresh = run.with_name(".latest")
     fresh.unlink(missing_ok=True)
     fresh.symlink_to(run.name)

@@ -44,4 +44,4 @@ def test_images_need_an_engine(tmp_path: Path) -> None:
 def test_help_is_the_script_s_own_head(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 2
-    assert done.stdout.startswith("A Docker Engine and the images of the container tests")
+    assert done.stdout.startswith("Provides a Docker Engine and the images of the container tests")

@@ -1,4 +1,4 @@
-"""llama.cpp's own HTTP server from the `xllamacpp` wheel, with llama-server's flags.
+"""Runs llama.cpp's own HTTP server from the `xllamacpp` wheel, with the flags of llama-server.
 
 It takes the flags that the configurations under fixtures/models use, spelt as
 ``ghcr.io/ggml-org/llama.cpp:server`` spells them, so that either image runs the same command.
@@ -17,7 +17,7 @@ LOAD_MODES = {
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """The flags of llama-server that this one understands."""
+    """Parse the flags of llama-server that this program understands."""
     parser = argparse.ArgumentParser(prog="llama-server", allow_abbrev=False)
     parser.add_argument("-m", "--model", required=True, help="GGUF file")
     parser.add_argument("-a", "--alias", help="the name that the API gives the model")

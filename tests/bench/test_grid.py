@@ -110,7 +110,7 @@ def test_lists_are_read_with_commas() -> None:
         ("duration_s", "-1", "--llm-duration_s: '-1.0' can't be: expected `float` > 0"),
         ("memory", "much", "--llm-memory: 'much' is not a size; write it like 512m or 2g"),
         ("arrivals", "gama", "--llm-arrivals: 'gama' can't be: expected `str` matching regex"),
-        ("repeats", "5..3", "--llm-repeats: '5..3' is no number of repeats; write 5, or 3..12"),
+        ("repeats", "5..3", "--llm-repeats: '5..3' is not a number of repeats; write 5, or 3..12"),
     ],
 )
 def test_a_bad_value_says_which_option_and_what_it_takes(key: str, text: str, message: str) -> None:

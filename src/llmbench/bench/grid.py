@@ -89,7 +89,9 @@ def repeats_of(grid: Grid, where: str = "grid.repeats") -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", grid.repeats or "1")
     low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= low <= high:
-        raise ConfigError(f"{where}: {grid.repeats!r} is no number of repeats; write 5, or 3..12")
+        raise ConfigError(
+            f"{where}: {grid.repeats!r} is not a number of repeats; write 5, or 3..12"
+        )
     return low, high
 
 

@@ -1,7 +1,7 @@
-"""The pytest edge: which cells become tests, in what order, and what the session's end shows.
+"""The edge to pytest: makes cells into tests, orders them, and shows what the session found.
 
-Wiring only. Measuring is `llmbench.bench`'s, pages are `llmbench.report`'s, and the state of
-the session is `llmbench.plugin.state`'s.
+This is only wiring. `llmbench.bench` measures, `llmbench.report` draws, and
+`llmbench.plugin.state` holds the state of the session.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ def pytest_llmbench_models(config: pytest.Config) -> Sequence[ModelConfig]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make a test of each cell of each model, and of each metric where the test takes one."""
+    """Make a test for each cell of each model, and for each metric if the test takes one."""
     marker = metafunc.definition.get_closest_marker("llm")
     if marker is None or "cell" not in metafunc.fixturenames:
         return
@@ -105,7 +105,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep what was asked for, order it so that each server starts once, and plan its cells."""
+    """Keep the tests asked for, order them so that each server starts once, and plan the cells."""
     unwanted = [item for item in items if not _wanted(config, item)]
     if unwanted:
         items[:] = [item for item in items if item not in unwanted]
@@ -185,7 +185,7 @@ def pytest_terminal_summary(
 
 
 def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
-    """Whether a benchmark runs: some only with an option, others only where their file is named."""
+    """Whether a benchmark runs; some need an option, others need their file to be named."""
     if not is_load(item):
         return True
     needs = kind_of(item).needs
@@ -196,7 +196,7 @@ def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
 
 
 def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ...]]:
-    """A sorting key: by the place of the kind (other tests first), by server, then by cell."""
+    """The key that sorts by the place of the kind (other tests first), by server, then by cell."""
     servers: dict[tuple[str, Limits], int] = {}
     cells: dict[str, int] = {}
     for item in load:

@@ -1,7 +1,7 @@
 """The plugin's fixtures. A repository overrides `llm_servers` or `llm_prompts` for its own policy.
 
-Their ladder: `llm_run` (the run's directory) → `llm_servers`, `llm_prompts` → `llm_session`
-(measures all cells of the pytest session) → `llm_bench` (what a benchmark calls).
+They build on each other: `llm_run` (the run's directory) → `llm_servers`, `llm_prompts` →
+`llm_session` (measures all cells of the pytest session) → `llm_bench` (called by a benchmark).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from llmbench.store import RunDir
 
 Replay: TypeAlias = "Callable[[Cell, str], None]"
-"""What `llm_replay` is: shows one metric of a cell that was measured."""
+"""The function that `llm_replay` gives: it shows one metric of a cell that was measured."""
 
 Gate: TypeAlias = "Callable[[Cell], None]"
-"""What `llm_gate` is: fails where a measured cell is worse than in the baseline."""
+"""The function that `llm_gate` gives: it fails where a cell is worse than in the baseline."""
 
 CLOCK = ReplayClock()
 """The timer that pytest-benchmark reads while recorded samples are replayed."""
 
 
 class Bench:
-    """What a benchmark holds: runs its cell, or skips with the reason why this host can't."""
+    """Runs the cell of a benchmark, or skips the test with the reason why this host can't."""
 
     def __init__(self, session: Session, state: PluginState) -> None:
         self._session, self._state = session, state
@@ -49,10 +49,11 @@ class Bench:
                 return self._session.run(cell)
         except (ConfigError, LaunchError) as error:
             message = str(error)
-        pytest.fail(message, pytrace=False)  # outside, so that no chain of causes is shown with it
+        # outside of `except`, so that the chain of causes isn't shown with it
+        pytest.fail(message, pytrace=False)
 
     def fits(self, cell: Cell) -> Measurement:
-        """Like `run`, for sizing: a server that can't start within its limits is INVALID."""
+        """Measure `cell` for sizing: a server that can't start within its limits is INVALID."""
         self.require(cell)
         with self._written():
             return self._session.fits(cell)
@@ -82,7 +83,7 @@ class Bench:
 
     @contextmanager
     def _written(self) -> Iterator[None]:
-        """End the session where what is measured can't be written down: no later cell can be."""
+        """End the session if a measurement can't be written, as those of later cells couldn't."""
         from llmbench.journal import disk_fault
 
         try:
@@ -105,7 +106,7 @@ def llm_run(pytestconfig: pytest.Config) -> RunDir:
 
 @pytest.fixture(scope="session")
 def llm_say(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Shows a line to a person at once, past pytest's capturing."""
+    """Shows a line to the user at once, past pytest's capturing."""
     return pytestconfig.stash[STATE].say
 
 
@@ -172,7 +173,7 @@ def llm_replay(benchmark: Any, llm_session: Session) -> Replay:
 
 @pytest.fixture
 def llm_gate(pytestconfig: pytest.Config, llm_session: Session) -> Gate:
-    """Fails where a cell is worse than in the baseline; skips where that can't be told yet."""
+    """Fails where a cell is worse than in the baseline; skips where that isn't decided yet."""
     state = pytestconfig.stash[STATE]
 
     def gate(cell: Cell) -> None:
@@ -190,7 +191,7 @@ def llm_gate(pytestconfig: pytest.Config, llm_session: Session) -> Gate:
 def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Bench) -> Gate:
     """Measures a cell and its twin of the second model of ``--llm-ab``, interleaved A B B A.
 
-    Fails where the second is worse; skips where more repeats would be needed to tell.
+    It fails where the second is worse, and skips where more repeats would be needed to decide.
     """
     from llmbench.verdict import lines, versus
 
@@ -211,7 +212,7 @@ def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Ben
 
 
 def settle(failed: bool, passed: bool, message: str) -> None:
-    """End the test as a verdict says: what is open is skipped, neither green nor red."""
+    """End the test as a verdict says; one that is undecided is skipped, neither green nor red."""
     if failed:
         pytest.fail(message, pytrace=False)
     if not passed:

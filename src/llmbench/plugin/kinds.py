@@ -1,4 +1,4 @@
-"""What each kind of benchmark measures: a row of `KINDS`. A new kind is a new row."""
+"""The kinds of benchmarks: each is a row of `KINDS` that says what it measures."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -21,10 +21,10 @@ class Kind(Struct, frozen=True):
 
     name: str
     shapes: Callable[[Grid], tuple[Shape, ...]]
-    sweeps_limits: bool = False  # each of cores x memory, not only the model's own
-    one_length: bool = False  # the first pair of lengths only
-    takes_trace: bool = False  # --llm-trace stands for its shapes
-    first_of_pair: bool = False  # cells of the first model of --llm-ab only
+    sweeps_limits: bool = False  # measures each of cores x memory, not only the model's own
+    one_length: bool = False  # measures only the first pair of lengths
+    takes_trace: bool = False  # --llm-trace replaces its shapes
+    first_of_pair: bool = False  # makes cells only for the first model of --llm-ab
     needs: Literal["ab", "baseline"] | None = None  # the option without which it is left out
     place: int = 1  # kinds of a higher place come later; tests of other plugins have place 0
 
@@ -43,7 +43,7 @@ KINDS = {kind.name: kind for kind in _ROWS}
 
 
 def kind_named(name: str, where: str) -> Kind:
-    """The kind called `name`; `ConfigError` says `where` an unknown one stands."""
+    """The kind called `name`; a `ConfigError` says `where` an unknown one was found."""
     return KINDS[choose(name, list(KINDS), where)]
 
 

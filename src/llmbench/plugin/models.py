@@ -1,4 +1,4 @@
-"""The models of a session: from the hook or from ``--llm-url``, checked before anything runs."""
+"""Finds the models of a session, from the hook or ``--llm-url``, and checks them early."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -42,7 +42,7 @@ def remote_model(url: str, *, model: str, api: str, tokenizer: str) -> ModelConf
 
 
 def check_access(model: ModelConfig) -> None:
-    """Refuse an unknown dialect, a secret in a file, and an URL that is none."""
+    """Refuse an unknown dialect, a secret in a file, and a text that is not a URL."""
     try:
         dialect(model.api)
     except ConfigError as error:
@@ -53,7 +53,7 @@ def check_access(model: ModelConfig) -> None:
 
 
 def with_timeout(model: ModelConfig, timeout_s: float | None) -> ModelConfig:
-    """The same model with another timeout of its requests; None leaves its own."""
+    """The same model with another timeout for its requests; None leaves its own."""
     if timeout_s is None:
         return model
     client = msgspec.structs.replace(model.client, request_timeout_s=timeout_s)
@@ -65,14 +65,14 @@ def pair_of(text: str, models: Iterable[ModelConfig]) -> tuple[str, str]:
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or names[0] == names[1]:
         raise ConfigError(f"--llm-ab: {text!r} is not the names of two models, as in a,b")
-    known = [model.name for model in models]
+    valid = [model.name for model in models]
     for name in names:
-        choose(name, known, "--llm-ab")
+        choose(name, valid, "--llm-ab")
     return names[0], names[1]
 
 
 def choose(name: str, valid: Sequence[str], where: str) -> str:
-    """`name` if it is one of `valid`, else an error that names the nearest."""
+    """`name` if it is one of `valid`; else a `ConfigError` suggests the nearest."""
     if name not in valid:
         raise ConfigError(f"{where}: unknown {name!r}{nearest(name, list(valid))}")
     return name

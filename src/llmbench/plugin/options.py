@@ -1,7 +1,7 @@
-"""The plugin's options: each on the command line, in the ini file, and where it fits in a TOML.
+"""The plugin's options: on the command line, in the ini file, and some in a model's TOML.
 
-They are parsed once, before anything is collected, into `Options`; the rest of the plugin reads
-its fields.
+They are parsed once, before anything is collected, into `Options`, which the rest of the plugin
+reads.
 """
 
 import os
@@ -117,7 +117,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def parse_options(config: pytest.Config) -> Options:
-    """Every option, or a `ConfigError` that names the one with a mistake."""
+    """Parse every option; a `ConfigError` names the one with a mistake."""
     command_line_grid = _grid(lambda option: config.getoption(option.flag), lambda o: o.flag)
     ini_grid = _grid(lambda option: config.getini(option.ini), lambda o: f"ini {o.ini}")
     options = Options(
@@ -140,12 +140,12 @@ def parse_options(config: pytest.Config) -> Options:
 
 
 def xdist_in_use(config: pytest.Config) -> bool:
-    """Whether tests of this session are dealt to several processes."""
+    """Whether the tests of this session are distributed over several processes."""
     return bool(config.getoption("numprocesses", None)) or "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _text(config: pytest.Config, name: str) -> str | None:
-    """The value of an option as text: command line, else ini, else its default."""
+    """The text of an option from the command line, else from the ini file, else its default."""
     option = BY_NAME[name]
     given: str | None = config.getoption(option.flag)
     return given if given is not None else (config.getini(option.ini) or DEFAULTS.get(name))
@@ -155,7 +155,7 @@ def _count(config: pytest.Config, name: str) -> int:
     """The value of an option that is a whole number of at least 1."""
     text = _text(config, name) or ""
     if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise ConfigError(f"{BY_NAME[name].flag}: {text!r} is no whole number of at least 1")
+        raise ConfigError(f"{BY_NAME[name].flag}: {text!r} is not a whole number of at least 1")
     return int(text)
 
 
@@ -165,7 +165,7 @@ def _path(config: pytest.Config, name: str) -> Path:
 
 
 def _grid(value: Callable[[Option], object], where: Callable[[Option], str]) -> Grid:
-    """The `Grid` of the options that have a text; `where` names one in an error."""
+    """The `Grid` of the options that were given; `where` names one in an error."""
     values = {}
     for option in OPTIONS:
         text = value(option) if option.grid is not None else None
@@ -176,7 +176,7 @@ def _grid(value: Callable[[Option], object], where: Callable[[Option], str]) -> 
 
 
 def _settings(config: pytest.Config, merged: Grid) -> Settings:
-    """What holds for the whole session, whatever the model."""
+    """The settings that hold for the whole session, whatever the model."""
     run_dir = _text(config, "run-dir")
     return Settings(
         runs_dir=config.rootpath / "reports" / "runs",

@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METRICS = ("ttft", "time_per_token", "latency", "seconds_per_output_token")
-"""What is replayed of each cell: seconds, and smaller is better in all of them."""
+"""The metrics of each cell that are replayed: all are in seconds, and smaller is better."""
 
 MAX_ROUNDS = 1000
-"""Samples of one entry; more are thinned evenly over their order statistics."""
+"""The most samples of one entry, which keep pytest-benchmark's JSON small.
+
+More samples are thinned evenly over their order statistics.
+"""
 
 _COLUMNS = {"ttft": "ttft_ms", "time_per_token": "time_per_token_ms", "latency": "latency_ms"}
 
@@ -38,7 +41,7 @@ class ReplayClock:
 def samples_s(
     metric: str, requests: "pd.DataFrame", output_tokens_per_s: list[float]
 ) -> list[float]:
-    """Recorded seconds of `metric`: one for each successful request, or one for each repeat.
+    """The recorded seconds of `metric`, for each successful request or for each repeat.
 
     `requests` is a cell's `llmbench.metrics.table`; `output_tokens_per_s` has a rate for each
     repeat, whose inverse is ``seconds_per_output_token``.
@@ -51,7 +54,7 @@ def samples_s(
 
 
 def thinned(values: list[float], most: int) -> list[float]:
-    """At most `most` of `values`, evenly chosen from the sorted whole, extremes included."""
+    """At most `most` of `values`, chosen evenly from all in their order, with both extremes."""
     if len(values) <= most:
         return values
     ordered = sorted(values)
@@ -61,7 +64,7 @@ def thinned(values: list[float], most: int) -> list[float]:
 def extra_info(summary: Any, metric: str) -> dict[str, float | int]:
     """Percentiles, counts and rates for pytest-benchmark's JSON; unknown ones are left out."""
     distribution = getattr(summary, _COLUMNS.get(metric, ""), None)
-    known = {
+    figures = {
         "requests": summary.requests,
         "failed": summary.failed,
         "requests_per_s": summary.requests_per_s,
@@ -69,4 +72,4 @@ def extra_info(summary: Any, metric: str) -> dict[str, float | int]:
         "n": getattr(distribution, "n", None),
         **{f"{p}_ms": getattr(distribution, p, None) for p in ("p50", "p90", "p95", "p99")},
     }
-    return {key: value for key, value in known.items() if value is not None}
+    return {key: value for key, value in figures.items() if value is not None}

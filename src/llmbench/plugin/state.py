@@ -2,7 +2,7 @@
 
 Each is made when it is first needed.
 
-Whatever is heavy is imported here, at the first cell, and not with the plugin.
+Heavy libraries are imported here, at the first cell, and not with the plugin.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class PluginState:
-    """What the plugin's hooks and fixtures share; hangs on ``config.stash``."""
+    """The state that the plugin's hooks and fixtures share; it hangs on ``config.stash``."""
 
     def __init__(self, config: pytest.Config, options: Options) -> None:
         self.config, self.options = config, options
@@ -41,18 +41,18 @@ class PluginState:
         self.page: Path | None = None
         self.saved: Path | None = None
         self.compared: list[Verdict] = []  # A against B
-        self.problems: list[str] = []  # of the session's end: each sets the exit status
-        self.broken_off = False  # in the middle of a cell, for what it measured can't be written
+        self.problems: list[str] = []  # at the session's end; each sets the exit status
+        self.broken_off = False  # within a cell, whose measurement can't be written
         self._run_dir: RunDir | None = None
         self.judged: Verdict | None = None
 
     def plan(self, cells: Iterable[Cell]) -> None:
-        """The cells whose tests will run."""
+        """Note the cells whose tests will run."""
         self.cells = tuple(dict.fromkeys(cells))
 
     @cached_property
     def models(self) -> tuple[ModelConfig, ...]:
-        """The models to choose from: the hook's, or the one of ``--llm-url``; read once."""
+        """The models to choose from: those of the hook or the one of ``--llm-url``."""
         if self.options.remote is not None:
             models = [self.options.remote]
         else:
@@ -84,7 +84,7 @@ class PluginState:
         return self._run_dir
 
     def make_session(self, servers: Servers, shelf: Shelf) -> Session:
-        """What measures all cells of this pytest session."""
+        """Make the session that measures all cells of this pytest session."""
         from llmbench.bench import Session
 
         self.session = Session(
@@ -102,17 +102,17 @@ class PluginState:
 
     @property
     def terminal(self) -> TextIO:
-        """Where a person reads, past pytest's capturing."""
+        """The stream that the user reads, past pytest's capturing."""
         reporter = self.config.pluginmanager.getplugin("terminalreporter")
         out: TextIO = reporter._tw._file
         return out
 
     def say(self, line: str) -> None:
-        """Show one line to a person, on a line of its own."""
+        """Show the user one line, on a line of its own."""
         print(f"\nllmbench: {line}", file=self.terminal, flush=True)
 
     def verdict(self) -> Verdict:
-        """This run against the baseline of ``--llm-baseline``; worked out once."""
+        """The verdict on this run against the baseline of ``--llm-baseline``, made once."""
         if self.judged is None:
             from llmbench.verdict import gate_run
 
@@ -132,7 +132,7 @@ class PluginState:
         return self.measured and self.options.baseline is not None
 
     def results(self) -> list[CellResult]:
-        """Every repeat that was measured; of a session that was broken off, what it wrote down."""
+        """Every measured repeat; of a session that was broken off, those that it wrote down."""
         assert self.session is not None
         if self.broken_off:
             from llmbench.verdict import results
@@ -165,7 +165,7 @@ class PluginState:
         self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=run_dir)
 
     def _compare(self, run_dir: RunDir) -> None:
-        """Judge against the baseline, and tell the CI job's summary page where there is one."""
+        """Judge the run against the baseline, and add that to the CI job's summary, if any."""
         if not self.gated:
             return
         from llmbench.report import kept_verdict
@@ -209,5 +209,5 @@ STATE: pytest.StashKey[PluginState] = pytest.StashKey()
 
 
 def session_settings(config: pytest.Config) -> Settings:
-    """What the options say that holds for the whole session, for a suite's own fixtures."""
+    """The settings that hold for the whole session, for a suite's own fixtures."""
     return config.stash[STATE].options.settings

@@ -1,4 +1,4 @@
-"""The last lines that a person reads: the table, what was skipped and why, where the page is."""
+"""The last lines of a session: the table, what was skipped and why, and where the page is."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 NARROWEST = 120
-"""Columns that the table gets where the output is no terminal, or a narrow one."""
+"""The width of the table, in characters, where the terminal is narrower or there is none."""
 
 
 def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
-    """Print what came of the session; nothing where no benchmark was collected."""
+    """Print the session's outcome; nothing where no benchmark was collected."""
     if state.skipped:
         reporter.section("llmbench: not run here")
         for name, reason in sorted(state.skipped.items()):
@@ -41,8 +41,8 @@ def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
         for line in lines(verdict, all_rows=True):
             reporter.write_line(line)
     note = state.run_dir.unreadable_note()
-    for told in (*state.problems, *([] if note is None else [note])):
-        reporter.write_line(f"ERROR: {told}", red=True)
+    for problem_text in (*state.problems, *([] if note is None else [note])):
+        reporter.write_line(f"ERROR: {problem_text}", red=True)
     if state.page is not None:
         reporter.write_line(f"page: {state.page}")
     if state.saved is not None:
