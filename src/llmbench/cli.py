@@ -112,6 +112,10 @@ def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     made.add_argument("old", type=Path, metavar="RUN|BASELINE.json")
     made.add_argument("new", type=Path, metavar="RUN")
     made.add_argument("--tolerance", metavar="METRIC=P%,…")
+    made.add_argument("--inconclusive", choices=("pass", "fail"), default="pass")
+    made.add_argument(
+        "--host-allowance", metavar="P%", help="shift of all cells that is the host's"
+    )
     made.add_argument("--format", choices=("text", "json", "md", "html"), default="text")
     made.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE")
     made.add_argument("--anyway", action="store_true", help="although the fingerprints differ")
@@ -121,7 +125,14 @@ def compare(args: argparse.Namespace) -> int:
     """Compare two runs, or a run with a baseline; exit status 1 on a regression."""
     from llmbench import verdict
 
-    outcome = verdict.compare(args.old, args.new, tolerance=args.tolerance, anyway=args.anyway)
+    outcome = verdict.compare(
+        args.old,
+        args.new,
+        tolerance=args.tolerance,
+        anyway=args.anyway,
+        inconclusive=args.inconclusive,
+        host_allowance=args.host_allowance,
+    )
     if args.format == "json":
         print(verdict.to_json(outcome).decode(), end="")
     elif args.format == "md":

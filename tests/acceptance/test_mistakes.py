@@ -26,6 +26,8 @@ def message_of(suite: pytest.Pytester, *args: str) -> str:
         (("--llm-workers", "two"), "--llm-workers: 'two' is not a whole number of at least 1"),
         (("--llm-seed", "x"), "--llm-seed: 'x' is not a whole number"),
         (("--llm-timeout", "-2"), "--llm-timeout: -2.0 can't be: expected `float` > 0"),
+        (("--llm-inconclusive", "red"), "--llm-inconclusive: 'red' is neither pass nor fail"),
+        (("--llm-host-allowance", "2"), "--llm-host-allowance: '2': write it as in 2%"),
         (("--llm-tolerance", "ttfft=5%"), "--llm-tolerance: unknown metric 'ttfft'; did you mean"),
         (("--llm-url", "localhost:80"), "'localhost:80' is not a URL; write it like http://"),
         (("--llm-url", "http://127.0.0.1:9"), "--llm-url needs --llm-model and --llm-tokenizer"),

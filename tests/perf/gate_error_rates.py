@@ -1,9 +1,9 @@
 """Print how often the gate is wrong: gate_error_rates.py [SESSIONS [TABLE ...]].
 
 A session is 12 cells x 3 metrics (TTFT, time per token, seconds per output token), a baseline and
-a run of equally many repeats. Noise between repeats is normal in logarithms with the standard
-deviation given (3 %, 8 %), of which 30 % is shared by all metrics of a repeat and another 60 % by
-the two of decoding. Kinds:
+a run of equally many repeats; any FAIL is that of a cell or of all cells together. Noise between
+repeats is normal in logarithms with the standard deviation given (3 %, 8 %), of which 30 % is
+shared by all metrics of a repeat and another 60 % by the two of decoding. Kinds:
   normal   nothing else
   tails    half of the variance is a Student t with 3 degrees of freedom, shared by the metrics
   slow     besides, 5 % of repeats are slower by 10 to 30 % (a noisy neighbour)
@@ -24,8 +24,12 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from llmbench.verdict.gate.decisions import DEFAULT, Contrast, Policy, decide
-from llmbench.verdict.gate.stopping import after_stopping, settled
+from llmbench.verdict.gate.baselines import CellSample
+from llmbench.verdict.gate.contrasts import Contrast
+from llmbench.verdict.gate.counts import decide_counts
+from llmbench.verdict.gate.overall import decide_session
+from llmbench.verdict.gate.stopping import settled
+from llmbench.verdict.gate.tolerances import TOLERANCES
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -79,10 +83,10 @@ def contrasts(old: Array, new: Array) -> list[Contrast]:
     ]
 
 
-def gate(old: Array, new: Array, random: np.random.Generator, policy: Policy = DEFAULT) -> Mask:
-    """Which cells FAIL."""
-    failed = np.array([o.status == "FAIL" for o in decide(contrasts(old, new), policy)])
-    return np.asarray(failed.reshape(CELLS, 3).any(axis=1))
+def gate(old: Array, new: Array, random: np.random.Generator) -> Mask:
+    """Which cells FAIL, and last whether all cells together do."""
+    failed = np.array([o.status == "FAIL" for o in decide_session(contrasts(old, new))])
+    return np.asarray(failed.reshape(CELLS + 1, 3).any(axis=1))
 
 
 def mean_threshold(old: Array, new: Array, random: np.random.Generator) -> Mask:
@@ -110,8 +114,8 @@ def sequential(noise: Noise, random: np.random.Generator, effect: float) -> tupl
     made = [
         structs.replace(c, new=c.new[: used[i // 3]]) for i, c in enumerate(contrasts(old, new))
     ]
-    failed = np.array([o.status == "FAIL" for o in decide(made, after_stopping(made))])
-    return np.asarray(failed.reshape(CELLS, 3).any(axis=1)), float(np.mean(used))
+    failed = np.array([o.status == "FAIL" for o in decide_session(made)])
+    return np.asarray(failed.reshape(CELLS + 1, 3).any(axis=1)), float(np.mean(used))
 
 
 def stop_after(old: Array, new: Array, cell: int) -> int:
@@ -146,7 +150,7 @@ def rates(
         old, new = draw(random, noise, repeats), draw(random, noise, repeats)
         new[0, list(metrics)] += np.log1p(effect)
         failed = rule(old, new, random)
-        wrong += bool(failed[1:].any() or (failed[0] and not effect))
+        wrong += bool(failed.any() and not effect)
         caught += bool(failed[0])
     return wrong / sessions, caught / sessions
 
@@ -214,7 +218,69 @@ def stopping(sessions: int) -> None:
         print(f"{noise!s:12} any FAIL {wrong:.2%}, +10 % caught {caught:.1%}, repeats {used:.1f}")
 
 
-TABLES = {"unchanged": unchanged, "slower": slower, "stopping": stopping}
+def together(sessions: int) -> None:
+    """Print how often a change of all cells is caught: by any row, and by the row over all."""
+    print(f"All cells slower, 5 repeats, {sessions} sessions: any FAIL, FAIL of all cells together")
+    for noise in (Noise(0.01), Noise(0.03), Noise(0.08), Noise(0.03, "drift", 0.02)):
+        for effect in (0.0, 0.025, 0.04, 0.05, 0.10):
+            random = np.random.default_rng(20261122)
+            failed = []
+            for _ in range(sessions):
+                old, new = draw(random, noise, 5), draw(random, noise, 5)
+                failed.append(gate(old, new + np.log1p(effect), random))
+            caught = np.array(failed)
+            shares = caught.any(axis=1).mean(), caught[:, -1].mean()
+            print(
+                f"+{effect:5.1%} {noise!s:22}" + "".join(f"{s:10.2%}" for s in shares), flush=True
+            )
+
+
+def smallest(sessions: int) -> None:
+    """Print how often a change of the size that a figure says would be caught is caught."""
+    print(f"One metric of one cell slower by what a like session told, {sessions} sessions")
+    for noise in (Noise(0.01), Noise(0.03), Noise(0.08)):
+        random = np.random.default_rng(20261122)
+        sizes, caught = [], 0
+        for _ in range(sessions):
+            like = decide_session(contrasts(draw(random, noise, 5), draw(random, noise, 5)))
+            old, new = draw(random, noise, 5), draw(random, noise, 5)
+            sizes.append(like[0].smallest)
+            new[0, 0] += like[0].smallest
+            caught += decide_session(contrasts(old, new))[0].status == "FAIL"
+        told = np.expm1(np.median(sizes))
+        print(f"TTFT, {noise!s:12} told {told:+.1%} (median), caught {caught / sessions:.1%}")
+
+
+def faults(sessions: int) -> None:
+    """Print how often the counts are wrong: 12 cells, 500 requests of each on both sides."""
+    print(f"Failed requests, 12 cells x 500, {sessions} sessions: any FAIL, FAIL of the cell")
+    for share, more in ((0.0, 0.0), (0.002, 0.0), (0.01, 0.0), (0.03, 0.0), (0.0, 0.025)):
+        wrong = caught = 0
+        random = np.random.default_rng(20261122)
+        for _ in range(sessions):
+            risk = np.full((2, CELLS), share)
+            risk[1, 0] += more
+            counts = random.binomial(500, risk)
+            sides = [
+                [CellSample({}, 0, 1, counts={"failed": [int(bad), 500]}) for bad in side]
+                for side in counts
+            ]
+            pairs = {f"cell{c}": (sides[0][c], sides[1][c]) for c in range(CELLS)}
+            failed = [o.cell for o in decide_counts(pairs, TOLERANCES) if o.status == "FAIL"]
+            wrong += bool(failed)
+            caught += "cell0" in failed
+        rates = f"{wrong / sessions:10.2%}{caught / sessions:10.2%}"
+        print(f"{share:.1%} before, {share + more:.1%} in one cell now{rates}", flush=True)
+
+
+TABLES = {
+    "unchanged": unchanged,
+    "slower": slower,
+    "stopping": stopping,
+    "together": together,
+    "smallest": smallest,
+    "faults": faults,
+}
 
 
 def main() -> None:

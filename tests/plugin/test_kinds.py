@@ -42,6 +42,8 @@ def options(*, trace: str | None = None) -> Options:
         baseline=None,
         save_baseline=None,
         tolerance=None,
+        inconclusive="pass",
+        host_allowance=None,
         compare_anyway=False,
     )
 

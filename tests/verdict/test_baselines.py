@@ -15,7 +15,7 @@ from llmbench.verdict.gate.baselines import sample_of, save_baseline
 from llmbench.verdict.gate.comparing import compare, decided, gate_run
 from llmbench.verdict.gate.wording import lines
 from llmbench.verdict.judging import results
-from tests.metrics.making import back_to_back, cell_run
+from tests.metrics.making import back_to_back, cell_run, failure
 
 MODEL = ModelConfig("m", "M", "m", "openai-completions", "tok", SimulatedServer())
 
@@ -45,6 +45,9 @@ def test_a_run_against_its_own_baseline_passes(tmp_path: Path) -> None:
         "ttft": (5, 5),
         "time_per_token": (5, 5),
         "throughput": (5, 5),
+        "failed": (0, 0),
+        "dropped": (0, 0),
+        "off_length": (0, 0),
     }
 
 
@@ -84,6 +87,31 @@ def test_the_fingerprint_names_what_must_be_the_same(tmp_path: Path) -> None:
     assert found["model.m.tokenizer"] == "tok"
     assert found["cell.m-in128-out5-users1.prompts"] == "sha"
     assert {"host.cpu", "seed", "harness.measuring_version", "model.m.server"} <= set(found)
+
+
+def test_how_requests_are_sent_is_part_of_the_fingerprint(tmp_path: Path) -> None:
+    old, new = make_run(tmp_path / "a"), make_run(tmp_path / "b")
+    for run in new.cell_runs():
+        client = structs.replace(run.endpoint.client, stream=False, request_timeout_s=60.0)
+        endpoint = structs.replace(run.endpoint, client=client)
+        new.append_cell_run(structs.replace(run, endpoint=endpoint, warmup_per_user=0, workers=2))
+    verdict = compare(old.path, new.path)
+    assert [text.rpartition(".")[2].partition(":")[0] for text in verdict.differences] == [
+        "client",
+        "warmup",
+        "workers",
+    ]
+    (warning,) = verdict.warnings
+    assert warning.startswith("cell.m-in128-out5-users1.timeouts: ")
+
+
+def test_what_went_wrong_is_counted_also_in_repeats_that_it_made_invalid(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a")
+    with Journal(run.journal_file("m-in128-out5-users1", 3)) as journal:
+        journal.append(failure(700.0, repeat=3))  # one of six: over 5 %, INVALID
+    (found,) = sample_of(run).cells.values()
+    assert (found.repeats, found.invalid) == (4, 1)
+    assert found.counts == {"failed": [1, 26], "dropped": [0, 26], "off_length": [0, 25]}
 
 
 def test_prompts_and_image_are_part_of_the_fingerprint(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ from math import log1p
 
 import pytest
 
-from llmbench.verdict.gate.decisions import Contrast, Decision, Policy, decide
+from llmbench.verdict.gate.contrasts import Contrast
+from llmbench.verdict.gate.decisions import Decision, Policy, decide
 from llmbench.verdict.gate.stopping import after_stopping, settled
 
 SPREAD = (-0.01, -0.005, 0.0, 0.005, 0.01)  # five repeats with 0.8 % noise

@@ -203,8 +203,14 @@ def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Ben
         twin = replace(cell, model=b)
         llm_bench.alternate(cell, twin)
         point = cell.id.removeprefix(f"{a}-")
-        tolerance = state.options.tolerance
-        verdict = versus(llm_session.run_dir, a, b, (point,), tolerance=tolerance)
+        verdict = versus(
+            llm_session.run_dir,
+            a,
+            b,
+            (point,),
+            tolerance=state.options.tolerance,
+            inconclusive=state.options.inconclusive,
+        )
         state.compared.append(verdict)
         settle(verdict.failed, verdict.state == "PASS", "\n".join(lines(verdict)))
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 from msgspec import Struct
@@ -67,6 +67,8 @@ OPTIONS = (
     Option("save-baseline", "NAME", "store this run as a baseline"),
     Option("baseline", "NAME", "compare with that baseline; exit status 1 on a regression"),
     Option("tolerance", "M=P%,…", "change that is no regression, as in ttft=10%,throughput=5%"),
+    Option("inconclusive", "pass|fail", "what a verdict comes to that can't tell (default pass)"),
+    Option("host-allowance", "P%", "shift of all cells that is put down to the host (default 2%)"),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 DEFAULTS = {
@@ -76,6 +78,7 @@ DEFAULTS = {
     "prompts-dir": "fixtures/prompts",
     "models-dir": "fixtures/models",
     "baselines-dir": "reports/baselines",
+    "inconclusive": "pass",
 }
 
 
@@ -95,6 +98,8 @@ class Options(Struct, frozen=True):
     baseline: str | None
     save_baseline: str | None
     tolerance: str | None
+    inconclusive: Literal["pass", "fail"]
+    host_allowance: str | None
     compare_anyway: bool
 
     def grid_of(self, model: ModelConfig) -> Grid:
@@ -133,6 +138,8 @@ def parse_options(config: pytest.Config) -> Options:
         baseline=_text(config, "baseline"),
         save_baseline=_text(config, "save-baseline"),
         tolerance=_text(config, "tolerance"),
+        inconclusive=_inconclusive(config),
+        host_allowance=_text(config, "host-allowance"),
         compare_anyway=config.getoption("--llm-compare-anyway"),
     )
     _check_gate(options)
@@ -208,12 +215,23 @@ def _timeout_s(config: pytest.Config) -> float | None:
     return grid_of({"duration_s": (flag, parse_setting("duration_s", text, flag))}).duration_s
 
 
+def _inconclusive(config: pytest.Config) -> Literal["pass", "fail"]:
+    match _text(config, "inconclusive"):
+        case "pass" | "fail" as outcome:
+            return outcome
+        case text:
+            flag = BY_NAME["inconclusive"].flag
+            raise ConfigError(f"{flag}: {text!r} is neither pass nor fail")
+
+
 def _check_gate(options: Options) -> None:
-    """Refuse a tolerance that can't be read and a baseline that isn't there."""
-    if not options.tolerance and not options.baseline:
+    """Refuse what of the gate's terms can't be read, and a baseline that isn't there."""
+    if not options.tolerance and not options.baseline and not options.host_allowance:
         return
-    from llmbench.verdict import load_baseline, parse_tolerances
+    from llmbench.verdict import load_baseline, parse_allowance, parse_tolerances
 
     parse_tolerances(options.tolerance)
+    if options.host_allowance:
+        parse_allowance(options.host_allowance)
     if options.baseline:
         load_baseline(options.baselines_dir, options.baseline)

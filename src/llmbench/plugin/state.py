@@ -123,6 +123,8 @@ class PluginState:
                 self.run_dir,
                 tolerance=self.options.tolerance,
                 anyway=self.options.compare_anyway,
+                inconclusive=self.options.inconclusive,
+                host_allowance=self.options.host_allowance,
             )
         return self.judged
 

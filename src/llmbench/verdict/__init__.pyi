@@ -6,6 +6,7 @@ from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run
 from .gate.pairs import abba as abba
 from .gate.pairs import versus as versus
+from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of
 from .gate.verdicts import Verdict as Verdict

@@ -17,13 +17,18 @@ from msgspec import Struct
 from llmbench.config import ConfigError, nearest
 from llmbench.metrics import certifiable
 from llmbench.records import CellRun
-from llmbench.results import CellSummary, Distribution
+from llmbench.results import CellResult, CellSummary, Distribution
 from llmbench.store import RunDir, replace_file
 from llmbench.verdict.gate.fingerprints import fingerprint
 from llmbench.verdict.judging import JudgedCell, judged_cells
 
 FORMAT = "llmbench baseline"
-VERSION = 1
+VERSION = 2
+"""2 has `counts` and says more in its fingerprint; 1 (pytest-llmbench 0.1.0) is read without."""
+READABLE = (1, VERSION)
+
+SERVERS_OWN = frozenset({"error_rate", "no_success", "output_length"})
+"""Rules that the server breaks: a repeat INVALID by them alone still counts what went wrong."""
 
 ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
 """Metrics that gate only where every repeat has enough requests to certify the percentile."""
@@ -39,6 +44,7 @@ class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
     why: str = ""  # what was wrong with them
     advisory: list[str] = []  # metrics that too few requests keep from gating
     overloaded: int = 0  # repeats that asked for more than the server could do
+    counts: dict[str, list[int]] = {}  # of what went wrong: [how many, of how many]
 
 
 class Sample(Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,9 +110,9 @@ def read_baseline(path: Path) -> Sample:
         raise ConfigError(f"{path}: damaged, not JSON: {error}; store it again") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ConfigError(f"{path}: not a baseline of pytest-llmbench; see --llm-save-baseline")
-    if raw.get("version") != VERSION:
+    if raw.get("version") not in READABLE:
         raise ConfigError(
-            f"{path}: baseline of version {raw.get('version')}, this one reads {VERSION}: "
+            f"{path}: baseline of version {raw.get('version')}, this one reads up to {VERSION}: "
             "store it again with --llm-save-baseline"
         )
     try:
@@ -138,7 +144,25 @@ def _cell(cell: JudgedCell) -> CellSample:
         why="; ".join(dict.fromkeys(r.why.replace("\n", "; ") for r in bad)),
         advisory=[n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)],
         overloaded=sum(summary.overloaded for summary in good),
+        counts=_counts([r.summary for r in cell.results if _counted(r)]),
     )
+
+
+def _counted(result: CellResult) -> bool:
+    """Whether what went wrong in a repeat was the server's doing."""
+    return {problem.rule for problem in result.problems} <= SERVERS_OWN
+
+
+def _counts(summaries: Sequence[CellSummary]) -> dict[str, list[int]]:
+    """What went wrong, pooled over repeats: [how many, of how many] for each of `COUNTS`."""
+    asked = sum(s.requests for s in summaries)
+    outputs = [(s.output_tokens, s.output_length_hit_rate or 0.0) for s in summaries]
+    known = [(tokens.n, hit) for tokens, hit in outputs if tokens is not None]
+    return {
+        "failed": [sum(s.failed for s in summaries), asked],
+        "dropped": [sum(s.dropped for s in summaries), asked],
+        "off_length": [sum(round(n * (1 - hit)) for n, hit in known), sum(n for n, _ in known)],
+    }
 
 
 def compared(summary: CellSummary) -> dict[str, float | None]:

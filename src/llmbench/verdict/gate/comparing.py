@@ -1,13 +1,17 @@
 """The regression gate: two measured runs in, a verdict for each cell and metric out."""
 
-from collections.abc import Mapping, Sequence
-from math import exp
+from collections.abc import Iterator, Mapping, Sequence
+from math import exp, log1p
 from pathlib import Path
+from typing import Literal
+
+from msgspec import structs
 
 from llmbench.results import CellResult
 from llmbench.store import RunDir
 from llmbench.verdict.gate.baselines import (
     ADVISORY,
+    VERSION,
     CellSample,
     Sample,
     compared,
@@ -15,16 +19,33 @@ from llmbench.verdict.gate.baselines import (
     read_baseline,
     sample_of,
 )
-from llmbench.verdict.gate.contrasts import contrasts, logs
+from llmbench.verdict.gate.contrasts import contrasts, logs, unknown_metrics
+from llmbench.verdict.gate.counts import CountDecision, decide_counts
 from llmbench.verdict.gate.decisions import DEFAULT, Decision, Policy, decide
 from llmbench.verdict.gate.fingerprints import differences
-from llmbench.verdict.gate.stopping import after_stopping, settled
-from llmbench.verdict.gate.tolerances import RATES, TOLERANCES, UNITS, parse_tolerances
+from llmbench.verdict.gate.overall import ALL_CELLS, decide_session
+from llmbench.verdict.gate.stopping import settled
+from llmbench.verdict.gate.tolerances import (
+    RATES,
+    TOLERANCES,
+    UNITS,
+    parse_allowance,
+    parse_tolerances,
+)
 from llmbench.verdict.gate.verdicts import CellFault, Comparison, Verdict
+
+Inconclusive = Literal["pass", "fail"]
 
 
 def gate_run(
-    folder: Path, name: str, run: RunDir, *, tolerance: str | None = None, anyway: bool = False
+    folder: Path,
+    name: str,
+    run: RunDir,
+    *,
+    tolerance: str | None = None,
+    anyway: bool = False,
+    inconclusive: Inconclusive = "pass",
+    host_allowance: str | None = None,
 ) -> Verdict:
     """A run against the baseline `name` of `folder`."""
     return judge_samples(
@@ -32,13 +53,28 @@ def gate_run(
         sample_of(run),
         tolerances=parse_tolerances(tolerance),
         anyway=anyway,
+        inconclusive=inconclusive,
+        policy=policy_of(host_allowance),
     )
 
 
-def compare(old: Path, new: Path, *, tolerance: str | None = None, anyway: bool = False) -> Verdict:
+def compare(
+    old: Path,
+    new: Path,
+    *,
+    tolerance: str | None = None,
+    anyway: bool = False,
+    inconclusive: Inconclusive = "pass",
+    host_allowance: str | None = None,
+) -> Verdict:
     """A run (directory) against another, or against a baseline (file), from files alone."""
     return judge_samples(
-        _side(old), _side(new), tolerances=parse_tolerances(tolerance), anyway=anyway
+        _side(old),
+        _side(new),
+        tolerances=parse_tolerances(tolerance),
+        anyway=anyway,
+        inconclusive=inconclusive,
+        policy=policy_of(host_allowance),
     )
 
 
@@ -48,39 +84,37 @@ def judge_samples(
     *,
     tolerances: Mapping[str, float] = TOLERANCES,
     anyway: bool = False,
+    inconclusive: Inconclusive = "pass",
     policy: Policy = DEFAULT,
 ) -> Verdict:
     """The verdict on `new` against `old`; refused where their fingerprints differ."""
     shared = [cell for cell in old.cells if cell in new.cells]
-    different = tuple(differences(old.fingerprint, new.fingerprint, shared))
+    different = differences(old.fingerprint, new.fingerprint, shared)
     verdict = Verdict(
         old.name,
         new.name,
         faults=tuple(_faults(old, new)),
-        differences=different,
+        differences=different.refused,
         anyway=anyway,
         simulated=old.simulated or new.simulated,
         notes=tuple(_notes(old, new, shared, policy)),
+        warnings=different.warnings,
+        inconclusive=inconclusive,
     )
     if verdict.refused:
         return verdict
     usable = [c for c in shared if old.cells[c].repeats and new.cells[c].repeats]
     pairs = {cell: (old.cells[cell], new.cells[cell]) for cell in usable}
-    both = [(c, gating) for gating in (True, False) for c in contrasts(pairs, tolerances, gating)]
-    hard = [contrast for contrast, gating in both if gating]
-    firm = decide(hard, after_stopping(hard, policy))
-    loose = decide([contrast for contrast, gating in both if not gating], policy)
+    firm = decide_session(contrasts(pairs, tolerances, True), policy)
+    loose = decide(contrasts(pairs, tolerances, False), policy)
     rows = [_comparison(o, True) for o in firm] + [_comparison(o, False) for o in loose]
-    rows.sort(key=lambda row: usable.index(row.cell))
-    return Verdict(
-        old.name,
-        new.name,
-        tuple(rows),
-        verdict.faults,
-        different,
-        anyway,
-        verdict.simulated,
-        verdict.notes,
+    both = {cell: (old.cells[cell], new.cells[cell]) for cell in shared}
+    rows += [_count(o) for o in decide_counts(both, tolerances, policy)]
+    order = [*shared, ALL_CELLS]
+    return structs.replace(
+        verdict,
+        comparisons=tuple(sorted(rows, key=lambda row: order.index(row.cell))),
+        notes=(*verdict.notes, *_common(firm, policy), *_disturbed(firm, old, new)),
     )
 
 
@@ -119,6 +153,13 @@ def decided(
     return settled(mine, noise, cells=cells)
 
 
+def policy_of(host_allowance: str | None) -> Policy:
+    """The gate's usual policy, with another allowance for the host where one is given."""
+    if host_allowance is None:
+        return DEFAULT
+    return structs.replace(DEFAULT, shared_drift=parse_allowance(host_allowance))
+
+
 def _side(path: Path) -> Sample:
     return sample_of(RunDir.open(path)) if path.is_dir() else read_baseline(path)
 
@@ -143,6 +184,11 @@ def _faults(old: Sample, new: Sample) -> list[CellFault]:
             times = f"in {new.cells[cell].overloaded} of {new.cells[cell].repeats} repeats"
             text = f"the server could not sustain the rate {times}; in {old.name} it could"
             found.append(CellFault(cell, "OVERLOADED", text))
+        else:
+            found += [
+                CellFault(cell, "MISSING", f"{metric} is known in {old.name} and not in this run")
+                for metric in unknown_metrics(old.cells[cell], new.cells[cell])
+            ]
     return found
 
 
@@ -154,6 +200,12 @@ def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> li
                 notes.append(
                     f"{cell}: {measured.invalid} INVALID repeats of {side} left out: {measured.why}"
                 )
+    notes += [
+        f"{side.name} was stored by pytest-llmbench 0.1.0, which counted no failed or dropped "
+        "requests and no lengths of outputs: store it again to gate them"
+        for side in (old, new)
+        if side.version < VERSION
+    ]
     both = [min(old.cells[cell].repeats, new.cells[cell].repeats) for cell in cells]
     if any(0 < repeats < policy.least_repeats for repeats in both):
         notes.append(
@@ -163,11 +215,40 @@ def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> li
     return notes
 
 
+def _common(outcomes: Sequence[Decision], policy: Policy) -> Iterator[str]:
+    """A note for a change of all cells that is sure, within the tolerance, and no host's."""
+    for outcome in outcomes:
+        more = outcome.near > 0 and outcome.shift > log1p(policy.shared_drift)
+        if outcome.contrast.cell == ALL_CELLS and outcome.status == "PASS" and more:
+            row = _comparison(outcome, True)
+            yield (
+                f"{row.metric} is worse by {row.change:+.1%} ({row.low:+.1%} to {row.high:+.1%}) "
+                f"over all cells together: within the limit of {row.limit:+.0%}, and more than a "
+                f"host's speed explains ({policy.shared_drift:.0%})"
+            )
+
+
+def _disturbed(outcomes: Sequence[Decision], old: Sample, new: Sample) -> Iterator[str]:
+    """A note for each cell and side of which repeats were set aside."""
+    for place, side in enumerate((old, new)):
+        most: dict[str, int] = {}
+        for outcome in outcomes:
+            cell = outcome.contrast.cell
+            most[cell] = max(most.get(cell, 0), outcome.disturbed[place])
+        for cell, count in most.items():
+            if count:
+                yield (
+                    f"{cell}: {count} of {side.cells[cell].repeats} repeats of {side.name} far "
+                    "slower than the others set aside: something else ran on the host, or the "
+                    "server stalls at times"
+                )
+
+
 def _comparison(outcome: Decision, gating: bool) -> Comparison:
     contrast = outcome.contrast
     rate = contrast.metric in RATES
-    ends = [outcome.near, outcome.far, outcome.shift, contrast.tolerance]
-    low, high, change, limit = (exp(-v if rate else v) - 1 for v in ends)
+    ends = [outcome.near, outcome.far, outcome.shift, contrast.tolerance, outcome.smallest]
+    low, high, change, limit, smallest = (exp(-v if rate else v) - 1 for v in ends)
     old, new = (sorted(side)[(len(side) - 1) // 2] for side in (contrast.old, contrast.new))
     return Comparison(
         cell=contrast.cell,
@@ -186,4 +267,27 @@ def _comparison(outcome: Decision, gating: bool) -> Comparison:
         p_value=outcome.p_value,
         low_power=outcome.low_power,
         more_repeats=outcome.more_repeats,
+        smallest=smallest,
+    )
+
+
+def _count(outcome: CountDecision) -> Comparison:
+    old, new = outcome.old, outcome.new
+    return Comparison(
+        cell=outcome.cell,
+        metric=outcome.metric,
+        state=outcome.status,
+        gating=True,
+        old=100 * old.value,
+        new=100 * new.value,
+        unit="%",
+        change=outcome.change,
+        low=outcome.low,
+        high=outcome.high,
+        confidence=DEFAULT.confidence,
+        limit=outcome.tolerance,
+        repeats=(0, 0),
+        p_value=outcome.p_value,
+        smallest=outcome.smallest,
+        counts=(old.bad, old.of, new.bad, new.of),
     )

@@ -3,9 +3,20 @@
 from collections.abc import Mapping, Sequence
 from math import log, log1p
 
+from msgspec import Struct
+
 from llmbench.verdict.gate.baselines import CellSample
-from llmbench.verdict.gate.decisions import Contrast
 from llmbench.verdict.gate.tolerances import RATES
+
+
+class Contrast(Struct, frozen=True):
+    """One metric of one cell on both sides: a log value for each repeat, larger is worse."""
+
+    cell: str
+    metric: str
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+    tolerance: float  # log ratio
 
 
 def contrasts(
@@ -13,7 +24,10 @@ def contrasts(
     tolerances: Mapping[str, float],
     gating: bool,
 ) -> list[Contrast]:
-    """What both sides know in every repeat, of the metrics that gate or of those that don't."""
+    """What both sides know, of the metrics that gate or of those that don't.
+
+    A repeat that does not know a metric is left out of that metric's.
+    """
     found = []
     for cell, (old, new) in pairs.items():
         advisory = {*old.advisory, *new.advisory}
@@ -33,8 +47,12 @@ def _worst(metric: str, tolerance: float) -> float:
 
 
 def logs(metric: str, values: Sequence[float | None]) -> list[float]:
-    """Logarithms, larger is worse; none at all where a repeat doesn't know the metric."""
+    """Logarithms of the values that are known, larger is worse."""
     known = [v for v in values if v is not None and v > 0]
-    if len(known) < len(values):
-        return []
     return [-log(v) if metric in RATES else log(v) for v in known]
+
+
+def unknown_metrics(old: CellSample, new: CellSample) -> list[str]:
+    """The metrics that gate in `old` and that no repeat of `new` knows."""
+    gating = (name for name in old.metrics if name not in {*old.advisory, *new.advisory})
+    return [n for n in gating if logs(n, old.metrics[n]) and not logs(n, new.metrics.get(n, []))]

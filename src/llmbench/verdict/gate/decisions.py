@@ -10,8 +10,10 @@ from math import ceil
 from typing import Literal
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from llmbench.verdict.gate.contrasts import Contrast
+from llmbench.verdict.gate.disturbed import spreads, undisturbed
 from llmbench.verdict.gate.statistics import (
     Array,
     differences,
@@ -38,16 +40,14 @@ class Policy(Struct, frozen=True):
     least_freedom: int = 4  # of the pooled noise, for the fallback below that
     noise_floor: float = 0.001  # no repeat is less noisy than that
     looks: int = 1  # at the same data, as it grows; each gets its part of family_error
+    of_cells: float = 0.8  # parts of family_error: each metric of each cell,
+    of_overall: float = 0.1  # each metric over all cells,
+    of_counts: float = 0.1  # and what went wrong
+    allowance: float = 0.0  # log ratio: a shift of this is the host's in any contrast
 
-
-class Contrast(Struct, frozen=True):
-    """One metric of one cell on both sides: a log value for each repeat, larger is worse."""
-
-    cell: str
-    metric: str
-    old: tuple[float, ...]
-    new: tuple[float, ...]
-    tolerance: float  # log ratio
+    def part(self, share: float) -> "Policy":
+        """The policy for tests that get a share of the session's error rate."""
+        return structs.replace(self, family_error=share * self.family_error)
 
 
 class Decision(Struct, frozen=True):
@@ -63,9 +63,14 @@ class Decision(Struct, frozen=True):
     p_value: float  # of no change beyond what all cells share
     low_power: bool = False
     more_repeats: int | None = None  # on each side, until it may be decided; None: over 100
+    smallest: float = 0.0  # shift that would FAIL in 80 % of such sessions (log ratio)
+    disturbed: tuple[int, int] = (0, 0)  # repeats of each side that were set aside
 
 
 DEFAULT = Policy()
+
+POWER = 0.8
+"""How often the smallest change that is told with each figure would be caught."""
 
 Background = Mapping[str, Sequence[Sequence[float]]]
 """For each metric the repeats (log values) of some other cells."""
@@ -80,24 +85,29 @@ def decide(
     no-change is rejected for the cell (Simes 1986 over its metrics) by Holm over all cells.
     `background` holds repeats of cells that are not tested but tell the noise.
     """
+    from scipy.special import stdtr
+
     if not contrasts:
         return []
+    told, contrasts = contrasts, calm(contrasts)
     ends = _intervals(contrasts, policy)
     spread, freedom = _noise(contrasts, policy, background or {})
     sizes = np.array([(len(c.old), len(c.new)) for c in contrasts], dtype=np.float64)
     error = spread * np.sqrt((1 / sizes).sum(axis=1) / HODGES_LEHMANN_EFFICIENCY)
     low = sizes.min(axis=1) < policy.least_repeats
     ends[low] = _by_noise(ends[low], error[low], freedom[low], policy)
-    p_values = _p_values(contrasts, ends[:, 0], error, freedom, policy)
+    shared = _shared(contrasts, ends[:, 0], policy)
+    p_values = stdtr(np.maximum(freedom, 1), -(ends[:, 0] - shared) / error)
     rejected = _rejected(contrasts, p_values, policy)
     tolerance = np.array([c.tolerance for c in contrasts])
     known = ~low | (freedom >= policy.least_freedom)
     failed = known & rejected & (ends[:, 1] > tolerance)
     passed = known & ~failed & (ends[:, 2] < tolerance)
     gap = np.abs(ends[:, 0] - tolerance)
+    smallest = _smallest(contrasts, shared, error, freedom, ends[:, 3], policy)
     return [
         Decision(
-            contrast=contrast,
+            contrast=told[i],
             status="FAIL" if failed[i] else "PASS" if passed[i] else "INCONCLUSIVE",
             shift=float(ends[i, 0]),
             near=float(ends[i, 1]),
@@ -108,8 +118,18 @@ def decide(
             more_repeats=None
             if failed[i] or passed[i]
             else _more(contrast, spread[i], gap[i], ends[i], len(contrasts), policy),
+            smallest=float(smallest[i]),
+            disturbed=(len(told[i].old) - len(contrast.old), len(told[i].new) - len(contrast.new)),
         )
         for i, contrast in enumerate(contrasts)
+    ]
+
+
+def calm(contrasts: Sequence[Contrast]) -> list[Contrast]:
+    """The contrasts without the repeats that were disturbed."""
+    return [
+        structs.replace(c, old=undisturbed(c.old, spread), new=undisturbed(c.new, spread))
+        for c, spread in zip(contrasts, spreads(contrasts), strict=True)
     ]
 
 
@@ -163,20 +183,41 @@ def _by_noise(ends: Array, error: Array, freedom: Array, policy: Policy) -> Arra
     )
 
 
-def _p_values(
-    contrasts: Sequence[Contrast], shift: Array, error: Array, freedom: Array, policy: Policy
-) -> Array:
-    """Of no change for the worse, beyond what the other cells of the same metric share."""
-    from scipy.special import stdtr
-
-    shared = np.zeros(len(contrasts))
+def _shared(contrasts: Sequence[Contrast], shift: Array, policy: Policy) -> Array:
+    """What of each shift is put down to the host: as much as the metric's other cells share."""
+    shared = np.full(len(contrasts), policy.allowance)
     for metric in {c.metric for c in contrasts}:
         members = np.array([i for i, c in enumerate(contrasts) if c.metric == metric])
         if len(members) >= policy.drift_cells:
             for place, i in enumerate(members):
                 others = np.delete(shift[members], place)
                 shared[i] = np.clip(np.median(others), 0, np.log1p(policy.shared_drift))
-    return np.asarray(stdtr(np.maximum(freedom, 1), -(shift - shared) / error))
+    return shared
+
+
+def _smallest(
+    contrasts: Sequence[Contrast],
+    shared: Array,
+    error: Array,
+    freedom: Array,
+    confidence: Array,
+    policy: Policy,
+) -> Array:
+    """The shift of one metric of one cell that FAILs with 80 % power, by the noise that was seen.
+
+    It has to bring the interval's near end beyond the tolerance, and the p-value below the cell's
+    level in Holm's first step, alone among the cell's metrics (Simes): each with 90 %.
+    """
+    from scipy.special import ndtri, stdtrit
+
+    names = [c.cell for c in contrasts]
+    tests = np.array([names.count(name) * len(set(names)) for name in names])
+    level = policy.family_error / policy.looks / tests
+    each = float(ndtri((1 + POWER) / 2))
+    beyond = np.array([c.tolerance for c in contrasts])
+    beyond += (ndtri((1 + confidence) / 2) + each) * error
+    sure = shared + (stdtrit(np.maximum(freedom, 1), 1 - level) + each) * error
+    return np.asarray(np.maximum(beyond, sure))
 
 
 def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) -> Array:

@@ -1,17 +1,22 @@
 """What must be the same for two runs to be compared, as flat text that can be read and diffed."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from llmbench.config import ModelConfig, RemoteServer
-from llmbench.records import CellRun
+from llmbench.records import CellRun, ClientSettings
 from llmbench.store import RunInfo
 
 HOST = ("cpu", "cores", "gpus", "kernel", "system")
 ENGINES = ("xllamacpp",)
 """Packages whose version is the engine's."""
+
+SINCE_2 = frozenset({"warmup", "workers", "client", "request", "timeouts"})
+"""What a cell's part holds since version 2 of the baseline."""
 
 
 def fingerprint(info: RunInfo, runs: Sequence[CellRun]) -> dict[str, str]:
@@ -27,17 +32,46 @@ def fingerprint(info: RunInfo, runs: Sequence[CellRun]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def differences(old: Mapping[str, str], new: Mapping[str, str], cells: Sequence[str]) -> list[str]:
-    """``name: old -> new`` for all that differs, of cells only for those named."""
-    lines = []
+class Differences(Struct, frozen=True):
+    """``name: old -> new`` for all that differs."""
+
+    refused: tuple[str, ...]  # it moves the numbers
+    warnings: tuple[str, ...]  # it may
+
+
+def differences(
+    old: Mapping[str, str], new: Mapping[str, str], cells: Sequence[str]
+) -> Differences:
+    """All that differs, of cells only for those named.
+
+    What one side does not tell at all (an older version did not store it) is only a warning.
+    """
+    refused: list[str] = []
+    warnings: list[str] = []
     for name in sorted({*old, *new}):
         if name.startswith("cell.") and not any(name.startswith(f"cell.{c}.") for c in cells):
             continue
         if name.startswith("model.") and not (_of_model(name, old) and _of_model(name, new)):
             continue
         if old.get(name) != new.get(name):
-            lines.append(f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}")
-    return lines
+            only_may = _only_may(name, old.get(name), new.get(name))
+            text = f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}"
+            (warnings if only_may else refused).append(text)
+    return Differences(tuple(refused), tuple(warnings))
+
+
+def _only_may(name: str, old: str | None, new: str | None) -> bool:
+    """Whether a difference may move the numbers, and need not."""
+    if old is None or new is None:
+        return name.rpartition(".")[2] in SINCE_2
+    if name == "host.kernel":
+        return _release(old) == _release(new)
+    return name.endswith(".timeouts")
+
+
+def _release(kernel: str) -> list[str]:
+    """``6.8`` of ``6.8.0-45-generic``: what comes after it is a patch."""
+    return re.findall(r"\d+", kernel)[:2]
 
 
 def _of_model(name: str, side: Mapping[str, str]) -> bool:
@@ -64,7 +98,7 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
 
 
 def _cell(run: CellRun) -> dict[str, str]:
-    launch = run.endpoint.launch
+    launch, client = run.endpoint.launch, run.endpoint.client
     versions = {k: v for k, v in launch.server_info.items() if "version" in k or "sha" in k}
     return {
         "prompts": run.prompts_sha256,
@@ -74,8 +108,17 @@ def _cell(run: CellRun) -> dict[str, str]:
         "server": _text(versions),
         "simulated": _text(run.endpoint.simulated),
         "shape": _text(msgspec.to_builtins(run.cell.shape)),
+        "warmup": _text(run.warmup_per_user),
+        "workers": _text(run.workers),
+        "client": _text({"stream": client.stream, "fresh_connections": client.fresh_connections}),
+        "timeouts": _text(_timeouts(client)),
         "request": _text(msgspec.to_builtins(run.endpoint.request)),
     }
+
+
+def _timeouts(client: ClientSettings) -> dict[str, float]:
+    """They change a number only where they strike."""
+    return {n: getattr(client, n) for n in client.__struct_fields__ if n.endswith("_timeout_s")}
 
 
 def _text(value: Any) -> str:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from llmbench.store import RunDir
 from llmbench.verdict.gate.baselines import Sample, sample_of
-from llmbench.verdict.gate.comparing import judge_samples
+from llmbench.verdict.gate.comparing import Inconclusive, judge_samples
 from llmbench.verdict.gate.tolerances import parse_tolerances
 from llmbench.verdict.gate.verdicts import Verdict
 
@@ -23,7 +23,13 @@ def abba(repeats: int) -> Iterator[tuple[int, bool]]:
 
 
 def versus(
-    run: RunDir, a: str, b: str, points: tuple[str, ...], *, tolerance: str | None = None
+    run: RunDir,
+    a: str,
+    b: str,
+    points: tuple[str, ...],
+    *,
+    tolerance: str | None = None,
+    inconclusive: Inconclusive = "pass",
 ) -> Verdict:
     """Model `b` against model `a`, both measured in `run`, at `points` (ids without the model).
 
@@ -32,7 +38,7 @@ def versus(
     """
     whole = sample_of(run)
     sides = (_side(whole, name, points) for name in (a, b))
-    return judge_samples(*sides, tolerances=parse_tolerances(tolerance))
+    return judge_samples(*sides, tolerances=parse_tolerances(tolerance), inconclusive=inconclusive)
 
 
 def _side(whole: Sample, model: str, points: tuple[str, ...]) -> Sample:

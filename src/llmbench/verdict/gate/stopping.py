@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from llmbench.verdict.gate.decisions import DEFAULT, Background, Contrast, Policy, decide
+from llmbench.verdict.gate.contrasts import Contrast
+from llmbench.verdict.gate.decisions import DEFAULT, Background, Policy, decide
 
 LOOKS = 10
 """How often a cell is looked at, at most: after each of 3 to 12 repeats."""
@@ -20,7 +21,10 @@ def after_stopping(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> P
 
     Cells that stop early are those that look quiet, so the noise of all looks smaller than it is.
     """
-    stopped = len({len(contrast.new) for contrast in contrasts}) > 1
+    repeats: dict[str, int] = {}  # of each cell; a metric may be unknown in some of them
+    for contrast in contrasts:
+        repeats[contrast.cell] = max(repeats.get(contrast.cell, 0), len(contrast.new))
+    stopped = len({*repeats.values()}) > 1
     return structs.replace(policy, looks=2 * policy.looks) if stopped else policy
 
 
@@ -38,6 +42,7 @@ def settled(
     """
     if not contrasts or any(len(c.new) < policy.least_repeats for c in contrasts):
         return False
+    policy = policy.part(policy.of_cells)
     outcomes = decide(contrasts, policy, background)
     return all(o.status == "PASS" for o in outcomes) or any(
         o.status == "FAIL" and o.p_value * cells * len(contrasts) <= policy.family_error / LOOKS

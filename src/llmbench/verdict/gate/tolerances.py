@@ -1,5 +1,7 @@
 """How much worse is no regression, for each metric, and how it is written."""
 
+import re
+
 from llmbench.config import ConfigError, nearest
 
 TOLERANCES: dict[str, float] = {
@@ -13,8 +15,18 @@ TOLERANCES: dict[str, float] = {
     "cold_healthy": 0.10,
     "cold_first_token": 0.10,
     "cold_peak_memory": 0.05,
+    "failed": 0.005,
+    "dropped": 0.005,
+    "off_length": 0.05,
 }
-"""Relative change for the worse that is no regression, for each metric."""
+"""Change for the worse that is no regression: relative, of the counts in shares of requests."""
+
+COUNTS = {
+    "failed": "requests failed",
+    "dropped": "requests were dropped",
+    "off_length": "outputs are not of the length asked for",
+}
+"""The metrics that are shares of requests, pooled over a cell's repeats."""
 
 OTHERS = 0.10
 """Of a figure that has no tolerance of its own: where its interval is wider, it is a hint."""
@@ -49,10 +61,24 @@ def parse_tolerances(text: str | None) -> dict[str, float]:
             raise ConfigError(
                 f"--llm-tolerance: unknown metric {name!r}{nearest(name, [*TOLERANCES])}"
             )
-        try:
-            found[name] = float(share.removesuffix("%")) / 100
-        except ValueError:
-            found[name] = -1.0
-        if not share.endswith("%") or not 0 <= found[name] < 1:
+        value = _share(share)
+        if value is None:
             raise ConfigError(f"--llm-tolerance: {part.strip()!r}: write it as in {name}=5%")
+        found[name] = value
     return found
+
+
+def parse_allowance(text: str) -> float:
+    """``2%`` of ``--llm-host-allowance``; `ConfigError` where it is no share."""
+    value = _share(text.strip())
+    if value is None:
+        raise ConfigError(f"--llm-host-allowance: {text!r}: write it as in 2%")
+    return value
+
+
+def _share(text: str) -> float | None:
+    """``5%`` as 0.05; None for what is no per cent below 100."""
+    if not re.fullmatch(r"\d+(\.\d+)?%", text):
+        return None
+    value = float(text.removesuffix("%")) / 100
+    return value if value < 1 else None

@@ -2,13 +2,17 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 State = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "OVERLOADED", "MISSING", "REFUSED"]
 
 
 class Comparison(Struct, frozen=True):
-    """One metric of one cell, baseline against now. Ratios are now / baseline."""
+    """One metric of one cell, or of all cells together, baseline against now.
+
+    Ratios are now / baseline. Of shares of requests (`counts`) `change`, its ends, `limit` and
+    `smallest` are differences, `old` and `new` per cent.
+    """
 
     cell: str
     metric: str
@@ -26,6 +30,13 @@ class Comparison(Struct, frozen=True):
     p_value: float
     low_power: bool = False
     more_repeats: int | None = None  # on each side, until an INCONCLUSIVE one may be decided
+    smallest: float | None = None  # change that would FAIL with 80 % power; None: none would
+    counts: tuple[int, int, int, int] | None = None  # how many of how many, before and now
+
+    @property
+    def beyond(self) -> bool:
+        """Whether the change itself, however unsure, is a regression."""
+        return self.change > self.limit if self.limit > 0 else self.change < self.limit
 
 
 class CellFault(Struct, frozen=True):
@@ -37,7 +48,8 @@ class CellFault(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """The outcome of a comparison. Without a fault or a FAIL it is green, INCONCLUSIVE or PASS."""
+    """The outcome of a comparison. Without a fault or a FAIL it is green, INCONCLUSIVE or PASS;
+    with `inconclusive` "fail" only PASS is."""
 
     baseline: str
     run: str
@@ -47,6 +59,8 @@ class Verdict(Struct, frozen=True):
     anyway: bool = False  # compared although the fingerprints differ
     simulated: bool = False
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()  # differences of the fingerprints that only may move a number
+    inconclusive: Literal["pass", "fail"] = "pass"  # what INCONCLUSIVE comes to
 
     @property
     def refused(self) -> bool:
@@ -60,7 +74,9 @@ class Verdict(Struct, frozen=True):
     @property
     def failed(self) -> bool:
         """Whether a merge must be stopped: a regression, a fault, or nothing comparable."""
-        return self.refused or bool(self.regressions or self.faults) or not self.comparisons
+        undecided = self.inconclusive == "fail" and self.state == "INCONCLUSIVE"
+        bad = bool(self.regressions or self.faults) or undecided
+        return self.refused or bad or not self.comparisons
 
     @property
     def state(self) -> State:
@@ -75,13 +91,8 @@ class Verdict(Struct, frozen=True):
 
     def of(self, cell_id: str) -> "Verdict":
         """The part of the verdict that is about one cell."""
-        return Verdict(
-            self.baseline,
-            self.run,
-            tuple(c for c in self.comparisons if c.cell == cell_id),
-            tuple(f for f in self.faults if f.cell == cell_id),
-            self.differences,
-            self.anyway,
-            self.simulated,
-            self.notes,
+        return structs.replace(
+            self,
+            comparisons=tuple(c for c in self.comparisons if c.cell == cell_id),
+            faults=tuple(f for f in self.faults if f.cell == cell_id),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import msgspec
 
 from llmbench.escaping import escaped
+from llmbench.verdict.gate.tolerances import COUNTS
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
 
 
@@ -17,7 +18,8 @@ def lines(verdict: Verdict, *, all_rows: bool = False) -> list[str]:
     found += [line(row) for row in verdict.regressions]
     rest = [row for row in verdict.comparisons if row not in verdict.regressions]
     found += [line(row) for row in rest if all_rows or (row.gating and row.state != "PASS")]
-    return found + [f"note: {note}" for note in verdict.notes]
+    found += [f"note: {note}" for note in verdict.notes]
+    return found + [f"warning: {text}: this may move the numbers" for text in verdict.warnings]
 
 
 def headline(verdict: Verdict) -> str:
@@ -31,21 +33,54 @@ def headline(verdict: Verdict) -> str:
         )
     gating = [row for row in verdict.comparisons if row.gating]
     counts = [f"{sum(r.state == s for r in gating)} {s}" for s in ("FAIL", "INCONCLUSIVE", "PASS")]
+    if beyond := sum(r.state == "INCONCLUSIVE" and r.beyond for r in gating):
+        counts[1] += f" ({beyond} BEYOND THE LIMIT)"
+    if verdict.inconclusive == "fail" and verdict.state == "INCONCLUSIVE":
+        counts[1] += ", which fails as asked"
     faults = [f"{len(verdict.faults)} not compared"] if verdict.faults else []
     anyway = " (ALTHOUGH THEIR FINGERPRINTS DIFFER)" if verdict.differences else ""
     return f"{stamp}{verdict.state}: {against}: {', '.join(faults + counts)}{anyway}"
 
 
 def line(row: Comparison) -> str:
-    """One metric of one cell: baseline -> now, change with its interval, limit."""
+    """One metric of one cell: baseline -> now, change with its interval, limit, and what change
+    would have been caught."""
     state = row.state if row.gating else f"advisory {row.state}"
-    text = (
-        f"{state} {row.cell} {row.metric}: {row.old:.4g} -> {row.new:.4g} {row.unit}, "
-        f"{row.change:+.1%} ({row.low:+.1%} to {row.high:+.1%}), limit {row.limit:+.0%}"
-    )
-    if row.state == "INCONCLUSIVE":
+    if row.state == "INCONCLUSIVE" and row.beyond:
+        state += ", BEYOND THE LIMIT"
+    text = f"{state} {row.cell} {row.metric}: {_values(row)}, {_changes(row)}"
+    if row.gating:
+        text += f", {_smallest(row)}"
+    if row.state == "INCONCLUSIVE" and row.counts is None:
         text += f"; {_open(row)}"
     return text + ("; low power" if row.low_power else "")
+
+
+def _values(row: Comparison) -> str:
+    if row.counts is None:
+        return f"{row.old:.4g} -> {row.new:.4g} {row.unit}"
+    bad, of, bad_now, of_now = row.counts
+    return f"{bad} of {of} -> {bad_now} of {of_now} {COUNTS[row.metric]}"
+
+
+def _changes(row: Comparison) -> str:
+    low, high, limit = percent(row, row.low), percent(row, row.high), _percent(row, row.limit, 0)
+    return f"{percent(row, row.change)} ({low} to {high}), limit {limit}"
+
+
+def percent(row: Comparison, change: float) -> str:
+    """A change as it is shown: relative in per cent, of shares in percentage points."""
+    return _percent(row, change, 1)
+
+
+def _percent(row: Comparison, change: float, digits: int) -> str:
+    return f"{change:+.{digits}%}" if row.counts is None else f"{100 * change:+.1f} points"
+
+
+def _smallest(row: Comparison) -> str:
+    if row.smallest is None:
+        return "no change could have been caught"
+    return f"{percent(row, row.smallest)} would be caught"
 
 
 def _open(row: Comparison) -> str:
@@ -61,21 +96,33 @@ def markdown(verdict: Verdict) -> str:
     parts += [f"- {escaped(difference)}" for difference in verdict.differences]
     parts += [f"- **{f.state}** `{f.cell}`: {escaped(f.message)}" for f in verdict.faults]
     if verdict.comparisons:
-        parts += ["", "| verdict | cell | metric | baseline | now | change | interval | limit |"]
-        parts += ["|---|---|---|--:|--:|--:|--:|--:|"]
+        parts += [
+            "",
+            "| verdict | cell | metric | baseline | now | change | interval | limit | caught |",
+        ]
+        parts += ["|---|---|---|--:|--:|--:|--:|--:|--:|"]
         parts += [_row(row) for row in _worst_first(verdict.comparisons)]
         confidence = min(row.confidence for row in verdict.comparisons)
-        parts += ["", f"Intervals of {confidence:.0%} or more, of the repeats' shift."]
+        parts += ["", f"Intervals of {confidence:.0%} or more, of the repeats' shift. Caught: the"]
+        parts += ["smallest change that would FAIL in four of five sessions."]
     parts += [f"- {escaped(note)}" for note in verdict.notes]
+    parts += [f"- warning: {escaped(text)}" for text in verdict.warnings]
     return "\n".join(parts) + "\n"
 
 
 def _row(row: Comparison) -> str:
     state = f"**{row.state}**" if row.state == "FAIL" and row.gating else row.state
+    if row.state == "INCONCLUSIVE" and row.beyond:
+        state += " **beyond the limit**"
+    old, new = f"{row.old:.4g} {row.unit}", f"{row.new:.4g} {row.unit}"
+    if row.counts is not None:
+        old, new = (f"{bad} of {of}" for bad, of in (row.counts[:2], row.counts[2:]))
+    caught = "none" if row.smallest is None else percent(row, row.smallest)
     return (
         f"| {state if row.gating else f'{row.state} (advisory)'} | `{row.cell}` | {row.metric} "
-        f"| {row.old:.4g} {row.unit} | {row.new:.4g} {row.unit} | {row.change:+.1%} "
-        f"| {row.low:+.1%} to {row.high:+.1%} | {row.limit:+.0%} |"
+        f"| {old} | {new} | {percent(row, row.change)} "
+        f"| {percent(row, row.low)} to {percent(row, row.high)} | {_percent(row, row.limit, 0)} "
+        f"| {caught} |"
     )
 
 
