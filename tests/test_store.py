@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ from llmbench.records import (
     RequestRecord,
     ResourceSample,
 )
-from llmbench.store import RunDir, RunInfo, git_commit, replace_file
+from llmbench.store import RunDir, RunInfo, alone_in, git_commit, replace_file
 
 CELL = Cell("m", 128, 64, Users(2))
 
@@ -149,6 +151,43 @@ def test_a_replaced_file_leaves_no_part_behind(tmp_path: Path) -> None:
     replace_file(tmp_path / "deep" / "file", b"new")
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["file"]
     assert (tmp_path / "deep" / "file").read_bytes() == b"new"
+
+
+def test_sessions_that_replace_a_file_at_once_leave_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "shared.json"
+
+    def replace(letter: bytes) -> set[bytes]:
+        torn = set()
+        for _ in range(100):
+            replace_file(path, letter * 100_000)
+            torn |= {seen for seen in [path.read_bytes()] if len(set(seen)) != 1}
+        return torn
+
+    with ThreadPoolExecutor(4) as writers:
+        assert set().union(*writers.map(replace, [b"a", b"b", b"c", b"d"])) == set()
+    assert [file.name for file in tmp_path.iterdir()] == ["shared.json"]
+
+
+def test_only_one_session_is_in_a_folder_and_the_next_is_told_to_wait(tmp_path: Path) -> None:
+    waiting, order = threading.Event(), []
+
+    def second() -> None:
+        with alone_in(tmp_path / "deep", waiting.set):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as other:
+        with alone_in(tmp_path / "deep", pytest.fail):
+            done = other.submit(second)
+            assert waiting.wait(10)
+            order.append("first")
+        done.result(10)
+    assert order == ["first", "second"]
+
+
+def test_where_no_folder_can_be_made_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with alone_in(tmp_path / "file" / "deep", pytest.fail):
+        pass
 
 
 def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ The journals hold what happened, as it happened. Everything else in the director
 again from them.
 """
 
+import fcntl
+import os
+import secrets
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,8 +67,7 @@ class RunDir:
     @classmethod
     def create_at(cls, path: Path) -> "RunDir":
         """A run in exactly `path`, which must not hold another run."""
-        if (path / "run.json").exists():
-            raise ConfigError(f"{path}: a run is there already; name another directory")
+        check_free(path)
         path.mkdir(parents=True, exist_ok=True)
         return cls(path)
 
@@ -175,20 +178,60 @@ class RunDir:
             ) from error
 
 
+def check_free(path: Path) -> None:
+    """`ConfigError` where no new run can be made at exactly `path`."""
+    if (path / "run.json").exists():
+        raise ConfigError(f"{path}: a run is there already; name another directory")
+    for place in (path, *path.parents):
+        if place.is_dir():
+            return
+        if place.exists():
+            raise ConfigError(f"{place}: is a file, and no run can be kept in it; name a directory")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write `content` so that a reader sees either the old file or the new one, never a part.
 
     `WriteError` says that it can't be written; no part is left then.
     """
-    part = path.with_name(path.name + ".part")
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place to write a new file at, which replaces `path` when all of it is written.
+
+    It has a name of its own: sessions that replace the same file at once don't write into each
+    other's parts. `WriteError` where it can't be written; no part is left then.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
         try:
-            part.write_bytes(content)
+            yield part
             part.replace(path)
-        except OSError:
+        finally:
             part.unlink(missing_ok=True)
-            raise
+
+
+@contextmanager
+def alone_in(folder: Path, waits: Callable[[], None]) -> Iterator[None]:
+    """Only one session of this host at a time is in `folder`; `waits` is called before a wait.
+
+    Where the file system has no locks, or the folder can't be made, nobody waits.
+    """
+    with ExitStack() as stack:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            place = os.open(folder, os.O_RDONLY)
+            stack.callback(os.close, place)
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                fcntl.flock(place, fcntl.LOCK_EX)
+        yield
 
 
 def git_commit(folder: Path) -> tuple[str | None, bool | None]:

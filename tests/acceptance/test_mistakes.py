@@ -88,3 +88,23 @@ def test_a_missing_tokenizer_is_named_before_anything_is_launched(suite: pytest.
     result = suite.runpytest_subprocess("-k", "users1")
     result.stdout.fnmatch_lines(["*tokenizer.json*"])
     assert not list(Path(suite.path).glob("reports/runs/*/logs/*"))
+
+
+def test_a_run_is_not_written_over(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users1", "--llm-run-dir", "mine")
+    again = suite.runpytest_subprocess("-k", "users1", "--llm-run-dir", "mine")
+    assert again.ret == pytest.ExitCode.USAGE_ERROR
+    path = suite.path / "mine"
+    again.stderr.fnmatch_lines([f"ERROR: {path}: a run is there already; name another directory"])
+    collected = suite.runpytest_subprocess("--collect-only", "--llm-run-dir", "mine")
+    assert collected.ret == 0
+
+
+@pytest.mark.parametrize("where", ["file", "file/deep"])
+def test_a_run_is_not_kept_in_a_file(suite: pytest.Pytester, where: str) -> None:
+    path = suite.path / "file"
+    path.touch()
+    result = suite.runpytest_subprocess("--llm-run-dir", where)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = f"ERROR: {path}: is a file, and no run can be kept in it; name a directory"
+    result.stderr.fnmatch_lines([told])

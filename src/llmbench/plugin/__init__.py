@@ -34,7 +34,7 @@ from llmbench.plugin.state import STATE, PluginState
 from llmbench.plugin.terminal_summary import show
 from llmbench.process import interrupted_by_signals
 from llmbench.results import CellResult
-from llmbench.store import RunDir
+from llmbench.store import RunDir, check_free
 
 __all__ = (
     "llm_bench",
@@ -117,7 +117,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "llm_replay" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
     items.sort(key=_order(load))
-    config.stash[STATE].plan(cell_of(item) for item in load)
+    state = config.stash[STATE]
+    state.plan(cell_of(item) for item in load)
+    if state.options.settings.run_dir is not None and not config.option.collectonly:
+        try:
+            check_free(state.options.settings.run_dir)
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from None
     until_the_end = ExitStack()
     until_the_end.enter_context(interrupted_by_signals())
     config.add_cleanup(until_the_end.close)

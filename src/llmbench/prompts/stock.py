@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -18,7 +19,7 @@ from llmbench.prompts.prompt_files import Manifest, PromptFile, Say
 from llmbench.prompts.reuse import usable
 from llmbench.prompts.sorting import Wanted
 from llmbench.prompts.tokens.tokenizer import find, fingerprint, load
-from llmbench.store import replace_file
+from llmbench.store import alone_in, replace_file
 
 DECK_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 """The input lengths of the seven prompt files of the EchoSwift deck, in tokens."""
@@ -46,13 +47,16 @@ def ensure(
     """
     wanted = _wanted(lengths, per_length, tolerance, seed, trim)
     place = folder / folder_name(tokenizer)
-    manifest = files.read_manifest(place)
-    missing = tuple(
-        n for n in wanted.lengths if not usable(place, manifest, n, wanted, source, say)
-    )
-    if missing or manifest is None:
-        chosen = source or _same_source(manifest) or at_hand()
-        manifest = _make(place, tokenizer, wanted, missing, chosen, hurry=True, limit=None, say=say)
+    with _alone_in(place, say):
+        manifest = files.read_manifest(place)
+        missing = tuple(
+            n for n in wanted.lengths if not usable(place, manifest, n, wanted, source, say)
+        )
+        if missing or manifest is None:
+            chosen = source or _same_source(manifest) or at_hand()
+            manifest = _make(
+                place, tokenizer, wanted, missing, chosen, hurry=True, limit=None, say=say
+            )
     chosen_files = {str(length): manifest.files[str(length)] for length in wanted.lengths}
     library = Library(place, replace(manifest, files=chosen_files))
     _tell_short(library, say)
@@ -82,9 +86,10 @@ def build(
         raise ConfigError(f"a limit of {limit} records leaves nothing to read; the least is 1")
     place = folder / folder_name(tokenizer)
     chosen = source or for_building()
-    manifest = _make(
-        place, tokenizer, wanted, wanted.lengths, chosen, hurry=False, limit=limit, say=say
-    )
+    with _alone_in(place, say):
+        manifest = _make(
+            place, tokenizer, wanted, wanted.lengths, chosen, hurry=False, limit=limit, say=say
+        )
     return Library(place, manifest)
 
 
@@ -96,6 +101,11 @@ def folder_name(tokenizer: str) -> str:
         name = path.resolve().parent.name
     safe = re.sub(r"[^\w.-]", "-", name.removesuffix(".gguf"))
     return f"{safe}-{fingerprint(tokenizer)[:8]}"
+
+
+def _alone_in(place: Path, say: Say) -> AbstractContextManager[None]:
+    """Nobody else builds in `place` meanwhile."""
+    return alone_in(place, lambda: say(f"{place}: another session builds prompts there; waiting"))
 
 
 def _wanted(

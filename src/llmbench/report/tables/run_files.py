@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbench.report.tables import journal_slices as journal
 from llmbench.results import CellResult
-from llmbench.store import RunDir
+from llmbench.store import RunDir, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,13 +78,14 @@ def write_parquet(run: RunDir) -> None:
     """Write ``requests.parquet``: every request with every stamp, warm-up included."""
     from pyarrow import parquet
 
-    part = run.parquet_file.with_name("requests.parquet.part")
-    with parquet.ParquetWriter(part, journal.schema(), compression="zstd") as writer:
+    with (
+        replacing(run.parquet_file) as part,
+        parquet.ParquetWriter(part, journal.schema(), compression="zstd") as writer,
+    ):
         for cell_id in journal.cell_ids(run):
             for path in journal.files_of(run, cell_id):
                 for rows in journal.slices(path):
                     writer.write_table(rows)
-    part.replace(run.parquet_file)
 
 
 def deck_table(measured: "pd.DataFrame") -> "pa.Table":
@@ -129,12 +130,9 @@ def _write_csv(path: Path, table: "pa.Table") -> None:
     """`table` with a plain header; replaced as a whole, quoted only where CSV needs it."""
     from pyarrow import csv
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         file.write(",".join(table.column_names).encode() + b"\n")
         csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
-    part.replace(path)
 
 
 def write_cells(run: RunDir, results: Sequence[CellResult]) -> "pd.DataFrame":
@@ -142,10 +140,8 @@ def write_cells(run: RunDir, results: Sequence[CellResult]) -> "pd.DataFrame":
     from llmbench.report.tables.cell_rows import frame
 
     table = frame(results)
-    run.cells_file.parent.mkdir(parents=True, exist_ok=True)
-    part = run.cells_file.with_name("cells.csv.part")
-    table.to_csv(part, index=False, lineterminator="\n")
-    part.replace(run.cells_file)
+    with replacing(run.cells_file) as part:
+        table.to_csv(part, index=False, lineterminator="\n")
     return table
 
 
@@ -169,7 +165,7 @@ def write_resources(run: RunDir) -> "pd.DataFrame":
     rows = [msgspec.structs.asdict(sample) for sample in run.samples()]
     table = pd.DataFrame(rows, columns=list(fields))
     times = pd.to_datetime(table["time_ns"], unit="ns").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
-    part = run.resources_file.with_name("resources.csv.part")
-    pd.concat([times.rename("time"), table], axis=1).to_csv(part, index=False, lineterminator="\n")
-    part.replace(run.resources_file)
+    with replacing(run.resources_file) as part:
+        shown = pd.concat([times.rename("time"), table], axis=1)
+        shown.to_csv(part, index=False, lineterminator="\n")
     return table
