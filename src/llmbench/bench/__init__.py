@@ -1,6 +1,6 @@
-"""A session of measuring: grid, servers, prompts; cells become results in a run's directory.
+"""A session of measuring: turns cells into results in a run's directory.
 
-The conductor of the rooms below it. It knows nothing of pytest: `llmbench.plugin` hands it cells,
+It directs the rooms below it and knows nothing about pytest: `llmbench.plugin` hands it cells,
 and a script may do the same.
 """
 

@@ -1,4 +1,4 @@
-"""From settings to cells: command line over TOML over ini over the defaults, then the product."""
+"""Merges the settings (command line, TOML, ini, defaults) and makes the cells of their product."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -18,8 +18,8 @@ DEFAULTS = Grid(
     requests=5,
     repeats="1",
 )
-RAMP_STEP_S = 10.0
-RATE_CELL_S = 30.0
+RAMP_STEP_S = 10.0  # so that a step holds tens of requests
+RATE_CELL_S = 30.0  # so that the default rates give 15 to 120 requests
 LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
 
 _LISTS: dict[str, Callable[[str], object]] = {
@@ -40,7 +40,7 @@ _SINGLES: dict[str, Callable[[str], object]] = {
 
 
 def parse_setting(key: str, text: str, where: str) -> object:
-    """The value of the setting `key` written as `text` on the command line or in an ini file.
+    """The value of the setting `key`, written as `text` on the command line or in an ini file.
 
     `where` names the option or the ini key in the `ConfigError`.
     """
@@ -55,14 +55,15 @@ def parse_setting(key: str, text: str, where: str) -> object:
 
 
 def grid_of(values: dict[str, tuple[str, object]]) -> Grid:
-    """A `Grid` from ``key -> (where it was said, value)``, checked like a TOML table."""
+    """A `Grid` from ``key -> (where it was given, value)``, checked like a TOML table."""
     for key, (where, value) in values.items():
         try:
             msgspec.convert({key: value}, Grid)
         except msgspec.ValidationError as error:
-            what = str(error).partition(" - at ")[0]
+            fault = str(error).partition(" - at ")[0]
             shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
-            raise ConfigError(f"{where}: {shown!r} can't be: {what[0].lower()}{what[1:]}") from None
+            reason = fault[0].lower() + fault[1:]
+            raise ConfigError(f"{where}: {shown!r} can't be: {reason}") from None
     grid = msgspec.convert({key: value for key, (_, value) in values.items()}, Grid)
     for key, (where, _) in values.items():
         if key == "repeats":
@@ -74,18 +75,18 @@ def grid_of(values: dict[str, tuple[str, object]]) -> Grid:
 
 
 def merge(*grids: Grid) -> Grid:
-    """The first that says a key wins; who says any length decides about all the lengths."""
+    """Merge grids: the first that has a key decides it, the first with a length all lengths."""
     merged: dict[str, object] = {}
     for grid in (*grids, DEFAULTS):
-        said = {k: v for k in grid.__struct_fields__ if (v := getattr(grid, k)) is not None}
-        if "pairs" in merged or ("pairs" in said and LENGTH_KEYS & merged.keys()):
-            said = {k: v for k, v in said.items() if k not in LENGTH_KEYS}
-        merged = said | merged
+        given = {k: v for k in grid.__struct_fields__ if (v := getattr(grid, k)) is not None}
+        if "pairs" in merged or ("pairs" in given and LENGTH_KEYS & merged.keys()):
+            given = {k: v for k, v in given.items() if k not in LENGTH_KEYS}
+        merged = given | merged
     return Grid(**merged)  # type: ignore[arg-type]
 
 
 def repeats_of(grid: Grid, where: str = "grid.repeats") -> tuple[int, int]:
-    """Fewest and most repeats of each cell."""
+    """The fewest and the most repeats of each cell."""
     match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", grid.repeats or "1")
     low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if not 1 <= low <= high:
@@ -109,7 +110,7 @@ def first_lengths(grid: Grid) -> Grid:
 
 
 def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
-    """The limits to sweep: the product of cores and memory, a missing one from the TOML."""
+    """The limits to sweep: the product of cores and memory; the TOML gives a missing one."""
     own = limits_of(model.server)
     memory = [parse_bytes(size, "grid.memory") for size in grid.memory or ()]
     return tuple(
@@ -119,7 +120,7 @@ def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
 
 
 def closed_loop(grid: Grid) -> tuple[Shape, ...]:
-    """One closed loop for each number of users. With a duration, no count of requests."""
+    """One closed loop for each number of users; with a duration requests are not counted."""
     requests = None if grid.duration_s is not None else grid.requests
     return tuple(
         Users(users, requests, grid.duration_s, grid.spawn_rate) for users in grid.users or ()
@@ -127,19 +128,22 @@ def closed_loop(grid: Grid) -> tuple[Shape, ...]:
 
 
 def cold_start(grid: Grid) -> tuple[Shape, ...]:
-    """One request to a server that was launched for it."""
+    """One request to a server that is launched for it."""
     return (Users(1, 1, cold=True),)
 
 
 def ramp(grid: Grid) -> tuple[Shape, ...]:
-    """One climb through the users: as given if there are several beyond 4, else by doubling."""
+    """One climb through the numbers of users given, if they are three or more that pass 4.
+
+    Otherwise the users double from 1 to 128.
+    """
     given = grid.users or ()
     steps = given if len(given) > 2 and max(given) > 4 else tuple(2**n for n in range(8))
     return (Ramp(steps, grid.duration_s or RAMP_STEP_S, grid.spawn_rate),)
 
 
 def open_loop(grid: Grid) -> tuple[Shape, ...]:
-    """Arrivals at each rate, of the grid's distribution."""
+    """Arrivals at each rate, with the grid's distribution."""
     duration_s = grid.duration_s or RATE_CELL_S
     name, _, shape = (grid.arrivals or "poisson").partition(":")
     kind = msgspec.convert(name, ArrivalProcess)

@@ -1,4 +1,4 @@
-"""What this host is, for ``run.json``: numbers from different hosts are not compared unawares."""
+"""Describes this host for ``run.json``, so that numbers of two hosts aren't compared unawares."""
 
 import importlib.metadata
 import os
@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def describe_host() -> dict[str, Any]:
-    """Name, CPU, cores, memory in bytes, kernel, GPUs and Python of this host."""
+    """The name, CPU, cores, memory in bytes, kernel, GPUs and Python of this host."""
     import psutil
 
     return {
@@ -40,7 +40,7 @@ def describe_host() -> dict[str, Any]:
 
 
 def cpu_model() -> str:
-    """The processor's name as the kernel tells it."""
+    """The processor's name as the kernel gives it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -50,7 +50,7 @@ def cpu_model() -> str:
 
 
 def gpu_models() -> list[str]:
-    """NVIDIA GPUs as their kernel driver lists them; empty where there is none."""
+    """The NVIDIA GPUs that their kernel driver lists; empty without any."""
     names = []
     for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -60,11 +60,11 @@ def gpu_models() -> list[str]:
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that a number can depend on, where installed."""
-    found = {}
+    """The versions of the installed packages that a number can depend on."""
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -17,7 +17,7 @@ class Servers:
 
     def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
         self.split = CoreSplit((), (), None)
-        self.seen_prompts: set[str] = set()  # by the server that runs
+        self.seen_prompts: set[str] = set()  # texts that were sent to the server that runs
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
         self._stack = ExitStack()
@@ -35,10 +35,11 @@ class Servers:
     def get(
         self, model: ModelConfig, limits: Limits, slots: int, *, workers: int = 1
     ) -> RunningServer:
-        """The server of `model` under `limits`: the running one, or else a new one, that leaves
-        cores to `workers` load generating processes.
+        """The server of `model` under `limits`: the running one, or else a new one.
 
-        A start that failed is not tried again in this session: its `LaunchError` is raised anew.
+        A new one leaves cores to `workers` load generating processes.
+
+        A start that failed is not tried again in this session; its `LaunchError` is raised anew.
         """
         key = (model.name, limits)
         if key in self._failed:
@@ -56,7 +57,7 @@ class Servers:
 
     @contextmanager
     def tagged(self, cell_id: str, repeat: int) -> Iterator[None]:
-        """While it lasts, resource samples belong to that repeat of that cell."""
+        """Let resource samples belong to that repeat of that cell while the context is open."""
         if self._sampler is not None:
             self._sampler.tag(cell_id, repeat)
         try:
@@ -66,7 +67,7 @@ class Servers:
                 self._sampler.tag(None, None)
 
     def close(self) -> None:
-        """Stop sampling, then the server."""
+        """Stop sampling, and then stop the server."""
         self._stack.close()
         self._server = self._sampler = self._key = None
         self.seen_prompts = set()
@@ -98,14 +99,16 @@ class Servers:
             )
 
     def _keep(self, sample: ResourceSample) -> None:
-        """Write a sample down; a disk that takes none ends the load by the load's own records."""
+        """Write a sample down; if the disk is full, the load's own records end the load."""
         with suppress(WriteError):
             self._run_dir.append_samples([sample])
 
 
 def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:
-    """How many of this host's cores the model's server is to have: 0 where it runs elsewhere,
-    None where it has no limit."""
+    """The number of this host's cores that the model's server shall have.
+
+    It is 0 for a server that runs elsewhere, and None for one without a limit.
+    """
     server = model.server
     if isinstance(server, SimulatedServer):
         return 1.0

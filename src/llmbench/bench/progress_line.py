@@ -1,4 +1,4 @@
-"""What a person sees while load runs: a live line on a terminal, plain lines elsewhere."""
+"""Shows the progress of a load: as a live line on a terminal, as plain lines elsewhere."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The beginning and the end of a run's directory: what ``run.json`` tells of the run."""
+"""Begins and ends a run's directory, and writes what ``run.json`` says about the run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from llmbench.store import RunDir, RunInfo, git_commit
 
 
 def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
-    """A fresh run directory whose ``run.json`` tells how to run it again."""
+    """A fresh run directory whose ``run.json`` says how the run can be repeated."""
     commit, dirty = git_commit(Path.cwd())
     run_dir = (
         RunDir.create(settings.runs_dir, commit)
@@ -42,7 +42,7 @@ def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
 
 
 def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
-    """Write into ``run.json`` what the prompts of `tokenizer` are, unless it is there."""
+    """Write into ``run.json`` what the prompts of `tokenizer` are, unless that is there already."""
     info = run_dir.info()
     described = library.describe()
     if info.prompts.get(tokenizer) != described:
@@ -51,7 +51,7 @@ def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:
 
 
 def discard_if_empty(run_dir: RunDir) -> bool:
-    """Remove a run in which nothing began, so that it hides no other; whether it was one."""
+    """Remove the run if nothing began in it, so that it hides no other; return whether it did."""
     if any(path != run_dir.info_file for path in run_dir.path.iterdir()):
         return False
     run_dir.info_file.unlink()
@@ -60,6 +60,6 @@ def discard_if_empty(run_dir: RunDir) -> bool:
 
 
 def end_run(run_dir: RunDir) -> None:
-    """Write into ``run.json`` that the run came to its end by itself."""
+    """Write into ``run.json`` that the run ended by itself."""
     ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
     run_dir.write_info(ended)

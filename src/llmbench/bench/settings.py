@@ -1,4 +1,4 @@
-"""What holds for all cells of a session, whoever starts it."""
+"""The settings of a session, whoever starts it."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Settings(Struct, frozen=True):
-    """What holds for all cells of a session."""
+    """The settings that hold for all cells of a session."""
 
     runs_dir: Path
     prompts_dir: Path
@@ -22,5 +22,5 @@ class Settings(Struct, frozen=True):
 
     @property
     def workers_here(self) -> int:
-        """Load generating processes on this host; those of a cluster are elsewhere."""
+        """The number of load generating processes on this host; a cluster's run elsewhere."""
         return self.workers if self.cluster is None else 1

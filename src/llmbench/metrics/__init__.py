@@ -1,4 +1,4 @@
-"""Records to numbers: formulas, percentiles, knee, sizing, cost. Pure; see docs/metrics.md."""
+"""Turns records into numbers: formulas, percentiles, knee, sizing, cost (docs/metrics.md)."""
 
 import lazy_loader
 

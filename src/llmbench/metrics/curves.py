@@ -1,7 +1,7 @@
-"""What a rising load shows: best latency, top load without deterioration, knee and peak.
+"""Finds what a rising load shows: best latency, top load without deterioration, knee and peak.
 
-A curve is a list of points, a load and the numbers measured at it. The grid's cells, a ramp's
-steps and a sizing's users are all such curves, so all of them are read by this one code.
+A curve is a list of points; each is a load and the numbers measured at it. The grid's cells, a
+ramp's steps and a sizing's users are all such curves, so this one code reads all of them.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from llmbench.results import CellSummary
 
 
 class Point(Struct, frozen=True):
-    """A load (users, or requests/s asked) and what was measured at it."""
+    """A load (users, or requests/s asked for) and the numbers measured at it."""
 
     load: float
     summary: CellSummary
@@ -23,10 +23,11 @@ class Point(Struct, frozen=True):
 
 
 class Deterioration(Struct, frozen=True):
-    """When latency counts as significantly worse: above `factor` times that of the least load.
+    """The rule by which latency is significantly worse: above `factor` times the least load's.
 
-    The median by default: it needs 7 samples to be a fact, p95 needs 90, and the steps of a ramp
-    hold tens of requests. `errors`: the largest error rate at which a load is sustained.
+    The percentile is the median by default: it needs 7 samples to be certain, p95 needs 90, and
+    the steps of a ramp have tens of requests. `errors` is the largest error rate of a load that
+    counts as sustained.
     """
 
     factor: float = 2.0
@@ -35,7 +36,7 @@ class Deterioration(Struct, frozen=True):
 
 
 class Findings(Struct, frozen=True):
-    """What a curve shows. ``None``: no point of it succeeded, or too few points to tell."""
+    """What a curve shows; ``None`` where no point succeeded, or where there are too few points."""
 
     best_latency: Point | None  # the least load
     sustained: Point | None  # most requests/s without significant deterioration
@@ -48,17 +49,20 @@ class Findings(Struct, frozen=True):
 RULE = Deterioration()
 
 RATE_NOISE = 0.03
-"""How much requests/s may differ, relatively, from one measurement of a load to the next."""
+"""Two measurements of the same load may differ in requests/s by this share."""
 
 LEAST_BEND = 5 * RATE_NOISE
-"""Of the scaled curve: noise bends a line of twenty loads by more in one run of a thousand."""
+"""The least bend of the scaled curve that makes a knee.
+
+Noise bends a straight line of twenty loads by more than this in one run of a thousand.
+"""
 
 SENSITIVITY = 1.0
 """Kneedle's S; 1 is the paper's own choice."""
 
 
 def findings(curve: Sequence[Point], rule: Deterioration = RULE) -> Findings:
-    """All that a curve shows, by the rules of docs/metrics.md."""
+    """All that a curve shows, according to the rules of docs/metrics.md."""
     least = best_latency(curve)
     base = None if least is None else latency_ms(least, rule.percentile)
     return Findings(
@@ -72,7 +76,7 @@ def findings(curve: Sequence[Point], rule: Deterioration = RULE) -> Findings:
 
 
 def curve_of(summaries: Sequence[CellSummary]) -> list[Point]:
-    """Cells that differ in users or rate only, by load; the median repeat (by requests/s) of each.
+    """Cells that differ only in users or rate, by load; each gives its median repeat (requests/s).
 
     Shapes that have no one load (ramps, traces) are left out.
     """
@@ -85,54 +89,57 @@ def curve_of(summaries: Sequence[CellSummary]) -> list[Point]:
 
 
 def latency_ms(point: Point, percentile: str = "p50") -> float | None:
-    """Latency of a request at a load; in open loop from the schedule, so that queueing counts."""
-    found = point.summary.scheduled_latency_ms or point.summary.latency_ms
-    return None if found is None else float(getattr(found, percentile))
+    """The latency at a load; in an open loop it counts from the schedule, so queueing counts."""
+    latency = point.summary.scheduled_latency_ms or point.summary.latency_ms
+    return None if latency is None else float(getattr(latency, percentile))
 
 
 def best_latency(curve: Sequence[Point]) -> Point | None:
-    """The point of least load that has a latency of its own (the blog: one user).
+    """The point of least load that has a latency; TrueFoundry's blog post takes one user.
 
-    That of an overloaded server is of the moment only.
+    An overloaded server has none, since its latency grows for as long as the load lasts.
     """
-    known = [p for p in curve if latency_ms(p) is not None and not p.summary.overloaded]
-    return min(known, key=lambda point: point.load, default=None)
+    candidates = [p for p in curve if latency_ms(p) is not None and not p.summary.overloaded]
+    return min(candidates, key=lambda point: point.load, default=None)
 
 
 def peak(curve: Sequence[Point]) -> Point | None:
     """The point of most output tokens/s, at the least load that reaches it."""
-    known = [point for point in curve if point.requests_per_s > 0]
-    return max(known, key=lambda p: (_throughput(p), -p.load), default=None)
+    answered = [point for point in curve if point.requests_per_s > 0]
+    return max(answered, key=lambda p: (_throughput(p), -p.load), default=None)
 
 
 def sustained(curve: Sequence[Point], rule: Deterioration = RULE) -> Point | None:
-    """Max RPS without significant deterioration (the blog), as a rule.
+    """TrueFoundry's blog post's "max RPS without significant deterioration", as a rule.
 
-    Of the loads from the least up to the first at which latency exceeds `rule.factor` times
-    that of the least load, or errors `rule.errors`, or the server is overloaded: the one of most
-    requests/s.
+    The loads are tried from the least up to the first at which latency exceeds `rule.factor` times
+    that of the least load, errors exceed `rule.errors`, or the server is overloaded. Among those
+    before it, this is the load of most requests/s.
     """
     least = best_latency(curve)
     base = None if least is None else latency_ms(least, rule.percentile)
     if base is None:
         return None
-    fine: list[Point] = []
+    sound: list[Point] = []
     for point in sorted(curve, key=lambda p: p.load):
-        found = latency_ms(point, rule.percentile)
-        if found is None or found > rule.factor * base or point.summary.error_rate > rule.errors:
+        latency = latency_ms(point, rule.percentile)
+        if latency is None or latency > rule.factor * base:
+            break
+        if point.summary.error_rate > rule.errors:
             break
         if point.summary.overloaded:
             break
-        fine.append(point)
-    return max(fine, key=lambda point: point.requests_per_s, default=None)
+        sound.append(point)
+    return max(sound, key=lambda point: point.requests_per_s, default=None)
 
 
 def knee(curve: Sequence[Point]) -> Point | None:
-    """The load from which more load brings little: Kneedle's knee of a rising, concave curve.
+    """The load beyond which more load brings little: Kneedle's knee of a rising, concave curve.
 
     Load and requests/s are scaled to 0..1. The knee is where the curve lies highest above the
-    diagonal (the least load that does so but for noise), if it then falls back towards it by
-    `SENSITIVITY` mean steps of load, as the paper asks, and by more than noise makes it.
+    diagonal; of loads that are as high but for noise it is the least. The curve must then fall back
+    towards the diagonal by `SENSITIVITY` mean steps of load, as the paper asks, and by more than
+    noise does.
     None for fewer than three points, a straight line, or a throughput that hardly changes.
     Source: Satopää, Albrecht, Irwin, Raghavan (2011), "Finding a 'Kneedle' in a Haystack";
     error rates: tests/perf/knee_error_rates.py.

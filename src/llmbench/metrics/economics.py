@@ -1,7 +1,7 @@
-"""What requests and tokens cost at a sustained load. Prices come from the model's TOML.
+"""Works out what requests and tokens cost at a sustained load, at the prices in the model's TOML.
 
-Source of the formulas: the blog (cost of a request and of a million tokens at max RPS); the split
-by weight is how APIs price input and output tokens.
+The formulas are those of TrueFoundry's blog post (cost of a request and of a million tokens at
+max RPS); the split by weight is how APIs price input and output tokens.
 """
 
 from msgspec import Struct
@@ -11,35 +11,35 @@ from llmbench.config import Price
 
 
 class Cost(Struct, frozen=True):
-    """US dollars at a sustained load. ``None``: there were no such tokens.
+    """Costs in US dollars at a sustained load; ``None`` where there were no such tokens.
 
-    Either all of the cost is put on the output (`per_million_output_usd`), or on both with an
-    output token weighing `output_weight` input tokens (the two weighted prices).
+    The whole cost is put either on the output (`per_million_output_usd`), or on input and output,
+    where an output token weighs as much as `output_weight` input tokens (the two weighted prices).
     """
 
     usd_per_hour: float
-    utilisation: float  # share of the time in which the load is there to be served
+    utilisation: float  # share of the time in which there is load to be served
     output_weight: float
     per_1000_requests_usd: float
     per_million_tokens_usd: float | None  # input and output alike
-    per_million_output_usd: float | None  # the output bears all
+    per_million_output_usd: float | None  # the output bears the whole cost
     per_million_input_weighted_usd: float | None
     per_million_output_weighted_usd: float | None
 
 
 def usd_per_hour(price: Price, limits: Limits | None = None) -> float | None:
-    """What a server costs in an hour: as a whole, or by its cores and GiB.
+    """What a server costs in an hour, as a whole or by its cores and GiB.
 
-    None where the price is for cores or GiB and `limits` doesn't say how many.
+    None where the price is for cores or GiB and `limits` doesn't say how many there are.
     """
     cores = limits.cores if limits else None
     gib = limits.memory_bytes / 2**30 if limits and limits.memory_bytes is not None else None
     parts = [(price.usd_per_core_hour, cores), (price.usd_per_gib_hour, gib)]
     priced = [(usd, count) for usd, count in parts if usd is not None]
-    known = [usd * count for usd, count in priced if count is not None]
-    if not priced or len(known) < len(priced):
+    costs = [usd * count for usd, count in priced if count is not None]
+    if not priced or len(costs) < len(priced):
         return price.usd_per_hour
-    return sum(known)
+    return sum(costs)
 
 
 def cost(
@@ -51,10 +51,11 @@ def cost(
 ) -> Cost | None:
     """The cost of a load of `requests_per_s` requests of so many tokens each.
 
-    With P $/h, u the utilisation, l requests/s, I and O tokens and w the weight of an output
-    token: 1000 requests 1000 P / (3600 u l); a million tokens 1e6 P / (3600 u l (I + O)); of
-    output 1e6 P / (3600 u l O); weighted, of input 1e6 P / (3600 u l (I + w O)), of output w
-    times that. None without a price for these limits, or without load.
+    P is the price in $/h, u the utilisation, l the requests/s, I and O are the tokens of a request,
+    and w is the weight of an output token. Then 1000 requests cost 1000 P / (3600 u l), a million
+    tokens 1e6 P / (3600 u l (I + O)), and a million output tokens 1e6 P / (3600 u l O). Weighted, a
+    million input tokens cost 1e6 P / (3600 u l (I + w O)), and output tokens w times that. The
+    result is None without a price for these limits, or without load.
     """
     hourly = usd_per_hour(price, limits)
     if hourly is None or requests_per_s <= 0:

@@ -1,10 +1,10 @@
-"""Whether an open loop asked for more than the server could do: a test for a queue that grows.
+"""Tests whether a queue grows, since then an open loop asks for more than the server can do.
 
-Requests in flight grow by (rate asked - rate served). The rate asked is known exactly, so only
-what was served is estimated, from its counts in blocks of time: that makes the slope's interval
-far narrower than one from the counts in flight, which wander with the arrivals (a queue close to
-its capacity is a random walk, and a plain trend test calls many of those a trend). Requests in
-flight and latency must have risen as well, by Mann-Kendall on their block means.
+Requests in flight grow by (rate asked - rate served). The rate asked is known exactly, so only the
+rate served is estimated, from its counts in blocks of time. That makes the slope's interval far
+narrower than one from the counts in flight, which wander with the arrivals (a queue close to its
+capacity is a random walk, and a plain trend test calls many of those a trend). Requests in flight
+and latency must have risen as well, by Mann-Kendall tests on their block means.
 `python -m tests.perf.overload_error_rates` prints how often the three are wrong together.
 """
 
@@ -19,22 +19,22 @@ from llmbench.metrics.windows import Array, Mask, Window, since, while_growing
 
 BLOCKS_LEAST, BLOCKS_MOST = 6, 16
 ASKED_EACH = 5
-"""Requests asked in a block, on average: fewer make its count too coarse, more waste blocks."""
+"""The mean number of requests in a block; fewer make its count too coarse, more waste blocks."""
 SLOPE_ERROR = 0.005
 TREND_ERROR = 0.05
 UNSERVED = ("dropped", "timeout", "first_token_timeout", "connect_timeout", "cancelled")
-"""How a request ends that its server never got round to: for the queue it waits for ever."""
+"""The ends of requests that the server never got round to; in the queue they wait for ever."""
 LEAST_GROWTH = 2.0
-"""Requests by which a queue must have grown: at its two ends it is known to one each."""
+"""A queue must have grown by this many requests, as its length is known to one at each end."""
 
 
 class QueueTrend(Struct, frozen=True):
-    """How requests in flight grew in a window: the slope, and what it is at least (99.5 %)."""
+    """How requests in flight grew in a window: the slope and its lower bound (99.5 %)."""
 
     growth_per_s: float
     least_growth_per_s: float
     in_flight_p: float  # Mann-Kendall, one-sided, of requests in flight
-    latency_p: float  # the same of latency
+    latency_p: float  # the same test for latency
 
     @property
     def grows(self) -> bool:
@@ -85,7 +85,7 @@ def queue_trend(
 
 
 def _margin(growth: Array, blocks: int) -> float:
-    """From the estimate of a total to its lower bound: Student's t on the blocks."""
+    """The distance from a total's estimate to its lower bound, by Student's t on the blocks."""
     from scipy import stats
 
     error = float(np.std(growth, ddof=1)) * math.sqrt(blocks)
@@ -101,9 +101,10 @@ def _in_flight(due_s: Array, done_s: Array, edges: Array) -> Array:
 
 
 def _latencies(due_s: Array, done_s: Array, length_s: float, blocks: int) -> Array:
-    """Medians of the latencies of what ended in the window, in the order of the ends.
+    """Medians of the latencies of requests that ended in the window, in the order of their ends.
 
-    By the ends, since what is answered after the last arrival finds a server with less to do.
+    They are ordered by their ends because requests that are answered after the last arrival find a
+    server with less to do.
     """
     inside = (done_s >= 0) & (done_s < length_s)
     latency = (done_s - due_s)[inside][np.argsort(done_s[inside], kind="stable")]
@@ -117,6 +118,6 @@ def _rises(values: Array) -> float:
         return 1.0
     from scipy import stats
 
-    found = stats.kendalltau(np.arange(len(values)), values, alternative="greater")
-    p: float = found.pvalue
+    test = stats.kendalltau(np.arange(len(values)), values, alternative="greater")
+    p: float = test.pvalue
     return p

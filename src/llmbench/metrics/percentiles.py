@@ -1,4 +1,4 @@
-"""Percentiles, and how many samples one needs before it means something."""
+"""Percentiles, their confidence intervals, and how many samples they need to mean something."""
 
 from bisect import bisect_left, bisect_right
 from functools import cache
@@ -17,7 +17,7 @@ INTERVAL = 0.95
 """Confidence of the interval that stands beside a percentile, half of the rest on each side."""
 
 PARTS = (50, 90, 95, 99)
-PIECE = 1_000_000
+PIECE = 1_000_000  # samples that are squared at once, for which 8 MB are enough
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A ramp's steps as a curve: each step is summarised like a cell of that many users."""
+"""Makes a curve of a ramp's steps, each of which is summarised like a cell of that many users."""
 
 import pandas as pd
 from msgspec import structs
@@ -12,9 +12,9 @@ from llmbench.records import CellRun
 def ramp_curve(run: CellRun, requests: pd.DataFrame) -> list[Point]:
     """The steps of one repeat of a ramp, by users.
 
-    A request belongs to the step in which it was both sent and answered: one that began in the
-    step before, or went on into the next, ran under two loads. A step that answered none is
-    there with nothing known.
+    A request belongs to the step in which it was both sent and answered; one that began in the
+    step before, or went on into the next, ran under two loads. A step that answered no request
+    has a point whose numbers are not known.
     """
     of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
     measured = requests[of_run & (requests["phase"] == "measured")]

@@ -1,8 +1,8 @@
-"""What a cell does per second, and whether its load was the load that was asked.
+"""Works out what a cell does per second, and whether its load was the load that was asked for.
 
-Rates count each request by the share of its time that lies in the window: a request half of
-which lies outside counts half. So a window that ends in the middle of long requests neither
-loses nor gains any, and for one user they are exactly count / span.
+Rates count each request by the share of its time that lies in the window, so a request of which
+half lies outside counts half. A window that ends in the middle of long requests therefore neither
+loses nor gains any, and for one user the rates are exactly count / span.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from llmbench.metrics.windows import Array, Window, overlap, since
 
 
 class Rates(Struct, frozen=True):
-    """Per second of the window, of successful requests; and its time average of those in flight."""
+    """Rates of successful requests in a window, and the time average of requests in flight."""
 
     requests_per_s: float
     input_tokens_per_s: float
@@ -27,8 +27,8 @@ class Rates(Struct, frozen=True):
 def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> Rates:
     """The rates of a window that has some length.
 
-    `by_ends`: a request counts where it ended, and its prompt where its first token came. In a
-    queue that grows, time under way is not work done: shares would give more than the capacity.
+    With `by_ends` a request counts where it ended, and its prompt where its first token came. In
+    a queue that grows, time under way is not work done, so shares would exceed the capacity.
     """
     ok = measured[measured["ok"]]
     sent, done = since(ok, "sent_ns", window), since(ok, "done_ns", window)
@@ -38,23 +38,25 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
     requests = overlap(done if by_ends else sent, done, window)
     inputs = formulas.input_tokens(ok).to_numpy(np.float64, na_value=np.nan)
     outputs = ok["output_tokens"].to_numpy(np.float64, na_value=np.nan)
-    told = bool(np.isfinite(outputs).any())
+    counted = bool(np.isfinite(outputs).any())
     in_flight, residual = _little(measured, window)
     return Rates(
         requests_per_s=float(requests.sum()) / window.seconds,
         input_tokens_per_s=float(np.nansum(inputs * prefill)) / window.seconds,
-        output_tokens_per_s=float(np.nansum(outputs * decode)) / window.seconds if told else None,
+        output_tokens_per_s=float(np.nansum(outputs * decode)) / window.seconds
+        if counted
+        else None,
         achieved_users=in_flight,
         little_residual=residual,
     )
 
 
 def delivered_share(measured: pd.DataFrame, window: Window, shape: Shape) -> float | None:
-    """Achieved over asked load: below 1 the client, not the server, held the load back.
+    """Achieved over asked load; below 1 the client, not the server, held the load back.
 
-    Closed loop: the share of the users' time in which they had a request (or its connection)
-    under way, times users seen / users asked. Open loop: requests sent / scheduled, times the
-    schedule's span / the sends' span. A ramp's steps are looked at one by one.
+    In a closed loop this is the share of the users' time in which they had a request (or its
+    connection) under way, times users seen / users asked. In an open loop it is requests sent /
+    scheduled, times the schedule's span / the sends' span. A ramp's steps are judged one by one.
     """
     if shape.is_open_loop:
         return _delivered_rate(measured)
@@ -62,10 +64,10 @@ def delivered_share(measured: pd.DataFrame, window: Window, shape: Shape) -> flo
 
 
 def _little(measured: pd.DataFrame, window: Window) -> tuple[float, float | None]:
-    """Time average L of requests in flight, and |L - lambda W| / L (Little 1961).
+    """The time average L of requests in flight, and |L - lambda W| / L (Little 1961).
 
-    lambda counts the sends in the window and W is their mean time: in a steady window both
-    sides agree but for what its two ends cut off.
+    lambda counts the sends in the window and W is their mean time. In a steady window both sides
+    agree, but for what its two ends cut off.
     """
     tried = measured[measured["sent_ns"].notna()]
     sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)

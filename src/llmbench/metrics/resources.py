@@ -1,4 +1,4 @@
-"""What the server used while a cell ran, over its steady window."""
+"""Works out what the server used in the steady window of a cell."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,13 +8,13 @@ from llmbench.records import CellRun, ResourceSample
 
 
 def usage(samples: Sequence[ResourceSample], run: CellRun, window: Window | None) -> dict[str, Any]:
-    """CPU (mean, max), most memory, and the share of time throttled; None without samples.
+    """CPU (mean and max), most memory, and the share of time throttled; empty without samples.
 
-    Samples outside the window count only where none lies inside it (cells under a second).
+    Samples outside the window count only if none lies inside it (in cells of less than a second).
     """
-    mine = [s for s in samples if s.cell == run.cell_id and s.repeat == run.repeat]
-    inside = [s for s in mine if window and window.start_ns <= s.time_ns <= window.end_ns]
-    used = inside or mine
+    of_run = [s for s in samples if s.cell == run.cell_id and s.repeat == run.repeat]
+    inside = [s for s in of_run if window and window.start_ns <= s.time_ns <= window.end_ns]
+    used = inside or of_run
     if not used:
         return {}
     return {
@@ -27,8 +27,8 @@ def usage(samples: Sequence[ResourceSample], run: CellRun, window: Window | None
 
 def throttled_share(samples: Sequence[ResourceSample]) -> float | None:
     """Throttled time between the first and the last sample over the time between them."""
-    known = [(s.time_ns, s.throttled_ns) for s in samples if s.throttled_ns is not None]
-    if len(known) < 2 or known[-1][0] <= known[0][0]:
+    readings = [(s.time_ns, s.throttled_ns) for s in samples if s.throttled_ns is not None]
+    if len(readings) < 2 or readings[-1][0] <= readings[0][0]:
         return None
-    share = (known[-1][1] - known[0][1]) / (known[-1][0] - known[0][0])
+    share = (readings[-1][1] - readings[0][1]) / (readings[-1][0] - readings[0][0])
     return min(1.0, max(0.0, share))

@@ -1,7 +1,7 @@
-"""The highest rate that meets an SLO, by search: which rate to try next, and when to stop.
+"""Searches for the highest rate that meets an SLO: which rate to try next, and when to stop.
 
-Source: MLPerf finds the server scenario's queries/s by such a search; LLM-Inference-Bench's
-successor finds its users by doubling and bisection.
+MLPerf finds the server scenario's queries/s by such a search; LLM-Inference-Bench's successor
+finds its users by doubling and bisection.
 """
 
 from collections.abc import Generator
@@ -11,11 +11,11 @@ from math import sqrt
 def highest_rate(
     start: float, *, precision: float = 0.05, factor: float = 2.0, most_trials: int = 20
 ) -> Generator[float, bool, float | None]:
-    """Yields a rate to try, is sent whether it met the SLO, returns the highest that did.
+    """Yield a rate to try, receive whether it met the SLO, and return the highest that did.
 
-    Multiplies by `factor` while the SLO is met (divides while it isn't), then halves the
-    interval geometrically until its ends are within `precision` of each other. Returns None
-    when no rate met it. `ValueError` for a start that is not positive.
+    The rate is multiplied by `factor` while the SLO is met (and divided while it isn't). Then the
+    interval is halved geometrically until its ends are within `precision` of each other. The
+    result is None when no rate met the SLO. A start that is not positive raises `ValueError`.
     """
     if start <= 0:
         raise ValueError(f"a search needs a rate above 0 to start from, not {start}")
@@ -33,7 +33,7 @@ def highest_rate(
 
 
 def next_rate(start: float, met: float | None, missed: float | None, factor: float = 2.0) -> float:
-    """The rate to try, knowing the highest that met the SLO and the lowest that missed it."""
+    """The next rate to try, given the highest that met the SLO and the lowest that missed it."""
     if met is not None and missed is not None:
         return sqrt(met * missed)
     if met is not None:

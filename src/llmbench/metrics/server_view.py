@@ -1,4 +1,4 @@
-"""The server's own view of a cell beside the client's: medians of requests, or means of all."""
+"""Compares the server's own view of a cell with the client's: medians of requests, or means."""
 
 from typing import Any
 
@@ -8,44 +8,44 @@ from llmbench.metrics.percentiles import distribution
 from llmbench.records import ServerSums, Sum
 
 SAME_REQUESTS = 0.01
-"""A histogram is of our requests where its count is within this share of the client's count.
+"""A histogram is about our requests if its count is within this share of the client's count.
 
-Further off it saw others' requests too, or not all of ours: then nothing is compared.
+Otherwise it also saw requests of others, or not all of ours, and nothing is compared.
 """
 
 
 def server_view(good: pd.DataFrame, mine: pd.DataFrame, sums: ServerSums | None) -> dict[str, Any]:
     """The fields of `CellSummary` that begin with ``server_`` or end in ``_difference_ms``.
 
-    `good` are the requests of the distributions, `mine` all of the cell with its warm-up: what
-    the server's histograms saw. They tell the difference only where no request does.
+    `good` are the requests of the distributions. `mine` are all requests of the cell with its
+    warm-up, which the server's histograms saw. The histograms are used only where no request
+    gives the difference.
     """
-    found = _by_request(good) | parts(good)
+    fields = _by_request(good) | parts(good)
     for name, value in _by_histogram(mine, sums or ServerSums()).items():
-        if found.get(name) is None:
-            found[name] = value
-    return found
+        if fields.get(name) is None:
+            fields[name] = value
+    return fields
 
 
 def parts(good: pd.DataFrame) -> dict[str, float | None]:
-    """Mean times of the parts of a request, over those of which the server told its prefill.
+    """The mean times of the parts of a request, over the requests whose prefill time is known.
 
-    Queue + prefill + what nobody accounts for is their mean TTFT, and with the decoding their
-    mean latency. A queue that the server doesn't tell is not known: it is in what nobody
-    accounts for.
+    Queue + prefill + the unaccounted time is their mean TTFT; with the decoding it is their mean
+    latency. A queue that the server doesn't report is not known, so it is unaccounted for.
     """
-    told = good[good["server_prompt_ms"].notna() & good["ttft_ms"].notna()]
+    split = good[good["server_prompt_ms"].notna() & good["ttft_ms"].notna()]
     return {
-        "server_queue_mean_ms": _known_mean(told["server_queue_ms"]),
-        "server_prefill_mean_ms": _known_mean(told["server_prompt_ms"]),
-        "server_decode_mean_ms": _known_mean(told["server_decode_ms"]),
-        "ttft_unaccounted_mean_ms": _known_mean(told["ttft_unaccounted_ms"]),
-        "unaccounted_mean_ms": _known_mean(told["unaccounted_ms"]),
+        "server_queue_mean_ms": _known_mean(split["server_queue_ms"]),
+        "server_prefill_mean_ms": _known_mean(split["server_prompt_ms"]),
+        "server_decode_mean_ms": _known_mean(split["server_decode_ms"]),
+        "ttft_unaccounted_mean_ms": _known_mean(split["ttft_unaccounted_ms"]),
+        "unaccounted_mean_ms": _known_mean(split["unaccounted_ms"]),
     }
 
 
 def _known_mean(values: "pd.Series[float]") -> float | None:
-    """The mean; None where any value is not known, since the parts would not add up."""
+    """The mean; None where any value is not known, since then the parts would not add up."""
     return float(values.mean()) if len(values) and values.notna().all() else None
 
 
@@ -78,7 +78,7 @@ def _by_histogram(mine: pd.DataFrame, sums: ServerSums) -> dict[str, float | Non
 
 
 def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | None, float | None]:
-    """Theirs and ours, pooled; their count says whether it is of gaps of tokens or of events."""
+    """Their mean and ours; their count says whether theirs is of gaps between tokens or events."""
     if token is None:
         return None, None
     tokens = answered["output_tokens"].fillna(answered["token_events"]).astype("float64")
@@ -94,7 +94,7 @@ def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | 
 
 
 def _mean(theirs: Sum | None, requests: int) -> float | None:
-    """The server's mean where it is of as many requests as the client's."""
+    """The server's mean, if it is of as many requests as the client's."""
     if theirs is None or not _near(theirs.count, requests):
         return None
     return theirs.total_ms / theirs.count

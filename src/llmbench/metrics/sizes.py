@@ -1,4 +1,4 @@
-"""Which cores and memory a model needs: what fits and meets its SLO, and the cheapest of that."""
+"""Finds the cores and memory that a model needs: the cheapest size that fits and meets its SLO."""
 
 import itertools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from llmbench.metrics.economics import usd_per_hour
 from llmbench.results import CellResult
 
 RETURNS = 0.5
-"""More cores still pay while throughput grows by at least this share of what cores grow by."""
+"""More cores pay off while throughput grows by at least this share of the growth in cores."""
 
 
 class Size(Struct, frozen=True):
@@ -23,11 +23,11 @@ class Size(Struct, frozen=True):
 
 
 class SizedRow(Struct, frozen=True):
-    """A size as it is shown: what it does, what it costs, and whether it will do."""
+    """A size as it is shown: its figures, what it costs, and whether it will do."""
 
     limits: Limits
     feasible: bool
-    why: str  # why not; empty when feasible
+    why: str  # why it won't do; empty when it is feasible
     output_tokens_per_s: float | None  # of its best cell
     requests_per_s: float | None
     ttft_p50_ms: float | None  # of the same cell
@@ -41,25 +41,26 @@ class Sizing(Struct, frozen=True):
 
     rows: tuple[SizedRow, ...]
     ideal: SizedRow | None
-    diminishing: SizedRow | None  # the most cores that still paid
+    diminishing: SizedRow | None  # the most cores that still paid off
     rule: str
 
     @property
     def returns(self) -> str:
-        """What more cores bring, in words; empty where too few sizes are feasible to tell."""
-        found = self.diminishing
-        if found is None or found.limits.cores is None:
+        """What more cores bring, in words; empty where too few sizes are feasible."""
+        last = self.diminishing
+        if last is None or last.limits.cores is None:
             return ""
         most = max(row.limits.cores or 0.0 for row in self.rows if row.feasible)
-        if found.limits.cores == most:
+        if last.limits.cores == most:
             return f"more cores paid up to {most:g}, the most tried"
-        return f"more than {found.limits.cores:g} cores stop paying"
+        return f"more than {last.limits.cores:g} cores stop paying"
 
 
 def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:
-    """The ideal configuration: of the feasible sizes (valid, fits, meets the SLO) the cheapest.
+    """The ideal size: the cheapest of the feasible ones (valid, fits, meets the SLO).
 
-    Cheapest by `price` of cores and GiB where it has them, else fewest cores, then least memory.
+    It is the cheapest by the `price` of cores and GiB if that is given, else it has the fewest
+    cores and then the least memory.
     """
     rows = tuple(sorted((_row(size, price) for size in sizes), key=lambda r: _bulk(r.limits)))
     feasible = [row for row in rows if row.feasible]
@@ -72,17 +73,18 @@ def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:
 
 
 def diminishing(rows: Sequence[SizedRow]) -> SizedRow | None:
-    """The point of diminishing returns: the most cores up to which more of them still paid.
+    """The point of diminishing returns: the most cores up to which more of them still paid off.
 
-    For each number of cores the feasible size of most tokens/s; from the fewest cores up, a step
-    pays while throughput grows relatively by at least half of what the cores grow by.
+    Each number of cores is represented by its feasible size with most tokens/s. From the fewest
+    cores up, a step pays off if the relative growth of throughput is at least half of the relative
+    growth of cores.
     """
     best: dict[float, SizedRow] = {}
     for row in rows:
         cores, rate = row.limits.cores, row.output_tokens_per_s
         if row.feasible and cores is not None and rate is not None:
-            known = best.get(cores)
-            if known is None or rate > (known.output_tokens_per_s or 0.0):
+            leader = best.get(cores)
+            if leader is None or rate > (leader.output_tokens_per_s or 0.0):
                 best[cores] = row
     if len(best) < 2:
         return None
@@ -94,7 +96,7 @@ def diminishing(rows: Sequence[SizedRow]) -> SizedRow | None:
 
 
 def _gain(before: SizedRow, after: SizedRow) -> float:
-    """Relative growth of throughput over relative growth of cores."""
+    """The relative growth of throughput over the relative growth of cores."""
     rates = (before.output_tokens_per_s or 0.0, after.output_tokens_per_s or 0.0)
     cores = (before.limits.cores or 0.0, after.limits.cores or 0.0)
     return (rates[1] / rates[0] - 1) / (cores[1] / cores[0] - 1) if rates[0] > 0 else 0.0
@@ -130,7 +132,7 @@ def _why(size: Size) -> str:
 
 
 def _bulk(limits: Limits) -> tuple[float, float]:
-    """Cores and memory for comparing; no limit is more than any."""
+    """Cores and memory, to compare sizes by; no limit counts as more than any limit."""
     endless = float("inf")
     cores = endless if limits.cores is None else limits.cores
     return cores, endless if limits.memory_bytes is None else limits.memory_bytes

@@ -1,4 +1,4 @@
-"""Service level objectives: MLPerf's limits by name, and how requests stand to a limit."""
+"""Service level objectives: MLPerf's limits by name, and how requests compare with a limit."""
 
 from collections.abc import Iterator
 from math import ceil, floor
@@ -31,7 +31,7 @@ PRESETS: dict[str, Slo] = {
     "mlperf-gpt-oss-120b": _mlperf(3000, 80),
     "mlperf-gpt-oss-120b-interactive": _mlperf(2000, 20),
 }
-"""Limits of MLPerf Inference's server and interactive scenarios: p99, milliseconds.
+"""The limits of MLPerf Inference's server and interactive scenarios: p99, in milliseconds.
 
 Source: mlcommons/inference_policies, inference_rules.adoc (2026-07-23).
 """
@@ -60,7 +60,7 @@ def resolve(slo: Slo) -> Slo:
 
 
 def request_limit(percentiles: Percentiles) -> float | None:
-    """What one request has to meet: the limit of the highest percentile given; None: no limit."""
+    """The limit that one request has to meet: that of the highest percentile given, if any."""
     for name in ("p99", "p95", "p90", "p50"):
         if name in percentiles:
             return percentiles[name]
@@ -70,11 +70,12 @@ def request_limit(percentiles: Percentiles) -> float | None:
 def limit_counts(
     measured: pd.DataFrame, unrecorded: int, window: Window | None, slo: Slo, shape: Shape
 ) -> tuple[LimitCount, ...]:
-    """How the window's requests stand to each percentile of a resolved `slo`.
+    """How the window's requests compare with each percentile of a resolved `slo`.
 
-    What failed or was dropped counts as infinitely slow: a server that answers 95 of 100 requests
-    fast and none of the others has no p99. `unrecorded` drops left no row. A request of one token
-    has no time per token and does not count for it. Open loop counts from the schedule.
+    A request that failed or was dropped counts as infinitely slow: a server that answers 95 of 100
+    requests fast and none of the others has no p99. `unrecorded` is the number of drops without a
+    row. A request of one token has no time per token and does not count for it. In an open loop
+    times count from the schedule.
     """
     inside = measured[windows.asked(measured, window, shape)]
     lost = int((~inside["ok"]).sum()) + unrecorded
@@ -86,7 +87,7 @@ def limit_counts(
 
 
 def _tables(slo: Slo, shape: Shape) -> Iterator[tuple[str, str, Percentiles]]:
-    """(metric, the table's column, its limits)."""
+    """Each metric with its column in the table and its limits."""
     prefix = "scheduled_" if shape.is_open_loop else ""
     yield "TTFT", f"{prefix}ttft_ms", slo.ttft_ms
     yield "time per token", "time_per_token_ms", slo.time_per_token_ms
@@ -108,7 +109,7 @@ def _count(
 
 
 def _percentile(values: NDArray[np.float64], lost: int, share: float) -> float | None:
-    """The percentile of `values` and `lost` infinite ones, between ranks as numpy's ``linear``."""
+    """The percentile of `values` and `lost` infinite ones, interpolated like numpy's ``linear``."""
     place = (values.size + lost - 1) * share
     low, high = floor(place), ceil(place)
     if values.size == 0 or high >= values.size:

@@ -1,4 +1,4 @@
-"""One repeat of a cell: its requests, and what was sampled meanwhile, as a `CellSummary`."""
+"""Summarises one repeat of a cell (its requests and samples) as a `CellSummary`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,13 +22,13 @@ from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellSummary, Distribution
 
 INPUT_TOLERANCE_TOKENS = 10
-"""A prompt this close to the asked length is a hit. Source: the deck's prompt files."""
+"""A prompt this close to the asked length is a hit, as in the EchoSwift deck's prompt files."""
 
 OUTPUT_TOLERANCE = 0.1
 """An output this close, relatively, to the asked length is a hit (MLPerf accepts over 90 %)."""
 
 TTFT_UNCERTAIN = 0.05
-"""A first token's stamp counts as bounded where its two bounds are further apart, relatively."""
+"""A first token's stamp counts as bounded if its bounds are further apart than this share."""
 
 NO_LIMITS = Slo()
 
@@ -39,10 +39,10 @@ def summarise(
     samples: Sequence[ResourceSample] = (),
     slo: Slo = NO_LIMITS,
 ) -> CellSummary:
-    """The numbers of one repeat of a cell; `requests` may hold others' rows too.
+    """The numbers of one repeat of a cell; `requests` may also hold rows of others.
 
-    Distributions are of the successful requests in the steady window, counts and goodput of all
-    measured ones. `ConfigError` for an unknown `slo.preset`.
+    Distributions describe the successful requests in the steady window; counts and goodput are
+    about all measured ones. An unknown `slo.preset` raises `ConfigError`.
     """
     of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
     mine = requests if of_run.all() else requests[of_run]
@@ -72,10 +72,10 @@ def summarise(
 
 
 def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> float | None:
-    """The share of all measured requests, failed and dropped ones too, that met every limit.
+    """The share of all measured requests (with failed and dropped ones) that met every limit.
 
-    A request's limits are those of the highest percentile that the SLO names; in open loop
-    its times count from the schedule. None where the SLO limits no request, or nothing ran.
+    A request's limits are those of the highest percentile that the SLO names; in an open loop its
+    times count from the schedule. None where the SLO limits no request, or nothing ran.
     """
     prefix = "scheduled_" if shape.is_open_loop else ""
     limits = {
@@ -146,7 +146,7 @@ def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
 
 
 def _pooled(gaps_ms: "pd.Series[Any]") -> Distribution | None:
-    """The distribution of all requests' gaps."""
+    """The distribution of the gaps of all requests together."""
     gaps = [gap for gap in gaps_ms if len(gap)]
     return distribution(np.concatenate(gaps), independent=len(gaps)) if gaps else None
 
@@ -168,7 +168,7 @@ def _rates(
 def _queue(
     measured: pd.DataFrame, window: Window | None, trend: QueueTrend | None
 ) -> dict[str, Any]:
-    """How an open loop's queue went; nothing of one without a steady rate."""
+    """How an open loop's queue developed; empty for a load without a steady rate."""
     if trend is None or window is None:
         return {}
     first_ns = int(measured["scheduled_ns"].min())
@@ -222,5 +222,5 @@ def _numbers(column: "pd.Series[int]") -> NDArray[np.float64]:
 
 
 def _share(hits: "pd.Series[bool]") -> float | None:
-    """The share of hits; None where there was nothing to hit."""
+    """The share of hits; None without any trial."""
     return float(hits.mean()) if len(hits) else None

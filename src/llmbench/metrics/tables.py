@@ -1,4 +1,4 @@
-"""Request records as one table, a row a request, columns ready for the formulas."""
+"""Makes one table of request records: a row for each request, and columns for the formulas."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice, pairwise
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from llmbench.metrics import formulas
 from llmbench.records import RequestRecord
 
-CHUNK = 8192
+CHUNK = 8192  # records that are turned into columns at once, so that memory stays bounded
 EVENTS = ("event_ns", "event_tokens", "bounded_events")
-"""Fields with an entry for each event; in the table only on request."""
+"""The fields with an entry for each event; the table has them only on request."""
 
 DERIVED: dict[str, Callable[[pd.DataFrame], "pd.Series[float]"]] = {
     "latency_ms": formulas.latency_ms,
@@ -34,7 +34,7 @@ DERIVED: dict[str, Callable[[pd.DataFrame], "pd.Series[float]"]] = {
     "ttft_unaccounted_ms": formulas.ttft_unaccounted_ms,
     "unaccounted_ms": formulas.unaccounted_ms,
 }
-"""Columns that are made from the others, with the formula of each."""
+"""The columns that are computed from others, each with its formula."""
 
 _FIELDS = tuple(name for name in RequestRecord.__struct_fields__ if name not in EVENTS)
 _TYPES = get_type_hints(RequestRecord)
@@ -45,10 +45,10 @@ Column = NDArray[Any] | pd.arrays.IntegerArray
 def table(records: Iterable[RequestRecord], *, with_events: bool = False) -> pd.DataFrame:
     """`records` as a table: their fields, `ok`, and a column for each formula in `DERIVED`.
 
-    Of the events it keeps `token_events` (how many held tokens), `bounded` (how many of them before
+    For the events it has `token_events` (how many held tokens), `bounded` (how many of them before
     the last had a bounded stamp), `gaps_ms` (the inter-token gaps of the request, float32) and
-    `chunk_gaps_ms` (the gaps between its token events); with `with_events` every stamp too. Whole
-    numbers that may be unknown are nullable ``Int64``, other unknown ones NaN.
+    `chunk_gaps_ms` (the gaps between its token events); with `with_events` it has every stamp too.
+    Whole numbers that may be unknown are nullable ``Int64``; other unknown values are NaN.
     """
     chunks = [_columns(rows, with_events) for rows in _chunks(records)] or [
         _columns([], with_events)
@@ -67,7 +67,7 @@ def _chunks(records: Iterable[RequestRecord]) -> Iterator[list[RequestRecord]]:
 
 
 def _columns(rows: Sequence[RequestRecord], with_events: bool) -> dict[str, Column]:
-    """The columns of some rows, those of events reduced."""
+    """The columns of some rows; those of events are reduced to counts and gaps."""
     values = zip(*map(attrgetter(*_FIELDS), rows), strict=True) if rows else ((),) * len(_FIELDS)
     columns = {
         name: _array(_TYPES[name], column) for name, column in zip(_FIELDS, values, strict=True)
@@ -85,10 +85,11 @@ def _columns(rows: Sequence[RequestRecord], with_events: bool) -> dict[str, Colu
 
 
 def event_tokens(record: RequestRecord) -> tuple[int, ...]:
-    """How many tokens each event held; empty: one each.
+    """How many tokens each event held; empty if it was one for each.
 
-    Where the server tells only their sum, and it is clearly more than one an event, whole numbers
-    as near to equal shares as they can be: the same rule as `formulas.first_event_tokens`.
+    Where the server gives only their sum, and that is clearly more than one for each event, these
+    are whole numbers as near to equal shares as possible, by the same rule as
+    `formulas.first_event_tokens`.
     """
     events, tokens = len(record.event_ns), record.output_tokens or 0
     if record.event_tokens or not events or tokens <= formulas.SEVERAL_TOKENS * events:
@@ -98,7 +99,7 @@ def event_tokens(record: RequestRecord) -> tuple[int, ...]:
 
 
 def _bounded_inside(record: RequestRecord) -> int:
-    """Bounded events but the last one, which the end of the stream follows in most servers."""
+    """The number of bounded events without the last, which most servers send with the end."""
     bounded = record.bounded_events
     return len(bounded) - bool(bounded and bounded[-1][0] == len(record.event_ns) - 1)
 
@@ -116,7 +117,7 @@ def _array(hint: Any, values: Sequence[Any]) -> Column:
 
 
 def _join(parts: Sequence[Column]) -> Any:
-    """The chunks of one column as one column; texts as pandas' own string type."""
+    """The chunks of one column joined to one column; texts get pandas' own string type."""
     if isinstance(parts[0], pd.arrays.IntegerArray):
         return pd.concat([pd.Series(part) for part in parts], ignore_index=True)
     whole = np.concatenate(parts)
@@ -128,7 +129,7 @@ _EVENT_TYPES = (np.ndarray, tuple)
 
 
 def _gaps(events: Sequence[tuple[int, ...]], tokens: Sequence[tuple[int, ...]]) -> NDArray[Any]:
-    """For each row the gaps between its tokens: an event of k tokens counts k times its gap / k."""
+    """The gaps between each row's tokens; an event of k tokens gives k gaps of 1 / k of its gap."""
     counts = np.fromiter(map(len, events), np.int64, len(events))
     stamps = np.fromiter(chain.from_iterable(events), np.int64, int(counts.sum()))
     if stamps.size == 0:

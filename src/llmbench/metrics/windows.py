@@ -1,11 +1,12 @@
-"""The steady window of a cell: where the load is what was asked, start and drain cut off.
+"""Finds the steady window of a cell, in which the load is as asked, without start and drain.
 
-Closed loop: from the latest of the users' first measured sends to the earliest of their last
-measured ends, so that every user is active all the time; a request belongs to it when it was
-sent in it. Open loop: from the moment at which the server, empty at first, has filled up to the
-last scheduled deadline, which leaves out the drain; every request scheduled in it belongs to it.
-Where that holds fewer successes than there are users, or nothing (one request each, all failed),
-the window is all of [first send, last end] and `rule` says so.
+In a closed loop it lasts from the latest of the users' first measured sends to the earliest of
+their last measured ends, so that every user is active all the time; a request belongs to it if it
+was sent in it. In an open loop it lasts from the moment at which the server, empty at first, has
+filled up to the last scheduled deadline, which leaves out the drain; every request that is
+scheduled in it belongs to it.
+If that window has fewer successes than there are users, or none (one request each, all failed),
+the window is the whole of [first send, last end], and `rule` says so.
 """
 
 from typing import Literal
@@ -21,11 +22,11 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 FIRST = 10
-"""Requests whose longest latency says how long an empty server takes to fill up."""
+"""The longest latency of this many requests says how long an empty server takes to fill up."""
 
 
 class Window(Struct, frozen=True):
-    """An interval on the wall clock, and by which rule it was found."""
+    """An interval on the wall clock, and the rule by which it was found."""
 
     start_ns: int
     end_ns: int
@@ -48,7 +49,7 @@ def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
 
 
 def members(measured: pd.DataFrame, window: Window, shape: Shape) -> Mask:
-    """Which requests the distributions of the window are of (failures included)."""
+    """Which requests belong to the window, and so to its distributions (including failures)."""
     if window.rule == "whole":
         return measured["sent_ns"].notna().to_numpy(np.bool_)
     moment = since(measured, "scheduled_ns" if shape.is_open_loop else "sent_ns", window)
@@ -58,7 +59,7 @@ def members(measured: pd.DataFrame, window: Window, shape: Shape) -> Mask:
 
 
 def asked(measured: pd.DataFrame, window: Window | None, shape: Shape) -> Mask:
-    """`members`, and those that were never sent (no connection, dropped) by their schedule."""
+    """`members`, and the scheduled requests that were never sent (no connection, dropped)."""
     everything = np.ones(len(measured), dtype=np.bool_)
     if window is None or window.rule == "whole":
         return everything
@@ -69,7 +70,7 @@ def asked(measured: pd.DataFrame, window: Window | None, shape: Shape) -> Mask:
 
 
 def since(requests: pd.DataFrame, column: str, window: Window) -> Array:
-    """An instant's nanoseconds since the window's start, exact; NaN where not known."""
+    """The exact nanoseconds from the window's start to an instant; NaN where not known."""
     instants = requests[column] - window.start_ns
     return instants.to_numpy(np.float64, na_value=np.nan)
 
@@ -77,7 +78,7 @@ def since(requests: pd.DataFrame, column: str, window: Window) -> Array:
 def overlap(begin: Array, end: Array, window: Window) -> Array:
     """The share of each span [begin, end] (ns since the window's start) that lies in the window.
 
-    A span without length counts whole when it lies inside; an unknown bound gives 0.
+    A span without length counts whole if it lies inside; an unknown bound gives 0.
     """
     length, high = end - begin, float(window.end_ns - window.start_ns)
     inside = np.clip(np.minimum(end, high) - np.maximum(begin, 0), 0, None)
@@ -88,7 +89,7 @@ def overlap(begin: Array, end: Array, window: Window) -> Array:
 
 
 def _enough(measured: pd.DataFrame, sent: pd.DataFrame, steady: Window, shape: Shape) -> bool:
-    """Whether the steady window holds a success for each user, of users that sent again."""
+    """Whether the steady window has a success for each user, and users sent more than once."""
     if isinstance(shape, Ramp):
         return False
     inside = members(measured, steady, shape) & measured["ok"].to_numpy(np.bool_)
@@ -105,7 +106,7 @@ def _closed(sent: pd.DataFrame) -> Window:
 
 
 def _open(sent: pd.DataFrame) -> Window:
-    """Of several workers, each of which ends by itself, to the earliest's last deadline."""
+    """The window up to the last deadline of the worker that ends first, as each ends by itself."""
     scheduled = sent["scheduled_ns"]
     begin_ns = int(scheduled.min())
     due_s = ((scheduled - begin_ns) / 1e9).to_numpy(np.float64)
@@ -115,10 +116,10 @@ def _open(sent: pd.DataFrame) -> Window:
 
 
 def while_growing(measured: pd.DataFrame) -> Window | None:
-    """The part of an open loop's schedule in which a queue that grows would be seen to.
+    """The part of an open loop's schedule in which a growing queue would be seen to grow.
 
-    As `_open`, but at most half of the schedule is left out: latencies that rise all the time
-    would leave nothing.
+    It is the window of `_open`, but at most half of the schedule is left out, since latencies that
+    rise all the time would leave nothing.
     """
     sent = measured[measured["sent_ns"].notna()]
     if sent.empty:
@@ -129,10 +130,10 @@ def while_growing(measured: pd.DataFrame) -> Window | None:
 
 
 def filling(due_s: Array, done_s: Array) -> float:
-    """Seconds from an open loop's first deadline until as much is in flight as will stay so.
+    """The seconds from an open loop's first deadline until requests in flight have levelled off.
 
-    An empty server fills up for as long as a request takes. So: the longest latency of the first
-    `FIRST` requests, or the p95 of those that were due within that time, whichever is longer.
+    An empty server fills up for as long as a request takes. So this is the longest latency of the
+    first `FIRST` requests, or the p95 of those that were due within that time, if that is longer.
     """
     order = np.argsort(due_s, kind="stable")
     since, latency = due_s[order] - due_s[order[0]], (done_s - due_s)[order]
