@@ -3,8 +3,10 @@
 from itertools import product
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from llmbench.apis.framing import frames
+from llmbench.apis.framing import _events, frames
 
 
 def cut(body: bytes) -> list[bytes]:
@@ -65,3 +67,24 @@ def test_lines_of_json() -> None:
 
 def test_nothing_has_no_events() -> None:
     assert cut(b"") == cut(b"\n\n") == cut(b"data:\n\n") == []
+
+
+LINES = [
+    b"data: x",
+    b"data:y",
+    b"data: ",
+    b"data:",
+    b"data",
+    b"error: z",
+    b": comment",
+    b"event: e",
+    b"\n",
+    b"\n\n",
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(LINES), max_size=30))
+def test_the_short_way_finds_what_the_long_one_does(parts: list[bytes]) -> None:
+    body = b"".join(parts)
+    assert list(frames(body, "sse")) == list(_events(body))

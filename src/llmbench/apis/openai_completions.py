@@ -145,6 +145,14 @@ def counted(
     cached = None if details is None else details.cached_tokens
     if cached is None and timings is not None:
         cached = timings.cache_n
+    if usage is not None and timings is None and metrics is None and finish_reason is None:
+        return Event(  # nearly every event, where the counts come with each
+            text=text,
+            reasoning=reasoning,
+            output_tokens=usage.completion_tokens,
+            input_tokens=usage.prompt_tokens,
+            cached_tokens=cached,
+        )
     return Event(
         text=text,
         reasoning=reasoning,

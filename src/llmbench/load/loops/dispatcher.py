@@ -11,6 +11,7 @@ from typing import Any
 from llmbench.load.decoding import Decoder, PlannedRequest
 from llmbench.load.loops.aborting import Watchdog
 from llmbench.load.loops.lane import Finished, Lane
+from llmbench.load.loops.pacing import Pacing
 from llmbench.load.loops.timeouts import Timeouts
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.progress import Counts
@@ -56,7 +57,8 @@ class Dispatcher:
         self._turn_began_ns = 0
         self._in_turn = self._working = False
         self._idle = asyncio.Event()
-        self._observers: list[Callable[[RequestRecord], None]] = []
+        self._pacing = Pacing(self._loop)
+        self._observers: list[Callable[[RequestRecord], None]] = [self._pacing.count]
 
     def on_record(self, observer: Callable[[RequestRecord], None]) -> None:
         """Have `observer` called with each record."""
@@ -129,6 +131,7 @@ class Dispatcher:
         while True:
             await asyncio.sleep(self._timeouts.period_s)
             self._timeouts.sweep(self.lanes)
+            self._pacing.look(self.lanes)
             watchdog.look(self.counts, more_to_come=self.more_to_come())
             if self._loop.time() - collected > COLLECT_EVERY_S:
                 gc.collect()

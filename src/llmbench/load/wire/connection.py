@@ -14,7 +14,7 @@ import httptools
 
 from llmbench.clock import offset_ns
 from llmbench.load.wire.exchange import Exchange, Failure
-from llmbench.load.wire.polling import add_socket, remove_socket, seen_empty_ns
+from llmbench.load.wire.polling import add_socket, poller_of, remove_socket, seen_empty_ns
 from llmbench.load.wire.tls import Tls
 from llmbench.records import ErrorKind
 
@@ -53,6 +53,8 @@ class Connection:
         self.on_body = self._chunks.append  # no Python frame for each chunk
         self._parser = httptools.HttpResponseParser(self)
         self._recvmsg = sock.recvmsg
+        self._poller = poller_of(loop)
+        self._reads_before_end = 0  # of the last answer; 0: not known
         add_socket(loop, sock.fileno(), self._readable if tls is None else self._readable_tls)
 
     def send(self, payload: bytes, exchange: Exchange) -> bool:
@@ -122,9 +124,12 @@ class Connection:
                 self._unparsable(error)
                 return
             self._extra = True
-        exchange.reads.append((ancillary[0][2] if ancillary else b"", now, len(self._chunks)))
+        reads = exchange.reads
+        reads.append((ancillary[0][2] if ancillary else b"", now, len(self._chunks)))
         if self._complete:
             self._end(None, keep=self._keep and not self._extra)
+        elif len(reads) == self._reads_before_end:
+            self._hurry()
 
     def _readable_tls(self) -> None:
         try:
@@ -162,8 +167,15 @@ class Connection:
         if exchange is not None and self._complete:
             keep = self._keep and not self._extra and not closed
             self._end(None, keep=keep)
+        elif exchange is not None and len(exchange.reads) == self._reads_before_end:
+            self._hurry()
         elif closed or (parts and exchange is None):
             self._closed(bool(parts))
+
+    def _hurry(self) -> None:
+        """The last answer ended with its next read: this one's end must not wait for a rest."""
+        if self._poller is not None:
+            self._poller.hurry(self._sock.fileno())
 
     # ends
 
@@ -175,6 +187,9 @@ class Connection:
         exchange.chunks, exchange.headers = self._chunks[:], self._headers[:]
         exchange.status = self._parser.get_status_code() if self._has_headers else None
         exchange.polled_ns = seen_empty_ns(self._loop)
+        self._reads_before_end = len(exchange.reads) - 1
+        if self._poller is not None:
+            self._poller.unhurry(self._sock.fileno())
         exchange.finish(failure)
         self._chunks.clear()
         self._headers.clear()

@@ -32,6 +32,10 @@ class Poller(selectors.BaseSelector):
         self.on_exception: Callable[[dict[str, Any]], None] | None = None
         self.empty_ns = 0  # what is ready now was not when this poll began
         self._began_ns = 0
+        self.rest_s = 0.0  # before each poll, so that more is ready at once
+        self._urgent = select.epoll()  # what a rest must not keep waiting
+        self._urgent.register(self._others, select.EPOLLIN)
+        self._hurried: set[int] = set()
 
     def add_socket(self, fd: int, on_readable: OnReadable) -> None:
         """Call `on_readable` whenever the socket `fd` has data or has ended."""
@@ -41,7 +45,20 @@ class Poller(selectors.BaseSelector):
     def remove_socket(self, fd: int) -> None:
         """No longer poll `fd`; before it is closed."""
         if self._readers.pop(fd, None) is not None:
+            self.unhurry(fd)
             self._epoll.unregister(fd)
+
+    def hurry(self, fd: int) -> None:
+        """Let data on `fd` end a rest: its answer is about to end, and its user waits for that."""
+        if fd not in self._hurried:
+            self._hurried.add(fd)
+            self._urgent.register(fd, select.EPOLLIN)
+
+    def unhurry(self, fd: int) -> None:
+        """End what `hurry` began."""
+        if fd in self._hurried:
+            self._hurried.remove(fd)
+            self._urgent.unregister(fd)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Call the readers of what is ready; what else is ready is for asyncio."""
@@ -68,6 +85,9 @@ class Poller(selectors.BaseSelector):
         if not self._readers:
             return self._epoll.poll(-1 if wait_s == inf else wait_s)
         most = len(self._readers) + 1
+        if self.rest_s and wait_s > self.rest_s:
+            self._urgent.poll(self.rest_s)
+            wait_s -= self.rest_s
         while True:
             self.empty_ns, self._began_ns = self._began_ns, monotonic_ns()
             ready = self._epoll.poll(min(wait_s, LOOK_S), most)
@@ -89,6 +109,7 @@ class Poller(selectors.BaseSelector):
 
     def close(self) -> None:
         self._epoll.close()
+        self._urgent.close()
         self._others.close()
 
 
@@ -118,6 +139,11 @@ def add_socket(loop: asyncio.AbstractEventLoop, fd: int, on_readable: OnReadable
         loop.poller.add_socket(fd, on_readable)
     else:
         loop.add_reader(fd, on_readable)
+
+
+def poller_of(loop: asyncio.AbstractEventLoop) -> Poller | None:
+    """The poller of one of our loops."""
+    return loop.poller if isinstance(loop, PollingLoop) else None
 
 
 def seen_empty_ns(loop: asyncio.AbstractEventLoop) -> int:
