@@ -1,4 +1,4 @@
-"""Where the client's and the server's view of a cell are too far apart to be let pass."""
+"""Finds where the client's view of a cell and the server's are too far apart to be ignored."""
 
 from collections.abc import Iterator
 
@@ -9,14 +9,14 @@ from llmbench.verdict.rules import Rules
 
 
 class Disagreement(Struct, frozen=True):
-    """Two views of one quantity; `share` is their difference over the client's."""
+    """Two views of one quantity; `share` is their difference over the client's value."""
 
     share: float
     text: str
 
 
 def disagreements(summary: CellSummary, rules: Rules) -> Iterator[Disagreement]:
-    """TTFT and time per token; the whole latency where the server tells no TTFT."""
+    """Disagreements on TTFT and time per token, or on the latency if the server has no TTFT."""
     ttft, token = summary.server_ttft_ms, summary.server_time_per_token_ms
     floor, token_floor = rules.server_view_floor_ms, rules.server_view_token_floor_ms
     quantities = [

@@ -1,4 +1,4 @@
-"""A run's journal to judged cells: the one way from what happened to what is shown."""
+"""Turns a run's journal into judged cells, which is the one way from records to results."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class JudgedCell(Struct, frozen=True):
-    """All repeats of one cell, with their requests as `llmbench.metrics.table` makes them."""
+    """All repeats of one cell, with their requests as a table of `llmbench.metrics.table`."""
 
     cell_id: str
     runs: tuple[CellRun, ...]
@@ -27,9 +27,9 @@ class JudgedCell(Struct, frozen=True):
 
 
 def results(run: RunDir) -> list[CellResult]:
-    """Every repeat of every cell of a run, by cell in the order in which they first ran.
+    """Every repeat of every cell of a run; cells are in the order in which they first ran.
 
-    Cells that a killed run left unfinished are there too, INVALID (rule ``did_not_end``).
+    Cells that a killed run left unfinished are included, as INVALID (rule ``did_not_end``).
     `ConfigError` when ``run.json`` is damaged.
     """
     return [result for cell in judged_cells(run) for result in cell.results]

@@ -1,4 +1,4 @@
-"""What is worth knowing beside a cell's numbers and is no ground to doubt them."""
+"""Notes on what is worth knowing about a cell's numbers, but is no reason to doubt them."""
 
 from collections.abc import Iterator
 
@@ -26,11 +26,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield (
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
-    yield from (found.text for found in disagreements(summary, rules))
+    yield from (disagreement.text for disagreement in disagreements(summary, rules))
 
 
 def _filling(summary: CellSummary, rules: Rules) -> Iterator[str]:
-    """An open loop that went on for longer than was asked."""
+    """A note on an open loop that went on for longer than was asked."""
     shape, filling_s = summary.cell.shape, summary.filling_s
     asked_s = shape.duration_s if isinstance(shape, Arrivals) and not shape.requests else None
     if asked_s is not None and filling_s is not None and filling_s > rules.filling_note * asked_s:

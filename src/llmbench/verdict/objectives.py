@@ -1,4 +1,4 @@
-"""The SLO against a cell's numbers: what is missed, and what too few requests leave open."""
+"""Compares a cell's numbers with the SLO: what is missed, and what too few requests leave open."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from llmbench.results import CellSummary, LimitCount, Problem
 
 
 def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
-    """Each limit of a resolved `slo` that the cell does not meet; unknown is not met."""
+    """Each limit of a resolved `slo` that the cell does not meet; an unknown figure doesn't."""
     for count in summary.limit_counts:
         if (text := _miss(count)) is not None:
             yield Problem(f"slo_{count.percentile}", text)
@@ -20,9 +20,9 @@ def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
 
 
 def slo_undecided(summary: CellSummary) -> Iterator[Problem]:
-    """Each limit that is not missed, and that too few requests leave unproven.
+    """Each limit that is not missed but that too few requests leave unproven.
 
-    A percentile is met with 99 % confidence or not at all: MLPerf LoadGen's early stopping.
+    A percentile must be met with 99 % confidence, as in MLPerf LoadGen's early stopping.
     """
     for count in summary.limit_counts:
         needed = samples_needed(float(count.percentile[1:]), count.over)
@@ -35,7 +35,7 @@ def slo_undecided(summary: CellSummary) -> Iterator[Problem]:
 
 
 def not_sustained(summary: CellSummary) -> Problem | None:
-    """More was asked than the server could do: no fault of the measurement, but an answer."""
+    """The problem that more was asked than the server could do; this doesn't make it INVALID."""
     asked, served = summary.cell.rate_per_s, summary.requests_per_s
     if not summary.overloaded or asked is None or served is None:
         return None

@@ -1,4 +1,4 @@
-"""Cells that a killed run began and did not end."""
+"""Finds the cells that a killed run began and did not end."""
 
 from collections.abc import Collection, Iterator
 
@@ -9,9 +9,9 @@ from llmbench.store import RunDir
 
 
 def leftovers(run: RunDir, ended: Collection[tuple[str, int]]) -> Iterator[CellRun]:
-    """Each repeat that the journal says was begun and that is not among `ended`.
+    """Each repeat that was begun, according to the journal, and that is not among `ended`.
 
-    Its end is its last record's, so far as there is one.
+    It ends with its last record, if there is one.
     """
     for start in run.cell_starts():
         if (start.cell_id, start.repeat) not in ended:

@@ -1,4 +1,4 @@
-"""Whether a cell's numbers are the server's (validity), and whether they meet the SLO.
+"""Judges whether a cell's numbers are the server's (validity), and whether they meet the SLO.
 
 Every rule says what it found, against what limit, and what to do next. Its limit is in `Rules`;
 docs/verdict.md says why each is where it is. A cell that breaks one is INVALID, which is
@@ -249,7 +249,7 @@ _RULES: tuple[Rule, ...] = (
 
 
 def _more_cpu(run: CellRun) -> str:
-    """How the client gets more CPU: by more workers only where there are cores for them."""
+    """Advice to give the client more CPU; more workers help only if there are cores for them."""
     if not run.client_cores or run.workers < len(run.client_cores):
         return "more workers (--llm-workers)"
     return "more cores (--llm-cores gives the server fewer) with a worker on each (--llm-workers)"

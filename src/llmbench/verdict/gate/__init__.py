@@ -1,1 +1,1 @@
-"""A run against a baseline, or A against B: samples, statistics, decisions, words."""
+"""Compares a run with a baseline, or A with B: samples, statistics, decisions, words."""

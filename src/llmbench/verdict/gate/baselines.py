@@ -1,7 +1,7 @@
-"""What of a run is compared: the repeats of each cell's metrics. Stored, it is a baseline.
+"""Reduces a run to what is compared, the repeats of each cell's metrics; stored, it is a baseline.
 
-A baseline file is meant to be committed and read in a review: sorted, a line for each metric,
-six digits.
+A baseline file is meant to be committed and read in a review, so it is sorted and has a line of
+six-digit numbers for each metric.
 """
 
 import json
@@ -24,21 +24,21 @@ from llmbench.verdict.judging import JudgedCell, judged_cells
 
 FORMAT = "llmbench baseline"
 VERSION = 2
-"""2 has `counts` and says more in its fingerprint; 1 (pytest-llmbench 0.1.0) is read without."""
+"""Version 2 has `counts` and a longer fingerprint than 1 (pytest-llmbench 0.1.0)."""
 READABLE = (1, VERSION)
 
 SERVERS_OWN = frozenset({"error_rate", "no_success", "output_length"})
-"""Rules that the server breaks: a repeat INVALID by them alone still counts what went wrong."""
+"""The rules that the server breaks; a repeat that only these make INVALID counts its faults."""
 
 ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
-"""Metrics that gate only where every repeat has enough requests to certify the percentile."""
+"""The metrics that gate only if every repeat has enough requests to certify the percentile."""
 
 
 class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
-    """The valid repeats of one cell. ``None`` in a list: that repeat doesn't know it."""
+    """The valid repeats of one cell; ``None`` in a list means that this repeat doesn't know it."""
 
     metrics: dict[str, list[float | None]]
-    requests: int  # fewest in a repeat's window
+    requests: int  # the fewest in a repeat's window
     repeats: int
     invalid: int = 0  # repeats left out
     why: str = ""  # what was wrong with them
@@ -48,7 +48,7 @@ class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sample(Struct, frozen=True, forbid_unknown_fields=True):
-    """A run reduced to what the gate compares; a file of it is a baseline."""
+    """A run, reduced to what the gate compares; stored in a file it is a baseline."""
 
     name: str
     created: str  # ISO, UTC
@@ -61,7 +61,7 @@ class Sample(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def sample_of(run: RunDir, name: str = "") -> Sample:
-    """What a run has to say to the gate; INVALID repeats are left out and counted."""
+    """The run as the gate compares it; INVALID repeats are left out and counted."""
     info = run.info()
     cells = list(judged_cells(run))
     return Sample(
@@ -75,7 +75,7 @@ def sample_of(run: RunDir, name: str = "") -> Sample:
 
 
 def save_baseline(folder: Path, name: str, run: RunDir) -> Path:
-    """Store a run as the baseline `name` in `folder`; where it is.
+    """Store a run as the baseline `name` in `folder` and return its path.
 
     `ConfigError` for a name that is no file name and for a run with a cell that has no valid
     repeat: a baseline must be trusted.
@@ -122,7 +122,7 @@ def read_baseline(path: Path) -> Sample:
 
 
 def render(measured: Sample) -> bytes:
-    """The text of a baseline file: sorted keys, each list of numbers on one line."""
+    """The text of a baseline file, with sorted keys and each list of numbers on one line."""
     text = json.dumps(msgspec.to_builtins(measured), indent=2, sort_keys=True, ensure_ascii=False)
     lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
     return (lists.sub(lambda m: f"[{' '.join(m[1].split())}]", text) + "\n").encode()
@@ -133,11 +133,11 @@ def _cell(cell: JudgedCell) -> CellSample:
     good = [r.summary for r, _ in sound]
     bad = [r for r in cell.results if not r.valid]
     fewest = min((s.in_window for s in good), default=0)
-    found = [compared(r.summary) for r, _ in sound]
+    repeats = [compared(r.summary) for r, _ in sound]
     cold = _cold([run for _, run in sound])
-    names = dict.fromkeys(name for values in found for name in values)
+    names = dict.fromkeys(name for values in repeats for name in values)
     return CellSample(
-        metrics={name: [_round(values.get(name)) for values in found] for name in names} | cold,
+        metrics={name: [_round(values.get(name)) for values in repeats] for name in names} | cold,
         requests=fewest,
         repeats=len(good),
         invalid=len(bad),
@@ -154,40 +154,41 @@ def _counted(result: CellResult) -> bool:
 
 
 def _counts(summaries: Sequence[CellSummary]) -> dict[str, list[int]]:
-    """What went wrong, pooled over repeats: [how many, of how many] for each of `COUNTS`."""
+    """What went wrong, pooled over repeats, as [how many, of how many] for each of `COUNTS`."""
     asked = sum(s.requests for s in summaries)
     outputs = [(s.output_tokens, s.output_length_hit_rate or 0.0) for s in summaries]
-    known = [(tokens.n, hit) for tokens, hit in outputs if tokens is not None]
+    counted = [(tokens.n, hit) for tokens, hit in outputs if tokens is not None]
     return {
         "failed": [sum(s.failed for s in summaries), asked],
         "dropped": [sum(s.dropped for s in summaries), asked],
-        "off_length": [sum(round(n * (1 - hit)) for n, hit in known), sum(n for n, _ in known)],
+        "off_length": [sum(round(n * (1 - hit)) for n, hit in counted), sum(n for n, _ in counted)],
     }
 
 
 def compared(summary: CellSummary) -> dict[str, float | None]:
-    """What is compared. Open loop: TTFT from the schedule, and the rate is not the server's.
+    """The figures that are compared.
 
-    Of an overloaded server only the rate, which is its capacity: its times are of the moment.
+    In an open loop TTFT counts from the schedule, and the rate is not the server's. An overloaded
+    server has only a rate (its capacity), since its times grow for as long as the load lasts.
     """
     if summary.overloaded:
         return {"throughput": summary.output_tokens_per_s}
     is_open = summary.cell.shape.is_open_loop
     ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
     token = summary.time_per_token_ms
-    known: dict[str, float | None] = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
+    figures = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
     if not is_open:
-        known["throughput"] = summary.output_tokens_per_s
+        figures["throughput"] = summary.output_tokens_per_s
     for percentile in ("p95", "p99"):
-        known[f"ttft_{percentile}"] = _at(ttft, percentile)
-        known[f"time_per_token_{percentile}"] = _at(token, percentile)
-    return known
+        figures[f"ttft_{percentile}"] = _at(ttft, percentile)
+        figures[f"time_per_token_{percentile}"] = _at(token, percentile)
+    return figures
 
 
 def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
-    """Of cold starts: seconds from create to healthy and to the first token, peak memory.
+    """Cold starts: seconds from create to healthy and to the first token, and peak memory.
 
-    A replicate is a launch: repeats that share one are one.
+    A replicate is a launch, so repeats that share a launch count once.
     """
     cold = [r for r in runs if r.cell.is_cold]
     launches = {run.endpoint.launch.started_ns: run.endpoint.launch for run in cold}.values()
@@ -201,8 +202,8 @@ def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
     }
 
 
-def _at(found: Distribution | None, percentile: str) -> float | None:
-    return None if found is None else float(getattr(found, percentile))
+def _at(values: Distribution | None, percentile: str) -> float | None:
+    return None if values is None else float(getattr(values, percentile))
 
 
 def _round(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The regression gate: two measured runs in, a verdict for each cell and metric out."""
+"""The regression gate: compares two measured runs and gives a verdict for each cell and metric."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from math import exp, log1p
@@ -47,7 +47,7 @@ def gate_run(
     inconclusive: Inconclusive = "pass",
     host_allowance: str | None = None,
 ) -> Verdict:
-    """A run against the baseline `name` of `folder`."""
+    """Compare a run with the baseline `name` of `folder`."""
     return judge_samples(
         load_baseline(folder, name),
         sample_of(run),
@@ -67,7 +67,7 @@ def compare(
     inconclusive: Inconclusive = "pass",
     host_allowance: str | None = None,
 ) -> Verdict:
-    """A run (directory) against another, or against a baseline (file), from files alone."""
+    """Compare a run (a directory) with another one, or with a baseline (a file), from files."""
     return judge_samples(
         _side(old),
         _side(new),
@@ -128,7 +128,7 @@ def decided(
 ) -> bool:
     """Whether the repeats of one cell so far settle its verdict against a baseline.
 
-    True also for a cell that the baseline doesn't hold: no repeat can help it.
+    This is also true for a cell that the baseline doesn't have, as no repeat can help it.
     """
     baseline = load_baseline(folder, name)
     cell_id = results[-1].summary.cell_id if results else ""
@@ -141,20 +141,20 @@ def decided(
     metrics = {name: [measured.get(name) for measured in good] for name in names}
     now = CellSample(metrics, 0, len(good), advisory=[*ADVISORY])
     limits = parse_tolerances(tolerance)
-    mine = contrasts({cell_id: (baseline.cells[cell_id], now)}, limits, True)
+    own = contrasts({cell_id: (baseline.cells[cell_id], now)}, limits, True)
     noise = {
         metric: [
             tuple(logs(metric, cell.metrics[metric]))
             for other, cell in baseline.cells.items()
             if other != cell_id and metric in cell.metrics
         ]
-        for metric in {c.metric for c in mine}
+        for metric in {c.metric for c in own}
     }
-    return settled(mine, noise, cells=cells)
+    return settled(own, noise, cells=cells)
 
 
 def policy_of(host_allowance: str | None) -> Policy:
-    """The gate's usual policy, with another allowance for the host where one is given."""
+    """The gate's usual policy, with another allowance for the host if one is given."""
     if host_allowance is None:
         return DEFAULT
     return structs.replace(DEFAULT, shared_drift=parse_allowance(host_allowance))
@@ -165,31 +165,31 @@ def _side(path: Path) -> Sample:
 
 
 def _faults(old: Sample, new: Sample) -> list[CellFault]:
-    """Cells on one side only, without a valid repeat, or that the server no longer sustains."""
-    found = []
+    """Faults of cells: on one side only, without a valid repeat, or no longer sustained."""
+    faults = []
     for cell in dict.fromkeys((*old.cells, *new.cells)):
         if cell not in new.cells:
             text = (
                 f"in baseline {old.name} and not in this run: measure it, or store a new baseline"
             )
-            found.append(CellFault(cell, "MISSING", text))
+            faults.append(CellFault(cell, "MISSING", text))
         elif cell not in old.cells:
             text = f"not in baseline {old.name}: store a new baseline that holds it"
-            found.append(CellFault(cell, "MISSING", text))
+            faults.append(CellFault(cell, "MISSING", text))
         elif not new.cells[cell].repeats:
-            found.append(CellFault(cell, "INVALID", new.cells[cell].why))
+            faults.append(CellFault(cell, "INVALID", new.cells[cell].why))
         elif not old.cells[cell].repeats:
-            found.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
+            faults.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
         elif new.cells[cell].overloaded > old.cells[cell].overloaded == 0:
             times = f"in {new.cells[cell].overloaded} of {new.cells[cell].repeats} repeats"
             text = f"the server could not sustain the rate {times}; in {old.name} it could"
-            found.append(CellFault(cell, "OVERLOADED", text))
+            faults.append(CellFault(cell, "OVERLOADED", text))
         else:
-            found += [
+            faults += [
                 CellFault(cell, "MISSING", f"{metric} is known in {old.name} and not in this run")
                 for metric in unknown_metrics(old.cells[cell], new.cells[cell])
             ]
-    return found
+    return faults
 
 
 def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> list[str]:
@@ -216,7 +216,7 @@ def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> li
 
 
 def _common(outcomes: Sequence[Decision], policy: Policy) -> Iterator[str]:
-    """A note for a change of all cells that is sure, within the tolerance, and no host's."""
+    """A note for each change of all cells that is certain, tolerated, and not put on the host."""
     for outcome in outcomes:
         more = outcome.near > 0 and outcome.shift > log1p(policy.shared_drift)
         if outcome.contrast.cell == ALL_CELLS and outcome.status == "PASS" and more:
@@ -229,7 +229,7 @@ def _common(outcomes: Sequence[Decision], policy: Policy) -> Iterator[str]:
 
 
 def _disturbed(outcomes: Sequence[Decision], old: Sample, new: Sample) -> Iterator[str]:
-    """A note for each cell and side of which repeats were set aside."""
+    """A note for each cell and side whose repeats were partly set aside."""
     for place, side in enumerate((old, new)):
         most: dict[str, int] = {}
         for outcome in outcomes:

@@ -1,4 +1,4 @@
-"""Measured runs to contrasts: log values in which larger is worse, whatever the metric."""
+"""Turns measured runs into contrasts: log values in which larger is worse for every metric."""
 
 from collections.abc import Mapping, Sequence
 from math import log, log1p
@@ -24,11 +24,11 @@ def contrasts(
     tolerances: Mapping[str, float],
     gating: bool,
 ) -> list[Contrast]:
-    """What both sides know, of the metrics that gate or of those that don't.
+    """The contrasts that both sides know, of the metrics that gate or of those that don't.
 
-    A repeat that does not know a metric is left out of that metric's.
+    A repeat that does not know a metric is left out of the contrasts of that metric.
     """
-    found = []
+    compared = []
     for cell, (old, new) in pairs.items():
         advisory = {*old.advisory, *new.advisory}
         for metric in tolerances:
@@ -37,19 +37,19 @@ def contrasts(
             before, now = (logs(metric, side.metrics.get(metric, [])) for side in (old, new))
             if before and now:
                 limit = _worst(metric, tolerances[metric])
-                found.append(Contrast(cell, metric, tuple(before), tuple(now), limit))
-    return found
+                compared.append(Contrast(cell, metric, tuple(before), tuple(now), limit))
+    return compared
 
 
 def _worst(metric: str, tolerance: float) -> float:
-    """A tolerance as a log ratio in the direction of worse: -3 % of a rate is more than +3 %."""
+    """A tolerance as a log ratio, where larger is worse; -3 % of a rate is more than +3 %."""
     return -log1p(-tolerance) if metric in RATES else log1p(tolerance)
 
 
 def logs(metric: str, values: Sequence[float | None]) -> list[float]:
-    """Logarithms of the values that are known, larger is worse."""
-    known = [v for v in values if v is not None and v > 0]
-    return [-log(v) if metric in RATES else log(v) for v in known]
+    """The logarithms of the values that are known; larger is worse."""
+    positive = [v for v in values if v is not None and v > 0]
+    return [-log(v) if metric in RATES else log(v) for v in positive]
 
 
 def unknown_metrics(old: CellSample, new: CellSample) -> list[str]:

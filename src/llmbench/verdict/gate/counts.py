@@ -1,7 +1,7 @@
-"""What went wrong, counted: the gate on failed and dropped requests and on outputs cut short.
+"""The gate on counts of what went wrong: failed and dropped requests, and outputs cut short.
 
-Requests are pooled over the repeats of a cell, and over all cells of the session. Two shares
-are held against each other by Fisher's exact test; its error rate is a part of the session's.
+Requests are pooled over the repeats of a cell, and over all cells of the session. Fisher's exact
+test compares two shares; its error rate is a part of the session's.
 """
 
 from bisect import bisect_left
@@ -20,7 +20,7 @@ from llmbench.verdict.gate.tolerances import COUNTS
 
 
 class Share(Struct, frozen=True):
-    """So many of so many requests."""
+    """The number of bad requests, and of how many."""
 
     bad: int
     of: int
@@ -31,7 +31,7 @@ class Share(Struct, frozen=True):
 
 
 class CountDecision(Struct, frozen=True):
-    """One kind of fault in one cell, before and now; `change` and its ends are in shares."""
+    """The decision on one kind of fault in one cell; `change` and its ends are in shares."""
 
     cell: str
     metric: str
@@ -53,9 +53,9 @@ def decide_counts(
 ) -> list[CountDecision]:
     """The outcome of each kind of fault in each cell, and over all cells.
 
-    FAIL: more of it than the tolerance allows, and no-change is rejected. A test that could not
-    reject whatever had happened (nothing went wrong on either side) takes nothing from the
-    others (Tarone 1990).
+    It is FAIL if there is more of it than the tolerance allows and no-change is rejected. A test
+    that could not reject whatever had happened (as nothing went wrong on either side) takes
+    nothing from the others (Tarone 1990).
     """
     shares = _shares(pairs)
     if not shares:
@@ -72,20 +72,20 @@ def decide_counts(
 def _shares(
     pairs: Mapping[str, tuple[CellSample, CellSample]],
 ) -> dict[tuple[str, str], tuple[Share, Share]]:
-    """By cell and kind, the sum over all cells last; only what both sides counted."""
-    found: dict[tuple[str, str], tuple[Share, Share]] = {}
+    """The shares by cell and kind that both sides counted, the sum over all cells last."""
+    shares: dict[tuple[str, str], tuple[Share, Share]] = {}
     for cell, sides in pairs.items():
         for metric in COUNTS:
             counts = [side.counts.get(metric, [0, 0]) for side in sides]
             if all(of for _, of in counts):
-                found[cell, metric] = (Share(*counts[0]), Share(*counts[1]))
+                shares[cell, metric] = (Share(*counts[0]), Share(*counts[1]))
     if len(pairs) > 1:
         for metric in COUNTS:
-            both = [found[cell, metric] for cell in pairs if (cell, metric) in found]
+            both = [shares[cell, metric] for cell in pairs if (cell, metric) in shares]
             if both:
                 old, new = zip(*both, strict=True)
-                found[ALL_CELLS, metric] = (_sum(old), _sum(new))
-    return found
+                shares[ALL_CELLS, metric] = (_sum(old), _sum(new))
+    return shares
 
 
 def _sum(shares: Sequence[Share]) -> Share:
@@ -120,7 +120,7 @@ def _decision(
 
 
 def fisher(old: Share, new: Share) -> float:
-    """One-sided p-value of `new` being no worse than `old`, given how many went wrong in all.
+    """The one-sided p-value of `new` not being worse than `old`, given how many were bad in all.
 
     Source: Fisher (1934); the tail of the hypergeometric distribution.
     """
@@ -128,13 +128,13 @@ def fisher(old: Share, new: Share) -> float:
 
 
 def _least(old: Share, new: Share) -> float:
-    """The p-value if all that went wrong had gone wrong in `new`."""
+    """The p-value that there would be if all that went wrong had gone wrong in `new`."""
     bad = old.bad + new.bad
     return _tail(min(bad, new.of), bad, old.of, new.of)
 
 
 def _tail(at_least: int, bad: int, old_of: int, new_of: int) -> float:
-    """P(X >= at_least) for the `bad` ones among `new_of` of `old_of + new_of`."""
+    """P(X >= at_least), where X of the `bad` requests are among `new_of` of `old_of + new_of`."""
     from scipy.special import gammaln
 
     def log_choose(n: int, k: NDArray[np.int64] | int) -> Any:
@@ -146,7 +146,7 @@ def _tail(at_least: int, bad: int, old_of: int, new_of: int) -> float:
 
 
 def newcombe(old: Share, new: Share, confidence: float) -> tuple[float, float]:
-    """Interval of the difference of two shares, from Wilson's of each. Source: Newcombe (1998)."""
+    """The interval of the difference of two shares, from Wilson's. Source: Newcombe (1998)."""
     (a, b), (c, d) = (wilson(side, confidence) for side in (old, new))
     change = new.value - old.value
     down = sqrt((new.value - c) ** 2 + (b - old.value) ** 2)
@@ -155,7 +155,7 @@ def newcombe(old: Share, new: Share, confidence: float) -> tuple[float, float]:
 
 
 def wilson(share: Share, confidence: float) -> tuple[float, float]:
-    """Interval of one share. Source: Wilson (1927)."""
+    """The interval of one share. Source: Wilson (1927)."""
     from scipy.special import ndtri
 
     z, n, p = float(ndtri((1 + confidence) / 2)), share.of, share.value
@@ -164,7 +164,7 @@ def wilson(share: Share, confidence: float) -> tuple[float, float]:
 
 
 def _smallest(old: Share, new_of: int, tolerance: float, level: float) -> float | None:
-    """The change that FAILs with 80 % power, given what went wrong before; None: not even all."""
+    """The change that FAILs with 80 % power, given the old share; None if even all would not."""
     from scipy.special import betaincinv
 
     counts = range(int((old.value + tolerance) * new_of) + 1, new_of + 1)

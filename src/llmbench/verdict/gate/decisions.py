@@ -1,7 +1,7 @@
-"""PASS, FAIL or INCONCLUSIVE for each cell and metric: the rule, without files or words.
+"""The rule for PASS, FAIL or INCONCLUSIVE of each cell and metric, without files or words.
 
-docs/verdict.md says why it is as it is; tests/perf/gate_error_rates.py measures how often it
-is wrong.
+docs/verdict.md gives the reasons; tests/perf/gate_error_rates.py measures how often the rule is
+wrong.
 """
 
 from collections import defaultdict
@@ -26,18 +26,18 @@ from llmbench.verdict.gate.statistics import (
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 HODGES_LEHMANN_EFFICIENCY = 3 / np.pi
-"""On normal noise: variance of the difference of means over that of the Hodges-Lehmann shift."""
+"""On normal noise, the variance of a difference of means over that of the Hodges-Lehmann shift."""
 
 
 class Policy(Struct, frozen=True):
-    """How sure the gate has to be. Shares are of ratios: 0.02 is 2 %."""
+    """How certain the gate has to be; a share of 0.02 is 2 %."""
 
-    confidence: float = 0.8  # of the exact interval whose ends are held against the tolerance
+    confidence: float = 0.8  # of the exact interval, whose ends are compared with the tolerance
     family_error: float = 0.0075  # chance of any FAIL in a session in which nothing changed
-    shared_drift: float = 0.02  # most of a shift common to the other cells that is the host's
-    drift_cells: int = 4  # from so many cells on can a common shift be told
+    shared_drift: float = 0.02  # the most that a shift common to the other cells is the host's
+    drift_cells: int = 4  # a common shift is seen only in this many cells or more
     least_repeats: int = 3  # on each side, for the exact interval
-    least_freedom: int = 4  # of the pooled noise, for the fallback below that
+    least_freedom: int = 4  # of the pooled noise, for the fallback with fewer repeats
     noise_floor: float = 0.001  # no repeat is less noisy than that
     looks: int = 1  # at the same data, as it grows; each gets its part of family_error
     of_cells: float = 0.8  # parts of family_error: each metric of each cell,
@@ -51,8 +51,11 @@ class Policy(Struct, frozen=True):
 
 
 class Decision(Struct, frozen=True):
-    """What is known of one contrast. `near` and `far` are the ends of the interval of `shift`
-    (log ratio, larger is worse): the end next to no change or better, and the worse one."""
+    """The decision on one contrast.
+
+    `near` and `far` are the ends of the interval of `shift` (a log ratio; larger is worse): the
+    end that is nearer to no change, and the worse one.
+    """
 
     contrast: Contrast
     status: Status
@@ -70,10 +73,10 @@ class Decision(Struct, frozen=True):
 DEFAULT = Policy()
 
 POWER = 0.8
-"""How often the smallest change that is told with each figure would be caught."""
+"""The share of sessions in which the smallest change that a figure names would be caught."""
 
 Background = Mapping[str, Sequence[Sequence[float]]]
-"""For each metric the repeats (log values) of some other cells."""
+"""For each metric, the repeats (log values) of some other cells."""
 
 
 def decide(
@@ -81,9 +84,9 @@ def decide(
 ) -> list[Decision]:
     """The outcome of each contrast of one session, in their order.
 
-    PASS: the interval's far end is within the tolerance. FAIL: its near end is beyond it, and
-    no-change is rejected for the cell (Simes 1986 over its metrics) by Holm over all cells.
-    `background` holds repeats of cells that are not tested but tell the noise.
+    It is PASS if the interval's far end is within the tolerance. It is FAIL if its near end is
+    beyond it and no-change is rejected for the cell (Simes 1986 over its metrics) by Holm over all
+    cells. `background` holds repeats of cells that are not tested but show the noise.
     """
     from scipy.special import stdtr
 
@@ -134,25 +137,25 @@ def calm(contrasts: Sequence[Contrast]) -> list[Contrast]:
 
 
 def _intervals(contrasts: Sequence[Contrast], policy: Policy) -> Array:
-    """Shift, near end, far end and confidence of each contrast, those of equal size at once."""
+    """Shift, near end, far end and confidence of each contrast; those of one size go together."""
     by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, contrast in enumerate(contrasts):
         by_size[len(contrast.old), len(contrast.new)].append(index)
-    found = np.empty((len(contrasts), 4))
+    intervals = np.empty((len(contrasts), 4))
     for (n, m), members in by_size.items():
         old = np.array([contrasts[i].old for i in members])
         new = np.array([contrasts[i].new for i in members])
         pairs = differences(old, new)
         drop, confidence = interval_ranks(n, m, policy.confidence)
         ends = (np.median(pairs, axis=-1), pairs[:, drop], pairs[:, n * m - 1 - drop])
-        found[members] = np.column_stack([*ends, np.full(len(members), confidence)])
-    return found
+        intervals[members] = np.column_stack([*ends, np.full(len(members), confidence)])
+    return intervals
 
 
 def _noise(
     contrasts: Sequence[Contrast], policy: Policy, background: Background
 ) -> tuple[Array, Array]:
-    """Standard deviation of a repeat and its degrees of freedom, moderated within each metric."""
+    """A repeat's standard deviation and its degrees of freedom, moderated within each metric."""
     variances, freedom = np.empty(len(contrasts)), np.empty(len(contrasts))
     for metric in {c.metric for c in contrasts}:
         members = [i for i, c in enumerate(contrasts) if c.metric == metric]
@@ -167,7 +170,7 @@ def _noise(
 
 
 def _squares(values: Sequence[float]) -> float:
-    """Sum of squared deviations from the mean; 0 for none."""
+    """The sum of squared deviations from the mean; 0 without values."""
     mean = sum(values) / len(values) if values else 0.0
     return sum((v - mean) ** 2 for v in values)
 
@@ -184,7 +187,7 @@ def _by_noise(ends: Array, error: Array, freedom: Array, policy: Policy) -> Arra
 
 
 def _shared(contrasts: Sequence[Contrast], shift: Array, policy: Policy) -> Array:
-    """What of each shift is put down to the host: as much as the metric's other cells share."""
+    """The part of each shift that is put down to the host: what the metric's other cells share."""
     shared = np.full(len(contrasts), policy.allowance)
     for metric in {c.metric for c in contrasts}:
         members = np.array([i for i, c in enumerate(contrasts) if c.metric == metric])
@@ -203,7 +206,7 @@ def _smallest(
     confidence: Array,
     policy: Policy,
 ) -> Array:
-    """The shift of one metric of one cell that FAILs with 80 % power, by the noise that was seen.
+    """The shift of one metric of one cell that FAILs with 80 % power at the noise that was seen.
 
     It has to bring the interval's near end beyond the tolerance, and the p-value below the cell's
     level in Holm's first step, alone among the cell's metrics (Simes): each with 90 %.
@@ -221,7 +224,7 @@ def _smallest(
 
 
 def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) -> Array:
-    """Where no-change is rejected: by Holm for the cell, and by the metric's own p-value."""
+    """Whether no-change is rejected, by Holm for the cell and by the metric's own p-value."""
     names = list(dict.fromkeys(c.cell for c in contrasts))
     members = [[i for i, c in enumerate(contrasts) if c.cell == name] for name in names]
     adjusted = holm(np.array([simes(p_values[rows]) for rows in members]))
@@ -235,7 +238,7 @@ def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) ->
 def _more(
     contrast: Contrast, spread: float, gap: float, ends: Array, tests: int, policy: Policy
 ) -> int | None:
-    """How many more repeats on each side would decide it, if shift and noise stay as they are."""
+    """The number of further repeats on each side that would decide it at this shift and noise."""
     from scipy.special import ndtri
 
     have = min(len(contrast.old), len(contrast.new))

@@ -1,4 +1,4 @@
-"""Repeats that something else on the host slowed: a robust spread tells them from noise.
+"""Finds repeats that something else on the host slowed; a robust spread separates them from noise.
 
 One repeat in which a neighbour took the cores is 10 to 30 % slower. It hardly moves the median
 shift, but the standard deviation doubles and hides what changed.
@@ -15,16 +15,16 @@ CUT = 4.0
 """A repeat this many spreads slower than its side's median was disturbed."""
 
 LEAST = 5
-"""Of fewer repeats none is set aside: three of four can't tell which one is odd."""
+"""With fewer repeats none is set aside, as three of four can't show which one is odd."""
 
 UNEQUAL = 2.0
-"""A side this much wider than the metric usually is has its own spread: it is not disturbed."""
+"""A side this much wider than is usual for the metric has its own spread and isn't disturbed."""
 
 _SMALL_SAMPLES = {2: 0.399, 3: 0.994, 4: 0.512, 5: 0.844, 6: 0.611, 7: 0.857, 8: 0.669, 9: 0.872}
 
 
 def robust_spread(values: Sequence[float]) -> float:
-    """Qn: a standard deviation that up to half of the values can't move.
+    """Qn, a standard deviation that even half of the values can't move.
 
     The k-th smallest of all distances between two values, k = C(n / 2 + 1, 2), made consistent
     for normal noise and small n. Source: Rousseeuw and Croux (1993), J. Am. Stat. Assoc. 88;

@@ -1,4 +1,4 @@
-"""What must be the same for two runs to be compared, as flat text that can be read and diffed."""
+"""Lists what must be the same for two runs to be compared, as text that can be read and diffed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,23 @@ from llmbench.store import RunInfo
 
 HOST = ("cpu", "cores", "gpus", "kernel", "system")
 ENGINES = ("xllamacpp",)
-"""Packages whose version is the engine's."""
+"""The packages whose version is that of the engine."""
 
 SINCE_2 = frozenset({"warmup", "workers", "client", "request", "timeouts"})
-"""What a cell's part holds since version 2 of the baseline."""
+"""The names that a cell's part has since version 2 of the baseline."""
 
 
 def fingerprint(info: RunInfo, runs: Sequence[CellRun]) -> dict[str, str]:
-    """Dotted name -> text: host, harness, each model's configuration, each cell's circumstances."""
-    found = {"harness.measuring_version": str(info.measuring_version), "seed": str(info.seed)}
-    found |= {f"host.{key}": _text(info.host.get(key)) for key in HOST if key in info.host}
+    """Texts by dotted names, on the host, the harness, each model's configuration and each cell."""
+    texts = {"harness.measuring_version": str(info.measuring_version), "seed": str(info.seed)}
+    texts |= {f"host.{key}": _text(info.host.get(key)) for key in HOST if key in info.host}
     measured = {run.cell.model for run in runs}
     for model in info.models:
         if model.name in measured:
-            found |= {f"model.{model.name}.{k}": v for k, v in _model(model, info).items()}
+            texts |= {f"model.{model.name}.{k}": v for k, v in _model(model, info).items()}
     for run in runs:
-        found |= {f"cell.{run.cell_id}.{k}": v for k, v in _cell(run).items()}
-    return dict(sorted(found.items()))
+        texts |= {f"cell.{run.cell_id}.{k}": v for k, v in _cell(run).items()}
+    return dict(sorted(texts.items()))
 
 
 class Differences(Struct, frozen=True):
@@ -42,9 +42,10 @@ class Differences(Struct, frozen=True):
 def differences(
     old: Mapping[str, str], new: Mapping[str, str], cells: Sequence[str]
 ) -> Differences:
-    """All that differs, of cells only for those named.
+    """All differences, for cells only of those named.
 
-    What one side does not tell at all (an older version did not store it) is only a warning.
+    A name that one side doesn't have at all (an older version did not store it) gives only a
+    warning.
     """
     refused: list[str] = []
     warnings: list[str] = []
@@ -61,7 +62,7 @@ def differences(
 
 
 def _only_may(name: str, old: str | None, new: str | None) -> bool:
-    """Whether a difference may move the numbers, and need not."""
+    """Whether a difference may move the numbers but need not."""
     if old is None or new is None:
         return name.rpartition(".")[2] in SINCE_2
     if name == "host.kernel":
@@ -70,12 +71,12 @@ def _only_may(name: str, old: str | None, new: str | None) -> bool:
 
 
 def _release(kernel: str) -> list[str]:
-    """``6.8`` of ``6.8.0-45-generic``: what comes after it is a patch."""
+    """The release (6, 8) of ``6.8.0-45-generic``; the rest is a patch."""
     return re.findall(r"\d+", kernel)[:2]
 
 
 def _of_model(name: str, side: Mapping[str, str]) -> bool:
-    """Whether the model that `name` is of was measured on this side at all."""
+    """Whether the model that `name` belongs to was measured on this side at all."""
     prefix = name.rpartition(".")[0]
     return any(key.startswith(f"{prefix}.") for key in side)
 
@@ -84,7 +85,7 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     server = dict(msgspec.to_builtins(model.server))
     for key in ("start_timeout_s", "url", "gated", "build"):
         server.pop(key, None)
-    found = {
+    texts = {
         "served": model.model,
         "api": model.api,
         "tokenizer": model.tokenizer,
@@ -93,8 +94,8 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     }
     if not isinstance(model.server, RemoteServer):
         packages = {name: info.packages[name] for name in ENGINES if name in info.packages}
-        found["engine"] = _text(packages)
-    return found
+        texts["engine"] = _text(packages)
+    return texts
 
 
 def _cell(run: CellRun) -> dict[str, str]:
@@ -117,7 +118,7 @@ def _cell(run: CellRun) -> dict[str, str]:
 
 
 def _timeouts(client: ClientSettings) -> dict[str, float]:
-    """They change a number only where they strike."""
+    """The time-outs, which change a number only when they end a request."""
     return {n: getattr(client, n) for n in client.__struct_fields__ if n.endswith("_timeout_s")}
 
 

@@ -1,4 +1,4 @@
-"""A row for each cell of each run, in the CSV form that Apache Otava reads as it is."""
+"""Writes a row for each cell of each run, as CSV that Apache Otava can read."""
 
 import csv
 import sys
@@ -16,30 +16,30 @@ COLUMNS = ("time", "commit", *GATING, "requests", "repeats", "simulated")
 
 
 def append_history(folder: Path, measured: Sample) -> list[Path]:
-    """Append a run to ``<cell>.csv`` in `folder`, a file for each cell; the files written.
+    """Append a run to ``<cell>.csv`` in `folder`, one file for each cell; return these files.
 
     Columns: time (ISO, UTC), commit, the median of the repeats of each gated metric (ms, ms,
     tokens/s), requests, repeats, simulated. A cell without a valid repeat gets no row. A file
     with other columns is a `ConfigError`.
     """
     written = []
-    for cell, found in measured.cells.items():
-        if not found.repeats:
+    for cell, sample in measured.cells.items():
+        if not sample.repeats:
             continue
         row: dict[str, object] = {
             "time": measured.created,
             "commit": measured.git_commit or "",
-            "requests": found.requests,
-            "repeats": found.repeats,
+            "requests": sample.requests,
+            "repeats": sample.repeats,
             "simulated": measured.simulated,
         }
-        row |= {name: _median(found.metrics.get(name, [])) for name in GATING}
+        row |= {name: _median(sample.metrics.get(name, [])) for name in GATING}
         written.append(_append(folder / f"{cell}.csv", row))
     return written
 
 
 def otava_config(folder: Path, cells: Iterable[str]) -> str:
-    """The YAML configuration with which Otava reads the history in `folder`, a test for a cell."""
+    """The YAML with which Otava reads the history in `folder`; it has a test for each cell."""
     lines = ["tests:"]
     for cell in sorted(cells):
         lines += [
@@ -78,9 +78,9 @@ def _append(path: Path, row: dict[str, object]) -> Path:
 
 
 def _median(values: Iterable[float | None]) -> float | str:
-    """The median of the repeats that know it; empty where none does."""
-    known = [value for value in values if value is not None]
-    return float(f"{median(known):.6g}") if known else ""
+    """The median of the repeats that know the value; empty where none does."""
+    measured = [value for value in values if value is not None]
+    return float(f"{median(measured):.6g}") if measured else ""
 
 
 def main() -> None:

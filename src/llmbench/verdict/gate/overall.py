@@ -1,7 +1,8 @@
-"""All cells together: their geometric mean, for each metric, as one more figure of the session.
+"""Adds a figure to the session for each metric: the geometric mean over all cells.
 
-A change too small to be told in any one cell is certain in twelve. The replicate is the round: the
-mean over all cells of one repeat, so that what the cells of a round share is noise and not proof.
+A change that is too small to be seen in any one cell is certain in twelve. The replicate is the
+round, that is, the mean over all cells of one repeat; so what the cells of a round share is noise
+and not proof.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ ALL_CELLS = "all cells"
 def decide_session(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> list[Decision]:
     """The outcome of each contrast, then that of each metric over all cells.
 
-    The session's family error is divided: most is for the cells, a part for the rows over all.
+    The session's family error is divided: most of it is for the cells, a part for all together.
     """
     alone, together = policy.part(policy.of_cells), policy.part(policy.of_overall)
     together = structs.replace(together, allowance=log1p(policy.shared_drift))
@@ -30,21 +31,21 @@ def decide_session(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> l
 
 
 def overall(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """For each metric of several cells the mean of its log values, round by round."""
-    scales, found = spreads(contrasts), []
+    """The contrast of each metric over all its cells: the mean of its log values, by round."""
+    scales, means = spreads(contrasts), []
     for metric in dict.fromkeys(c.metric for c in contrasts):
-        mine = [
+        of_metric = [
             (contrast, scale)
             for contrast, scale in zip(contrasts, scales, strict=True)
             if contrast.metric == metric
         ]
-        if len(mine) > 1:
-            old = _rounds([undisturbed(c.old, scale, keep=True) for c, scale in mine])
-            new = _rounds([undisturbed(c.new, scale, keep=True) for c, scale in mine])
-            found.append(Contrast(ALL_CELLS, metric, old, new, mine[0][0].tolerance))
-    return found
+        if len(of_metric) > 1:
+            old = _rounds([undisturbed(c.old, scale, keep=True) for c, scale in of_metric])
+            new = _rounds([undisturbed(c.new, scale, keep=True) for c, scale in of_metric])
+            means.append(Contrast(ALL_CELLS, metric, old, new, of_metric[0][0].tolerance))
+    return means
 
 
 def _rounds(cells: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """The mean over the cells of each round that all of them have."""
+    """The mean over the cells, for each round that all of them have."""
     return tuple(float(np.mean(values)) for values in zip(*cells, strict=False))

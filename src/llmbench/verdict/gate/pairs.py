@@ -1,4 +1,4 @@
-"""A against B in one session, interleaved A B B A, so that a host that drifts favours neither.
+"""Compares A with B in one session, interleaved A B B A, so that drift of the host favours neither.
 
 The order cancels a drift that is linear in time: both sides have the same mean position.
 """
@@ -15,7 +15,7 @@ from llmbench.verdict.gate.verdicts import Verdict
 
 
 def abba(repeats: int) -> Iterator[tuple[int, bool]]:
-    """(repeat, whether it is A's) in the order A B, B A, A B, …; each side has `repeats`."""
+    """Each repeat and whether it is A's, in the order A B, B A, A B, …; each side has `repeats`."""
     for repeat in range(1, repeats + 1):
         first = repeat % 2 == 1
         yield repeat, first

@@ -1,4 +1,4 @@
-"""The statistics of the gate: shift of log values, its exact interval, noise, many tests at once.
+"""The statistics of the gate: shifts of log values, their exact intervals, noise, many tests.
 
 The replicate is the repeat of a cell, never the request: requests of one repeat share batches,
 queue and host. All arrays hold logarithms of positive metrics, so a shift is a ratio.
@@ -13,13 +13,13 @@ Array = NDArray[np.float64]
 
 
 def differences(old: Array, new: Array) -> Array:
-    """All pairwise differences new - old along the last axis, sorted."""
+    """All pairwise differences new - old, sorted along the last axis."""
     pairs = new[..., :, None] - old[..., None, :]
     return np.sort(pairs.reshape(*pairs.shape[:-2], -1), axis=-1)
 
 
 def hodges_lehmann(old: Array, new: Array) -> Array:
-    """Shift of `new` against `old`: the median of all pairwise differences.
+    """The shift of `new` against `old`, which is the median of all pairwise differences.
 
     96 % as efficient as the difference of means on normal noise, and up to 29 % of the values
     may be wild. Source: Hodges and Lehmann (1963).
@@ -28,7 +28,7 @@ def hodges_lehmann(old: Array, new: Array) -> Array:
 
 
 def exact_interval(old: Array, new: Array, confidence: float = 0.9) -> tuple[Array, Array, float]:
-    """Distribution-free interval of the shift, and the confidence that it really has.
+    """The distribution-free interval of the shift, and the confidence that it really has.
 
     Its ends are order statistics of the pairwise differences, chosen by inverting the exact
     Mann-Whitney test (Lehmann 1963; Hollander and Wolfe, Nonparametric Statistical Methods,
@@ -83,7 +83,7 @@ def moderated(variances: Array, freedom: Array) -> tuple[Array, Array]:
 
 
 def _prior(variances: Array, freedom: Array) -> tuple[float, float]:
-    """Scale and degrees of freedom of the F distribution that the variances follow."""
+    """The scale and the degrees of freedom of the F distribution that the variances follow."""
     from scipy.special import digamma, polygamma
 
     logs = np.log(variances) - digamma(freedom / 2) + np.log(freedom / 2)

@@ -1,4 +1,4 @@
-"""When the repeats of a cell may stop: as soon as its verdict is known (``--llm-repeats 3..12``).
+"""Decides when the repeats of a cell may stop: once its verdict is known (``--llm-repeats 3..12``).
 
 Only the baseline and the cell itself are known at that time. Stopping for PASS costs nothing.
 Stopping for FAIL needs a p-value that holds for all looks together (Bonferroni), so that looking
@@ -13,11 +13,11 @@ from llmbench.verdict.gate.contrasts import Contrast
 from llmbench.verdict.gate.decisions import DEFAULT, Background, Policy, decide
 
 LOOKS = 10
-"""How often a cell is looked at, at most: after each of 3 to 12 repeats."""
+"""The most times that a cell is looked at: after each of 3 to 12 repeats."""
 
 
 def after_stopping(contrasts: Sequence[Contrast], policy: Policy = DEFAULT) -> Policy:
-    """The policy for a session whose cells stopped at different repeats: half the error rate.
+    """The policy, with half the error rate if the session's cells stopped at different repeats.
 
     Cells that stop early are those that look quiet, so the noise of all looks smaller than it is.
     """

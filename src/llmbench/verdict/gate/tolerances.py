@@ -1,4 +1,4 @@
-"""How much worse is no regression, for each metric, and how it is written."""
+"""The tolerances: how much worse each metric may get before it counts as a regression."""
 
 import re
 
@@ -19,7 +19,10 @@ TOLERANCES: dict[str, float] = {
     "dropped": 0.005,
     "off_length": 0.05,
 }
-"""Change for the worse that is no regression: relative, of the counts in shares of requests."""
+"""For each metric, the change for the worse that is not yet a regression.
+
+It is relative; for `COUNTS` it is a difference in shares of requests.
+"""
 
 COUNTS = {
     "failed": "requests failed",
@@ -29,7 +32,7 @@ COUNTS = {
 """The metrics that are shares of requests, pooled over a cell's repeats."""
 
 OTHERS = 0.10
-"""Of a figure that has no tolerance of its own: where its interval is wider, it is a hint."""
+"""The tolerance of a figure without its own; with a wider interval it is only a hint."""
 
 UNITS = {
     "throughput": "tokens/s",
@@ -37,22 +40,22 @@ UNITS = {
     "cold_first_token": "s",
     "cold_peak_memory": "MiB",
 }
-"""Of the metrics that are no times in ms."""
+"""Units of the metrics that are not times in ms."""
 
 RATES = frozenset({"throughput"})
-"""The metrics of which more is better."""
+"""The metrics for which more is better."""
 
 
 def tolerance_of(quantity: str, percentile: str) -> float:
-    """How wide, relatively, the interval of a percentile may be: as in ``ttft_ms``, ``p95``."""
+    """How wide the interval of a percentile (such as ``ttft_ms``, ``p95``) may be, relatively."""
     metric = quantity.removesuffix("_ms")
     name = metric if percentile == "p50" else f"{metric}_{percentile}"
     return TOLERANCES.get(name, OTHERS)
 
 
 def parse_tolerances(text: str | None) -> dict[str, float]:
-    """``ttft=10%,time_per_token=5%`` over the defaults; `ConfigError` says what is wrong."""
-    found = dict(TOLERANCES)
+    """Read ``ttft=10%,time_per_token=5%`` over the defaults; `ConfigError` says what is wrong."""
+    tolerances = dict(TOLERANCES)
     for part in (text or "").split(","):
         name, _, share = (piece.strip() for piece in part.partition("="))
         if not name and not share:
@@ -64,12 +67,12 @@ def parse_tolerances(text: str | None) -> dict[str, float]:
         value = _share(share)
         if value is None:
             raise ConfigError(f"--llm-tolerance: {part.strip()!r}: write it as in {name}=5%")
-        found[name] = value
-    return found
+        tolerances[name] = value
+    return tolerances
 
 
 def parse_allowance(text: str) -> float:
-    """``2%`` of ``--llm-host-allowance``; `ConfigError` where it is no share."""
+    """Read ``2%`` of ``--llm-host-allowance``; `ConfigError` where it is not a share."""
     value = _share(text.strip())
     if value is None:
         raise ConfigError(f"--llm-host-allowance: {text!r}: write it as in 2%")
@@ -77,7 +80,7 @@ def parse_allowance(text: str) -> float:
 
 
 def _share(text: str) -> float | None:
-    """``5%`` as 0.05; None for what is no per cent below 100."""
+    """``5%`` as 0.05; None for a text that is not a percentage below 100."""
     if not re.fullmatch(r"\d+(\.\d+)?%", text):
         return None
     value = float(text.removesuffix("%")) / 100

@@ -1,4 +1,4 @@
-"""What a comparison comes to: the nouns of the gate."""
+"""The nouns of the gate: what a comparison of two runs comes to."""
 
 from typing import Literal
 
@@ -8,10 +8,10 @@ State = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "OVERLOADED", "MISSIN
 
 
 class Comparison(Struct, frozen=True):
-    """One metric of one cell, or of all cells together, baseline against now.
+    """One metric of one cell, or of all cells together, in the baseline and now.
 
-    Ratios are now / baseline. Of shares of requests (`counts`) `change`, its ends, `limit` and
-    `smallest` are differences, `old` and `new` per cent.
+    Ratios are now / baseline. For shares of requests (`counts`), `old` and `new` are percentages,
+    and `change`, its ends, `limit` and `smallest` are differences.
     """
 
     cell: str
@@ -35,7 +35,7 @@ class Comparison(Struct, frozen=True):
 
     @property
     def beyond(self) -> bool:
-        """Whether the change itself, however unsure, is a regression."""
+        """Whether the change, however uncertain, is beyond the limit."""
         return self.change > self.limit if self.limit > 0 else self.change < self.limit
 
 
@@ -48,8 +48,11 @@ class CellFault(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """The outcome of a comparison. Without a fault or a FAIL it is green, INCONCLUSIVE or PASS;
-    with `inconclusive` "fail" only PASS is."""
+    """The outcome of a comparison.
+
+    Without a fault or a FAIL it is green (INCONCLUSIVE or PASS); with `inconclusive` "fail" only
+    PASS is green.
+    """
 
     baseline: str
     run: str
@@ -80,7 +83,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def state(self) -> State:
-        """In one word; what is worst counts."""
+        """The outcome in one word, that of the worst part."""
         if self.refused:
             return "REFUSED"
         states = [f.state for f in self.faults] + [c.state for c in self.comparisons if c.gating]

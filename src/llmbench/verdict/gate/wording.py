@@ -1,4 +1,4 @@
-"""A verdict in words: lines for a terminal, Markdown for a pull request, JSON for a machine."""
+"""Puts a verdict into words: lines for a terminal, Markdown for a pull request, JSON."""
 
 from collections.abc import Iterable
 
@@ -10,16 +10,16 @@ from llmbench.verdict.gate.verdicts import Comparison, Verdict
 
 
 def lines(verdict: Verdict, *, all_rows: bool = False) -> list[str]:
-    """A headline, a line for each regression and fault, then what is open; all with `all_rows`."""
-    found = [headline(verdict)]
+    """A headline, the regressions and faults, then what is undecided; or all, with `all_rows`."""
+    text_lines = [headline(verdict)]
     if verdict.differences:
-        found += [f"  {difference}" for difference in verdict.differences]
-    found += [f"{fault.state} {fault.cell}: {fault.message}" for fault in verdict.faults]
-    found += [line(row) for row in verdict.regressions]
+        text_lines += [f"  {difference}" for difference in verdict.differences]
+    text_lines += [f"{fault.state} {fault.cell}: {fault.message}" for fault in verdict.faults]
+    text_lines += [line(row) for row in verdict.regressions]
     rest = [row for row in verdict.comparisons if row not in verdict.regressions]
-    found += [line(row) for row in rest if all_rows or (row.gating and row.state != "PASS")]
-    found += [f"note: {note}" for note in verdict.notes]
-    return found + [f"warning: {text}: this may move the numbers" for text in verdict.warnings]
+    text_lines += [line(row) for row in rest if all_rows or (row.gating and row.state != "PASS")]
+    text_lines += [f"note: {note}" for note in verdict.notes]
+    return text_lines + [f"warning: {text}: this may move the numbers" for text in verdict.warnings]
 
 
 def headline(verdict: Verdict) -> str:
@@ -43,8 +43,11 @@ def headline(verdict: Verdict) -> str:
 
 
 def line(row: Comparison) -> str:
-    """One metric of one cell: baseline -> now, change with its interval, limit, and what change
-    would have been caught."""
+    """A line on one metric of one cell.
+
+    It gives baseline -> now, the change with its interval, the limit, and the smallest change that
+    would have been caught.
+    """
     state = row.state if row.gating else f"advisory {row.state}"
     if row.state == "INCONCLUSIVE" and row.beyond:
         state += ", BEYOND THE LIMIT"
@@ -69,7 +72,7 @@ def _changes(row: Comparison) -> str:
 
 
 def percent(row: Comparison, change: float) -> str:
-    """A change as it is shown: relative in per cent, of shares in percentage points."""
+    """A change as it is shown: relative in per cent, or of shares in percentage points."""
     return _percent(row, change, 1)
 
 
@@ -132,7 +135,7 @@ def _worst_first(rows: Iterable[Comparison]) -> list[Comparison]:
 
 
 def to_json(verdict: Verdict) -> bytes:
-    """The verdict with all its rows, its state and whether it failed."""
+    """The verdict as JSON, with all its rows, its state and whether it failed."""
     whole = msgspec.to_builtins(verdict)
     whole |= {"state": verdict.state, "failed": verdict.failed}
     return msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n"
