@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pandas  # noqa: F401  # pytester forgets what a test imported; numpy loads only once
 import pytest
+import scipy.stats  # noqa: F401  # the same
 
 from tests.processes import end_all_in
 
