@@ -40,16 +40,16 @@ def test_users_start_at_the_spawn_rate() -> None:
 
 def test_a_step_of_a_ramp_is_held_from_its_last_spawn() -> None:
     made = closed(Ramp((1, 3, 4), step_s=10, spawn_rate_per_s=1))
-    assert [(s.users, s.spawned_s, s.end_s) for s in made.steps] == [
+    assert [(s.users, s.spawn_s, s.hold_s) for s in made.steps] == [
         (1, 0.0, 10.0),
-        (3, 11.0, 21.0),
-        (4, 21.0, 31.0),
+        (3, 1.0, 10.0),
+        (4, 0.0, 10.0),
     ]
-    assert [(start.user, start.at_s) for start in made.starts] == [
-        (1, 0.0),
-        (2, 10.0),
-        (3, 11.0),
-        (4, 21.0),
+    assert [(start.user, start.step, start.at_s) for start in made.starts] == [
+        (1, 0, 0.0),
+        (2, 1, 0.0),
+        (3, 1, 1.0),
+        (4, 2, 0.0),
     ]
 
 

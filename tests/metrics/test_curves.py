@@ -13,7 +13,7 @@ from llmbench.metrics.curves import (
     sustained,
 )
 from llmbench.metrics.percentiles import distribution
-from llmbench.metrics.ramps import ramp_curve
+from llmbench.metrics.ramps import ramp_curve, steady_points
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellSummary
@@ -158,9 +158,21 @@ def test_a_ramp_is_cut_into_its_steps() -> None:
     assert second.summary.time_per_token_ms.p50 == 40.0
 
 
-def test_requests_that_cross_a_steps_end_belong_to_none() -> None:
-    run = cell_run(
-        Ramp((1, 2), 0.5), step_ends_ns=((1, START_NS + 300 * MS), (2, START_NS + 650 * MS))
-    )
-    counts = [p.summary.requests for p in ramp_curve(run, table(back_to_back(5)))]
-    assert counts == [2, 2]
+def test_a_step_in_which_not_every_user_was_answered_is_not_steady() -> None:
+    ends = ((1, START_NS + 300 * MS), (2, START_NS + 650 * MS))
+    run = cell_run(Ramp((1, 2), 0.5), step_ends_ns=ends)
+    curve = ramp_curve(run, table(back_to_back(5)))
+    assert [step.summary.window_rule for step in curve] == ["steady", "whole"]
+    assert [step.requests_per_s for step in curve] == pytest.approx([1 / 0.13, 1 / 0.13])
+    assert steady_points(curve) == curve[:1]
+
+
+def test_the_first_requests_of_later_users_count() -> None:
+    """Two users of which the second comes with the second step: its warm-up is the step's work."""
+    first = back_to_back(10, user=1)
+    second = back_to_back(5, user=2, start_ms=650.0)
+    marked = [structs.replace(r, phase="warmup") if r.request == 1 else r for r in first + second]
+    ends = ((1, START_NS + 650 * MS), (2, START_NS + 1300 * MS))
+    curve = ramp_curve(cell_run(Ramp((1, 2), 0.5), step_ends_ns=ends), table(marked))
+    assert [step.requests_per_s for step in curve] == pytest.approx([1 / 0.13, 2 / 0.13])
+    assert [step.summary.requests for step in curve] == [4, 10]

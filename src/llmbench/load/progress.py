@@ -14,6 +14,8 @@ class Progress(Struct, frozen=True):
     in_flight: int
     elapsed_s: float
     users: int
+    steps_held: int = 0  # of a ramp
+    step_rate_per_s: float = 0.0  # requests/s in the last of them
 
 
 NO_PROGRESS = Progress(0, 0, 0, 0, None, 0, 0.0, 0)
@@ -22,11 +24,22 @@ NO_PROGRESS = Progress(0, 0, 0, 0, None, 0, 0.0, 0)
 class Counts:
     """The same while it changes."""
 
-    __slots__ = ("dropped", "failed", "in_flight", "output_tokens", "sent", "settled", "users")
+    __slots__ = (
+        "dropped",
+        "failed",
+        "in_flight",
+        "output_tokens",
+        "sent",
+        "settled",
+        "step_rate_per_s",
+        "steps_held",
+        "users",
+    )
 
     def __init__(self) -> None:
         self.sent = self.settled = self.failed = self.dropped = 0
-        self.output_tokens = self.in_flight = self.users = 0
+        self.output_tokens = self.in_flight = self.users = self.steps_held = 0
+        self.step_rate_per_s = 0.0
 
     def at(self, elapsed_s: float, total: int | None) -> Progress:
         """These counts as a `Progress`."""
@@ -39,4 +52,6 @@ class Counts:
             self.in_flight,
             elapsed_s,
             self.users,
+            self.steps_held,
+            self.step_rate_per_s,
         )

@@ -10,6 +10,7 @@ from .overload import UNSERVED as UNSERVED
 from .percentiles import certifiable as certifiable
 from .percentiles import samples_needed as samples_needed
 from .ramps import ramp_curve as ramp_curve
+from .ramps import steady_points as steady_points
 from .search import highest_rate as highest_rate
 from .sizes import Size as Size
 from .sizes import Sizing as Sizing

@@ -38,6 +38,8 @@ def summarise(
     requests: pd.DataFrame,
     samples: Sequence[ResourceSample] = (),
     slo: Slo = NO_LIMITS,
+    *,
+    window: Window | None = None,
 ) -> CellSummary:
     """The numbers of one repeat of a cell; `requests` may also hold rows of others.
 
@@ -48,7 +50,7 @@ def summarise(
     mine = requests if of_run.all() else requests[of_run]
     measured = mine[mine["phase"] == "measured"]
     shape = run.cell.shape
-    window, growth = windows.find(measured, shape), overload(measured, shape)
+    window, growth = window or windows.find(measured, shape), overload(measured, shape)
     trend = growth[0] if growth else None
     if growth and growth[0].grows:
         window = growth[1]

@@ -58,10 +58,12 @@ def usable(results: Sequence[CellResult]) -> list[CellResult]:
 
 
 def _ramps(data: RunData) -> list[Curve]:
-    from llmbench.metrics import findings
+    from llmbench.metrics import findings, steady_points
 
     return [
-        Curve(cell.model, cell.config_name, cell, points, findings(points), ramp=True)
+        Curve(
+            cell.model, cell.config_name, cell, points, findings(steady_points(points)), ramp=True
+        )
         for cell, points in data.ramps
         if isinstance(cell.shape, Ramp)
     ]

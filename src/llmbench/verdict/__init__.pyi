@@ -15,5 +15,6 @@ from .gate.wording import markdown as markdown
 from .gate.wording import to_json as to_json
 from .judging import JudgedCell as JudgedCell
 from .judging import judged_cells as judged_cells
+from .judging import judged_step as judged_step
 from .judging import results as results
 from .rules import Rules as Rules

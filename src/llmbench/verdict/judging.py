@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.config import Slo
-from llmbench.metrics import summarise, table
+from llmbench.metrics import Point, summarise, table
 from llmbench.records import CellRun
 from llmbench.results import CellResult
 from llmbench.store import RunDir
@@ -24,6 +24,11 @@ class JudgedCell(Struct, frozen=True):
     runs: tuple[CellRun, ...]
     results: tuple[CellResult, ...]  # one for each of `runs`
     requests: "DataFrame"
+
+
+def judged_step(run: CellRun, step: Point) -> CellResult:
+    """The verdict on a step of a ramp, as on a cell of that many users; it has no SLO."""
+    return judge(step.summary, structs.replace(run, cell=step.summary.cell), Slo())
 
 
 def results(run: RunDir) -> list[CellResult]:

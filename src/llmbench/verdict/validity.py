@@ -7,6 +7,7 @@ neither pass nor fail.
 
 from collections.abc import Callable
 
+from llmbench.cells import Users
 from llmbench.config import Slo
 from llmbench.metrics import UNSERVED, resolve
 from llmbench.records import CellRun
@@ -180,15 +181,20 @@ def _little(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
 
 
 def _not_steady(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
-    is_open, latency = run.cell.shape.is_open_loop, summary.latency_ms
-    if not is_open or summary.window_rule == "steady" or latency is None or summary.overloaded:
+    latency, is_step = summary.latency_ms, isinstance(run.cell.shape, Users) and run.step_ends_ns
+    if summary.window_rule == "steady" or latency is None or summary.overloaded:
         return None
-    return Problem(
-        "not_steady",
-        f"the load was never steady: requests took up to {latency.max / 1e3:.3g} s, and an empty "
-        "server needs that long to fill up, but arrivals ended before; measure for longer "
-        "(--llm-duration), at least twice that",
-    )
+    if is_step:
+        what = "the step ended before each user had been answered several times; hold it for longer"
+    elif run.cell.shape.is_open_loop:
+        what = (
+            "an empty server needs that long to fill up, but arrivals ended before; measure for "
+            "longer (--llm-duration), at least twice that"
+        )
+    else:
+        return None
+    took = f"requests took up to {latency.max / 1e3:.3g} s, and {what}"
+    return Problem("not_steady", f"the load was never steady: {took}")
 
 
 def _ttft_bounded(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:

@@ -3,14 +3,15 @@
 import asyncio
 from time import monotonic_ns
 
+from llmbench.clock import Clock
 from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import told
+from llmbench.load.loops.climbing import Climb
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
-from llmbench.load.plan.shapes import ClosedPlan, RampStep, Start, is_flat
+from llmbench.load.plan.shapes import ClosedPlan, Start
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
-from llmbench.records import RequestRecord
 
 BACKOFF_S = 0.1
 BACKOFF_MOST_S = 2.0
@@ -19,24 +20,29 @@ BACKOFF_MOST_S = 2.0
 class ClosedLoop:
     """Runs a `ClosedPlan`. Warm-up is each user's own first requests, without a barrier.
 
-    `decides`: whether a ramp's end is for this worker to find; it sees only its own requests.
+    `leads`: whether the steps of a ramp are this worker's to end, since it has all users.
     """
 
-    def __init__(self, dispatcher: Dispatcher, plan: ClosedPlan, *, decides: bool = True) -> None:
-        self.step_ends_ns: list[tuple[int, int]] = []  # (users, monotonic)
+    def __init__(
+        self, dispatcher: Dispatcher, plan: ClosedPlan, clock: Clock, *, leads: bool = True
+    ) -> None:
         self._dispatcher, self._plan = dispatcher, plan
         self._loop = asyncio.get_running_loop()
         self._lanes = [dispatcher.lane(self._finished, start.user) for start in plan.starts]
         self._running = len(self._lanes)
         self._backing_off = 0  # users that wait after failing to connect
         self._over = asyncio.Event()
-        self._decides = decides and plan.stop_when_flat
-        self._spawns: dict[int, asyncio.TimerHandle] = {}
+        self._clock = clock
+        self._climb = Climb(dispatcher, plan, clock, leads=leads)
+        self._yet_to_begin = {lane.user for lane in self._lanes}
+        self._timers: list[asyncio.TimerHandle] = []
         dispatcher.on_stop = self._cancel_spawns
         self._deadline_ns: int | None = None
-        self._succeeded = 0
-        self._rates_per_s: list[float] = []
-        dispatcher.on_record(self._count)
+
+    @property
+    def step_ends_ns(self) -> list[tuple[int, int]]:
+        """Of a ramp: users, and when that step ended (Unix)."""
+        return self._climb.step_ends_ns
 
     @property
     def total(self) -> int | None:
@@ -56,33 +62,48 @@ class ClosedLoop:
         """Send until the plan is done, then wait for the last answer."""
         if self._dispatcher.stopping is not None:
             return
-        begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
-        self._spawns = {
-            lane.user: self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
-            for lane, start in zip(self._lanes, self._plan.starts, strict=True)
-        }
-        self._dispatcher.more_to_come = lambda: bool(self._spawns or self._backing_off)
-        climb = told(asyncio.create_task(self._climb(begin)))
-        if not self._lanes:
+        self._dispatcher.more_to_come = lambda: bool(self._yet_to_begin or self._backing_off)
+        if self._plan.steps:
+            begin_unix_ns = self._clock.to_unix_ns(begin_ns)
+            climb = told(asyncio.create_task(self._climb.climb(begin_unix_ns, self._begin_step)))
+        else:
+            climb = None
+            self._spawn_all(0, begin_ns)
+        if not self._lanes and climb is None:
             self._over.set()
         try:
             await self._over.wait()
+            if climb is not None:
+                await climb
         finally:
-            climb.cancel()
+            if climb is not None:
+                climb.cancel()
             self._cancel_spawns()
         await self._dispatcher.drained()
 
     def _cancel_spawns(self) -> None:
         """Users that have not begun never will."""
-        for spawn in self._spawns.values():
-            spawn.cancel()
-        self._running -= len(self._spawns)
-        self._spawns.clear()
+        for timer in self._timers:
+            timer.cancel()
+        self._running -= len(self._yet_to_begin)
+        self._yet_to_begin.clear()
         if not self._running:
             self._over.set()
 
+    def _begin_step(self, number: int, begin_unix_ns: int) -> None:
+        self._spawn_all(number, begin_unix_ns - self._clock.anchor_ns)
+
+    def _spawn_all(self, step: int, begin_ns: int) -> None:
+        """Have the users of `step` begin, each at its time after `begin_ns`."""
+        begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
+        self._timers = [
+            self._loop.call_at(begin + start.at_s, self._spawn, lane, begin_ns, start)
+            for lane, start in zip(self._lanes, self._plan.starts, strict=True)
+            if start.step == step
+        ]
+
     def _spawn(self, lane: Lane, begin_ns: int, start: Start) -> None:
-        del self._spawns[lane.user]
+        self._yet_to_begin.discard(lane.user)
         self._dispatcher.counts.users += 1
         scheduled_ns = begin_ns + round(start.at_s * 1e9)
         self._dispatcher.soon(monotonic_ns(), self._next, lane, scheduled_ns)
@@ -146,30 +167,3 @@ class ClosedLoop:
         if self._plan.duration_s is not None:
             last_spawn_ns = round(self._plan.starts[-1].at_s * 1e9)
             self._deadline_ns = monotonic_ns() + last_spawn_ns + round(self._plan.duration_s * 1e9)
-
-    def _count(self, record: RequestRecord) -> None:
-        self._succeeded += record.ok
-
-    async def _climb(self, begin: float) -> None:
-        """Follow the steps of a ramp; end it when it is done or requests/s stay flat."""
-        if not self._plan.steps:
-            return
-        for step in self._plan.steps:
-            await self._hold(begin, step)
-            if self._dispatcher.stopping is not None:
-                return
-            if self._decides and is_flat(self._rates_per_s):
-                self._dispatcher.stop("requests/s stopped rising")
-                break
-        self._dispatcher.stop("the last step of the ramp is over")
-
-    async def _hold(self, begin: float, step: RampStep) -> None:
-        """Wait for the end of `step` and note its requests/s, once all its users are there."""
-        await self._until(begin + step.spawned_s)
-        before, since = self._succeeded, self._loop.time()
-        await self._until(begin + step.end_s)
-        self._rates_per_s.append((self._succeeded - before) / (self._loop.time() - since))
-        self.step_ends_ns.append((step.users, monotonic_ns()))
-
-    async def _until(self, when: float) -> None:
-        await asyncio.sleep(max(0.0, when - self._loop.time()))

@@ -46,6 +46,7 @@ class Dispatcher:
         self.counts = Counts()
         self.stopping: str | None = None  # why no more requests are sent
         self.on_stop: Callable[[], None] = lambda: None
+        self.on_step: Callable[[int, int], object] = lambda number, begin_unix_ns: None
         self.more_to_come: Callable[[], bool] = lambda: True  # whether a timer will send something
         self.lanes: list[Lane] = []
         self.prompts_sent: set[int] = set()  # their indexes

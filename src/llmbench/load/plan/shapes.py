@@ -21,18 +21,22 @@ FLAT_STEPS = 2
 
 
 class Start(Struct, frozen=True):
-    """A user of a closed loop and when it begins, in seconds from the start."""
+    """A user of a closed loop and when it begins: seconds from the start, or from its step's."""
 
     user: int
     at_s: float
+    step: int = 0  # of a ramp: 0, 1, …
 
 
 class RampStep(Struct, frozen=True):
-    """A stretch of a ramp: how many users there are until `end_s`, once all are spawned."""
+    """A stretch of a ramp: how many users there are, and for how long at least.
+
+    `spawn_s` is the time from its begin to the last new user's, `hold_s` counts from then.
+    """
 
     users: int
-    spawned_s: float
-    end_s: float
+    spawn_s: float
+    hold_s: float
 
 
 class ClosedPlan(Struct, frozen=True):
@@ -122,7 +126,7 @@ def _users(cell: Cell, shape: Users, warmup_per_user: int) -> ClosedPlan:
     if shape.users < 1:
         raise ConfigError(f"{cell.id}: {shape.users} users can't send anything; give at least 1")
     return ClosedPlan(
-        starts=_spawn(range(1, shape.users + 1), 0.0, shape.spawn_rate_per_s),
+        starts=_spawn(range(1, shape.users + 1), shape.spawn_rate_per_s),
         users=shape.users,
         requests_per_user=shape.requests_per_user,
         duration_s=shape.duration_s,
@@ -136,12 +140,10 @@ def _ramp(cell: Cell, shape: Ramp, warmup_per_user: int) -> ClosedPlan:
         raise ConfigError(f"{cell.model}: the steps of a ramp must rise, as in 1,2,4,8")
     starts: list[Start] = []
     steps: list[RampStep] = []
-    begin_s = 0.0
-    for users in shape.steps:
-        new = _spawn(range(len(starts) + 1, users + 1), begin_s, shape.spawn_rate_per_s)
+    for number, users in enumerate(shape.steps):
+        new = _spawn(range(len(starts) + 1, users + 1), shape.spawn_rate_per_s, number)
         starts += new
-        steps.append(RampStep(users, new[-1].at_s, new[-1].at_s + shape.step_s))
-        begin_s = steps[-1].end_s
+        steps.append(RampStep(users, new[-1].at_s, shape.step_s))
     return ClosedPlan(
         starts=tuple(starts),
         users=shape.steps[-1],
@@ -151,9 +153,9 @@ def _ramp(cell: Cell, shape: Ramp, warmup_per_user: int) -> ClosedPlan:
     )
 
 
-def _spawn(users: range, begin_s: float, rate_per_s: float | None) -> tuple[Start, ...]:
+def _spawn(users: range, rate_per_s: float | None, step: int = 0) -> tuple[Start, ...]:
     gap_s = 0.0 if rate_per_s is None else 1.0 / rate_per_s
-    return tuple(Start(user, begin_s + place * gap_s) for place, user in enumerate(users))
+    return tuple(Start(user, place * gap_s, step) for place, user in enumerate(users))
 
 
 def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) -> OpenPlan:

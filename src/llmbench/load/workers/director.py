@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from llmbench.clock import Clock
-from llmbench.load.plan.shapes import ClosedPlan, is_flat
+from llmbench.load.loops.climbing import end_of_climb
+from llmbench.load.plan.shapes import ClosedPlan
 from llmbench.load.progress import Progress
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Team
 
@@ -29,10 +30,7 @@ class Director:
         self._clock = Clock()
         self._control = Control("wait")
         self._asked_s = self._reported_s = time.monotonic()
-        whole = job.plan
-        climbs = isinstance(whole, ClosedPlan) and whole.stop_when_flat
-        self._steps = list(whole.steps) if isinstance(whole, ClosedPlan) and climbs else []
-        self._step_began: tuple[float, int] | None = None
+        self._plan = job.plan
         self._rates_per_s: list[float] = []
 
     def look(self, *, over: bool) -> None:
@@ -51,7 +49,7 @@ class Director:
             why = self._died()
             if why is not None:
                 self._tell(Control("server_died", self.began_unix_ns, why))
-        self._climb(total)
+        self._climb([progress for progress, _ in told])
 
     def stop(self, why: str) -> None:
         """Have all send no more."""
@@ -68,22 +66,21 @@ class Director:
         self._control = control
         self._team.tell(control)
 
-    def _climb(self, total: Progress) -> None:
-        """Stop a ramp when requests/s, over all workers, have stopped rising."""
-        if not self._steps or self.began_unix_ns is None or self._control.command != RUN.command:
+    def _climb(self, told: Sequence[Progress]) -> None:
+        """Take a ramp's workers to the next step when all have held theirs, or end it."""
+        plan = self._plan
+        if self._control.command != RUN.command or not isinstance(plan, ClosedPlan):
             return
-        elapsed_s = (self._clock.unix_ns() - self.began_unix_ns) / 1e9
-        succeeded = total.done - total.failed
-        step = self._steps[0]
-        if self._step_began is None and elapsed_s >= step.spawned_s:
-            self._step_began = (elapsed_s, succeeded)
-        if self._step_began is not None and elapsed_s >= step.end_s:
-            since_s, before = self._step_began
-            self._rates_per_s.append((succeeded - before) / max(elapsed_s - since_s, 1e-9))
-            self._step_began = None
-            del self._steps[0]
-            if is_flat(self._rates_per_s):
-                self.stop("requests/s stopped rising")
+        held = min((progress.steps_held for progress in told), default=0)
+        if held <= len(self._rates_per_s):
+            return
+        self._rates_per_s.append(sum(progress.step_rate_per_s for progress in told))
+        why = end_of_climb(plan, self._rates_per_s)
+        if why is not None:
+            self.stop(why)
+        else:
+            next_ns = self._clock.unix_ns() + HEAD_START_NS
+            self._tell(Control("run", self.began_unix_ns, "", held, next_ns))
 
 
 def _sum(each: Sequence[Progress]) -> Progress:

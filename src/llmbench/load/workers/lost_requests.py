@@ -59,7 +59,8 @@ def _of_users(share: ClosedPlan, done: dict[int, int], elapsed_s: float) -> Due:
     for start in share.starts:
         last = done.get(start.user, 0)
         finished = limit is not None and last >= limit + share.warmup_per_user
-        if start.at_s <= elapsed_s and not finished:
+        began = start.at_s <= elapsed_s if not start.step else start.user in done
+        if began and not finished:
             yield start.user, last + 1, start.at_s, None
 
 

@@ -17,11 +17,16 @@ ASK_PERIOD_S = 1.0
 
 
 class Control(Struct, frozen=True):
-    """What to do now. `begin_unix_ns` is when the load starts; None: as soon as ready."""
+    """What to do now. `begin_unix_ns` is when the load starts; None: as soon as ready.
+
+    `step` is that of a ramp which all are to be in, from `step_begin_unix_ns` on.
+    """
 
     command: Literal["wait", "run", "stop", "server_died", "abort"]
     begin_unix_ns: int | None = None
     why: str = ""
+    step: int = 0
+    step_begin_unix_ns: int | None = None
 
 
 RUN = Control("run")

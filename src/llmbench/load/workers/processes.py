@@ -20,8 +20,8 @@ from llmbench.process import end_with, pinned
 
 _COMMANDS = ("wait", "run", "stop", "server_died", "abort")
 _WHY_BYTES = 400
-_FIELDS = 10  # of Progress, then: ready, pid
-_READY, _PID = 8, 9
+_FIELDS = 12  # of Progress, then: ready, pid
+_READY, _PID = 10, 11
 END_S = 3.0
 
 
@@ -34,7 +34,7 @@ class Board:
     def __init__(self, workers: int) -> None:
         spawn = multiprocessing.get_context("spawn")
         self.rows: list[Any] = [spawn.RawArray(ctypes.c_int64, _FIELDS) for _ in range(workers)]
-        self.command: Any = spawn.RawArray(ctypes.c_int64, 2)
+        self.command: Any = spawn.RawArray(ctypes.c_int64, 4)
         self.why: Any = spawn.RawArray(ctypes.c_char, _WHY_BYTES)
 
 
@@ -56,11 +56,19 @@ class BoardChannel:
             now.in_flight,
             elapsed_us,
             now.users,
+            now.steps_held,
+            round(now.step_rate_per_s * 1e6),
         ]
         self._row[_READY] = ready
-        command, begin_unix_ns = self._board.command
+        command, begin_unix_ns, step, step_begin_unix_ns = self._board.command
         why = self._board.why.value.decode(errors="replace")
-        return Control(_COMMANDS[command], begin_unix_ns or None, why)  # type: ignore[arg-type]
+        return Control(
+            _COMMANDS[command],  # type: ignore[arg-type]
+            begin_unix_ns or None,
+            why,
+            step,
+            step_begin_unix_ns or None,
+        )
 
 
 class LocalTeam:
@@ -98,6 +106,8 @@ class LocalTeam:
     def tell(self, control: Control) -> None:
         self._board.why.value = control.why.encode()[: _WHY_BYTES - 1]
         self._board.command[1] = control.begin_unix_ns or 0
+        self._board.command[2] = control.step
+        self._board.command[3] = control.step_begin_unix_ns or 0
         self._board.command[0] = _COMMANDS.index(control.command)
 
     def heard(self, *, afresh: bool = False) -> Sequence[tuple[Progress, bool]]:
@@ -107,9 +117,11 @@ class LocalTeam:
 def _progress(row: Any) -> Progress:
     if not row[_PID]:
         return NO_PROGRESS
-    sent, done, failed, output_tokens, total, in_flight, elapsed_us, users = row[:_READY]
-    known = None if total < 0 else total
-    return Progress(sent, done, failed, output_tokens, known, in_flight, elapsed_us / 1e6, users)
+    sent, done, failed, tokens, total, in_flight, elapsed_us, users, held, rate = row[:_READY]
+    known, elapsed_s = None if total < 0 else total, elapsed_us / 1e6
+    return Progress(
+        sent, done, failed, tokens, known, in_flight, elapsed_s, users, held, rate / 1e6
+    )
 
 
 def _is_alive(pid: int) -> bool:

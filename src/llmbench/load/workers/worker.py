@@ -51,7 +51,7 @@ async def run_shard(
     decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(target, maker, decoder, sink)
-        load_loop = _loop(dispatcher, share, alone=job.workers == 1)
+        load_loop = _loop(dispatcher, share, clock, alone=job.workers == 1)
         liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
         try:
             began_ns = await _carry_out(dispatcher, load_loop, liaison)
@@ -67,7 +67,7 @@ async def run_shard(
         cpu_ns=quiet.cpu_ns,
         dropped=dispatcher.counts.dropped,
         sent=dispatcher.counts.sent,
-        step_ends_ns=tuple((users, clock.to_unix_ns(at)) for users, at in load_loop.step_ends_ns),
+        step_ends_ns=tuple(load_loop.step_ends_ns),
         server_died=liaison.server_died,
         stopped=dispatcher.stopping,
         prompts_sent=tuple(sorted(dispatcher.prompts_sent)),
@@ -79,9 +79,11 @@ def share_of(job: Job) -> Plan:
     return deal(job.plan, job.worker, job.workers)
 
 
-def _loop(dispatcher: Dispatcher, share: Plan, *, alone: bool) -> ClosedLoop | OpenLoop:
+def _loop(
+    dispatcher: Dispatcher, share: Plan, clock: Clock, *, alone: bool
+) -> ClosedLoop | OpenLoop:
     if isinstance(share, ClosedPlan):
-        return ClosedLoop(dispatcher, share, decides=alone)
+        return ClosedLoop(dispatcher, share, clock, leads=alone)
     return OpenLoop(dispatcher, share)
 
 
@@ -164,6 +166,8 @@ class Liaison:
         elif control.command == "server_died" and self.server_died is None:
             self.server_died = control.why
             self._dispatcher.abandon(control.why)
+        elif control.step_begin_unix_ns is not None:
+            self._dispatcher.on_step(control.step, control.step_begin_unix_ns)
         elif control.command == "abort" and self._task is not None:
             self._task.cancel()
 

@@ -39,10 +39,13 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
 
 def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
     """The steps of a ramp's last repeat, and what its curve shows."""
-    from llmbench.metrics import findings, ramp_curve
+    from llmbench.metrics import findings, ramp_curve, steady_points
+    from llmbench.report.terminal.cell_table import verdict_word
+    from llmbench.verdict import judged_step
 
     curve = ramp_curve(cell.runs[-1], cell.requests)
-    table = _table(f"{cell.cell_id}", ("users", "requests/s", "latency p50", "TTFT p50", "failed"))
+    columns = ("users", "requests/s", "latency p50", "TTFT p50", "failed", "verdict")
+    table = _table(f"{cell.cell_id}", columns)
     for point in curve:
         summary = point.summary
         latency, ttft = summary.latency_ms, summary.ttft_ms
@@ -52,9 +55,10 @@ def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
             number(latency.p50 if latency else None),
             number(ttft.p50 if ttft else None),
             number(summary.failed),
+            verdict_word([judged_step(cell.runs[-1], point)], stamped=False),
         )
     yield table
-    yield from curve_said(findings(curve))
+    yield from curve_said(findings(steady_points(curve)))
 
 
 def curve_said(shown: "Findings") -> Iterator[str]:
