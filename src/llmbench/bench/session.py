@@ -1,6 +1,6 @@
-"""One session of measuring: loads servers with cells, judges them, keeps what came of it.
+"""One session of measuring: loads servers with cells, judges these, and keeps the results.
 
-The conductor of the rooms below it. It knows nothing of pytest: `llmbench.plugin.fixtures` hands it
+It directs the rooms below it and knows nothing about pytest: `llmbench.plugin.fixtures` hands it
 cells, and a script may do the same.
 """
 
@@ -28,11 +28,11 @@ from llmbench.store import RunDir
 from llmbench.verdict import abba, judged_cells
 
 RATE_PRECISION = 0.1
-"""The search for the highest rate ends when it lies between two tried rates this close."""
+"""The search for the highest rate ends when that lies between two rates this close (10 %)."""
 
 
 class Measurement(Struct, frozen=True):
-    """All repeats of one cell, and what they amount to."""
+    """All repeats of one cell, and what they say together."""
 
     results: tuple[CellResult, ...]
 
@@ -95,8 +95,8 @@ class Session:
                 measured = self.run(cell.at_rate(rate))
                 rate = search.send(measured.valid and measured.meets_slo)
         except StopIteration as end:
-            found: float | None = end.value
-            return found
+            highest: float | None = end.value
+            return highest
 
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""
@@ -129,16 +129,16 @@ class Session:
 
     def server(self, cell: Cell) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
-        mates = (c for c in self._planned if c.server_key == cell.server_key)
-        slots = max(c.shape.most_users or 1 for c in (cell, *mates))
+        on_same_server = (c for c in self._planned if c.server_key == cell.server_key)
+        slots = max(c.shape.most_users or 1 for c in (cell, *on_same_server))
         workers = self.settings.workers_here
         return self._servers.get(self._model(cell), cell.limits, slots, workers=workers)
 
     def prompts(self, cell: Cell) -> Library:
         """The prompts of the cell's model, all planned lengths built at once."""
         tokenizer = self._model(cell).tokenizer
-        mates = [c for c in self._planned if self._model(c).tokenizer == tokenizer]
-        wanted = {tokens for c in (cell, *mates) for tokens in input_lengths(c)}
+        with_same_tokenizer = [c for c in self._planned if self._model(c).tokenizer == tokenizer]
+        wanted = {tokens for c in (cell, *with_same_tokenizer) for tokens in input_lengths(c)}
         library = self._shelf.library(tokenizer, sorted(wanted))
         note_prompts(self.run_dir, tokenizer, library)
         return library

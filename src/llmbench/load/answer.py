@@ -6,13 +6,13 @@ from llmbench.apis import Dialect, Event, frames
 from llmbench.load.wire.exchange import Failure
 
 MOST_TOKENS = 2**31
-"""No model's context holds as many: a count that is not below this is no count."""
+"""A number that is not below this is not a count, as no model's context has so many tokens."""
 
 MOST_MS = 1e9
-"""Twelve days: a server's own duration that is not below this, or negative, is none."""
+"""A server's own duration must be below this (twelve days), and not negative, to be believed."""
 
 _later_data = re.compile(rb"\s*\S").match
-BLANK_LINE = 2
+BLANK_LINE = 2  # bytes after an event's data that end it: no later data if nothing follows
 
 
 class Answer:
@@ -24,7 +24,7 @@ class Answer:
         self.bounded: list[tuple[int, int]] = []  # (event, earliest arrival)
         self.answer_ns: int | None = None
         self.events = 0
-        self._last_read = -1  # that held a token
+        self._last_read = -1  # index of the last read that held a token
         self.ended = False
         self._has_text = False
         self.error: str | None = None
@@ -92,7 +92,7 @@ class Answer:
             self.bounded.append((last, emptied_ns))
 
     def take_whole(self, event: Event) -> None:
-        """A body that was not streamed: when its tokens came is not known."""
+        """Take a body that was not streamed; when its tokens came is not known."""
         self.events = 1
         self._note(event)
         self.ended = True
@@ -104,7 +104,7 @@ class Answer:
         return self.ended or self.finish_reason is not None
 
     def flaw(self) -> Failure | None:
-        """Why the answer is no success, as far as its events tell."""
+        """Why the answer is not a success, as far as its events show."""
         if self.error is not None:
             return "error_event", self.error
         if not self.is_whole:
@@ -112,7 +112,7 @@ class Answer:
         return None
 
     def drop_impossible(self) -> str | None:
-        """Forget counts and durations that can't be any; the first such count, in words."""
+        """Forget impossible counts and durations; return the first such count in words."""
         for name in _DURATIONS:
             duration_ms = getattr(self, name)
             if duration_ms is not None and not 0 <= duration_ms < MOST_MS:
@@ -125,24 +125,24 @@ class Answer:
 
     @property
     def has_tokens(self) -> bool:
-        """Whether any token came, be it that only the count or the whole text tells of it."""
+        """Whether any token came, even if only the count or the whole text shows it."""
         return bool(self.times_ns) or self._has_text or bool(self.output_tokens)
 
     def first_earliest_ns(self) -> int:
-        """Earliest arrival of the first event with tokens."""
+        """The earliest arrival of the first event with tokens."""
         if self.bounded and self.bounded[0][0] == 0:
             return self.bounded[0][1]
         return self.times_ns[0]
 
     def counts(self) -> tuple[int, ...]:
-        """Tokens of each event; empty when the server doesn't say, or it was one each."""
-        known = [count for count in self.tokens if count is not None]
-        if len(known) < len(self.tokens) or all(count == 1 for count in known):
+        """The tokens of each event; empty if the server doesn't say, or if each had one."""
+        counts = [count for count in self.tokens if count is not None]
+        if len(counts) < len(self.tokens) or all(count == 1 for count in counts):
             return ()
-        return tuple(known)
+        return tuple(counts)
 
     def _note(self, event: Event) -> None:
-        """Keep what an event says besides text; the last word of each counts."""
+        """Keep what an event says besides text; a later event overrides an earlier one."""
         self.ended = self.ended or event.end
         for name in _KEPT:
             value = getattr(event, name)

@@ -1,4 +1,4 @@
-"""Runs one cell: the room's front door."""
+"""Runs one cell; this is the entrance to the room."""
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -37,16 +37,16 @@ def run_cell(
     warmup_per_user: int = 1,
     seen: set[str] | None = None,
 ) -> CellRun:
-    """Put the load of `cell` on `endpoint`; every request is in the run's journal at once.
+    """Put the load of `cell` on `endpoint`; every request goes into the run's journal at once.
 
-    `cores` are those that the client keeps to; with more than one worker each gets one.
-    `cluster` is the address of a Dask scheduler whose workers carry the load instead of
-    processes here. `seen` holds the texts that the server was sent before: others are sent first,
-    and those that are sent now are added. `died` tells why the server no longer runs; it is asked
-    about once a second, and ends the cell. Raises `ConfigError` before anything is sent when the
-    plan can't be carried out, and whatever was raised while the load ran: `WriteError` where its
-    records can't be written, `StuckError` where it stood still. A worker that dies does not raise:
-    `CellRun.workers_lost` says so.
+    The client keeps to `cores`; with more than one worker each gets one of them. `cluster` is the
+    address of a Dask scheduler whose workers carry the load instead of processes here. `seen` holds
+    the texts that the server was sent before: others are sent first, and those that are sent now
+    are added. `died` says why the server no longer runs; it is asked about once a second, and its
+    answer ends the cell. `ConfigError` says, before anything is sent, that the plan can't be
+    carried out. Whatever is raised while the load runs is raised here: `WriteError` if records
+    can't be written, `StuckError` if the load stood still. A worker that dies raises nothing, but
+    is in `CellRun.workers_lost`.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers can't carry a load; give at least 1")
@@ -93,7 +93,7 @@ def _alone(
     progress: Callable[[Progress], None] | None,
     died: Callable[[], str | None] | None,
 ) -> Outcome:
-    """The whole load on this thread."""
+    """Run the whole load on this thread."""
     with pinned(cores), Journal(journal_file) as journal:
         return run_loop(run_shard(job, Alone(died), journal.append, progress))
 
@@ -128,7 +128,7 @@ def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ..
 
 
 def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
-    """What a reader of the numbers should know of how they were taken."""
+    """What a reader of the numbers should know about how they were taken."""
     notes: list[str] = []
     sent = sum(outcome.sent for outcome in done.outcomes)
     if sent > len(job.prompts):
@@ -141,7 +141,7 @@ def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
 
 
 def _reuse(job: Job, sent: int, reused: int) -> Iterator[str]:
-    """That the server knows prompts of earlier cells and repeats, and whether that matters."""
+    """A note that the server knows prompts of earlier cells, and whether that matters."""
     if reused:
         apart = kept_apart(job.endpoint)
         cached = "" if apart else "; nothing in a request keeps it from its prompt cache"

@@ -1,4 +1,4 @@
-"""From what was seen on the wire to a `RequestRecord`: run after the last byte, never before."""
+"""Turns what was seen on the wire into a `RequestRecord`, always after the last byte has come."""
 
 import zlib
 from typing import Literal
@@ -14,7 +14,10 @@ from llmbench.load.wire.stamps import ReadTimes, read_times
 from llmbench.records import ErrorKind, RequestRecord
 
 FULL_READ_BYTES = 32_768
-"""A read with more body than this may have left some of it waiting in the socket."""
+"""A read with more body than this may have left some of it waiting in the socket.
+
+It is half of `connection.READ_BYTES`, as the rest of a full read may be framing.
+"""
 
 
 _ONLY_THE_END = ("cut", "reset", "stalled", "timeout")
@@ -42,7 +45,7 @@ class Decoder:
         self._cell, self._repeat, self._worker = cell, repeat, worker
 
     def record(self, planned: PlannedRequest, exchange: Exchange) -> RequestRecord:
-        """What happened, judged by DESIGN.md section 4."""
+        """What happened; docs/dialects.md says what counts as a failure, and of which kind."""
         when = read_times(exchange)
         answer = Answer()
         failure = exchange.failure or _bad_status(exchange, self._dialect)
@@ -52,7 +55,7 @@ class Decoder:
         return self._fill(planned, exchange, when, answer, failure)
 
     def last_token_ns(self, exchange: Exchange) -> int | None:
-        """Reader's stamp of the last read that held a token so far, for time-outs."""
+        """The reader's stamp of the last read that held a token so far, for time-outs."""
         answer = Answer()
         seen = [now for _, now, _ in exchange.reads]
         try:
@@ -60,13 +63,13 @@ class Decoder:
             ends = _read_ends(exchange.reads, chunks)
             answer.take(b"".join(chunks), self._dialect, ends, seen, seen)
         except (msgspec.DecodeError, zlib.error):
-            pass  # an event that is still on its way; its end will tell
+            pass  # part of an event is still on its way
         return answer.times_ns[-1] if answer.times_ns else None
 
     def _understand(
         self, planned: PlannedRequest, exchange: Exchange, when: ReadTimes, answer: Answer
     ) -> Failure | None:
-        """Fill `answer` from the body; what is wrong with it, if anything."""
+        """Fill `answer` from the body and return what is wrong with it, if anything is."""
         body = b""
         try:
             chunks = _decompressed(exchange)
@@ -149,11 +152,11 @@ class Decoder:
 
 
 def _emptied(exchange: Exchange, when: ReadTimes, ends: list[int]) -> list[int]:
-    """For each read, the latest moment at which the socket was seen empty before it.
+    """For each read, the latest moment before it at which the socket was seen empty.
 
-    That is when the reader came back from the read before, unless that one was so large that
-    it may have left some: then only its own arrival is certain. Before the last read it is the
-    last look that found the socket empty, where that came later.
+    That is the moment at which the reader came back from the read before, unless that one was so
+    large that it may have left some data: then only its own arrival is certain. Before the last
+    read it is the last look that found the socket empty, if that came later.
     """
     emptied: list[int] = []
     before = read_before = exchange.sent_ns or 0
@@ -169,7 +172,7 @@ def _emptied(exchange: Exchange, when: ReadTimes, ends: list[int]) -> list[int]:
 
 
 def _has_trailer(exchange: Exchange) -> bool:
-    """Whether the last read held bytes after the body: the end of HTTP's chunked coding."""
+    """Whether the last read held bytes after the body, the end of HTTP's chunked coding."""
     if exchange.failure is not None or not exchange.reads:
         return False
     return any(
@@ -179,7 +182,7 @@ def _has_trailer(exchange: Exchange) -> bool:
 
 
 def _read_ends(reads: list[tuple[bytes, int, int]], chunks: list[bytes]) -> list[int]:
-    """The offset in the body at which each read's share of it ends."""
+    """For each read, the offset in the body at which its share ends."""
     ends: list[int] = []
     done = offset = 0
     for _, _, count in reads:
@@ -191,7 +194,7 @@ def _read_ends(reads: list[tuple[bytes, int, int]], chunks: list[bytes]) -> list
 
 
 def _decompressed(exchange: Exchange) -> list[bytes]:
-    """The body's chunks without their content encoding; asked for is none, some send it."""
+    """The body's chunks without content encoding, which some servers use although none is asked."""
     encoding = b""
     for name, value in exchange.headers:
         if name == b"content-encoding":
@@ -205,7 +208,7 @@ def _decompressed(exchange: Exchange) -> list[bytes]:
 
 
 def _bad_status(exchange: Exchange, dialect: Dialect) -> Failure | None:
-    """The failure that the status alone tells; None for 2xx."""
+    """The failure that the status alone shows; None for 2xx."""
     status = exchange.status
     if status is None:
         return "malformed", "no response"
@@ -215,14 +218,14 @@ def _bad_status(exchange: Exchange, dialect: Dialect) -> Failure | None:
         where = dict(exchange.headers).get(b"location", b"?").decode(errors="replace")
         return "redirect", f"HTTP {status} to {where}; give the final URL"
     kind: ErrorKind = "http_4xx" if status < 500 else "http_5xx"
-    said = dialect.error(b"".join(exchange.chunks))
-    return kind, f"HTTP {status}" + (f": {said}" if said else "")
+    message = dialect.error(b"".join(exchange.chunks))
+    return kind, f"HTTP {status}" + (f": {message}" if message else "")
 
 
 def _worst(exchange: Exchange, body: Failure | None, answer: Answer) -> Failure | None:
-    """The failure that explains most: what the server told, then the wire's, then the body's.
+    """The failure that explains most: the server's own words, else the wire's, else the body's.
 
-    An answer that came whole stays a success when only the connection's end went wrong.
+    An answer that came whole remains a success if only the end of the connection went wrong.
     """
     if answer.error is not None:
         return "error_event", answer.error

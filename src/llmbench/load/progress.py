@@ -1,4 +1,4 @@
-"""How far a cell has come, for whoever watches it run."""
+"""Counts how far a cell has come, for whoever watches it run."""
 
 from msgspec import Struct
 
@@ -22,7 +22,7 @@ NO_PROGRESS = Progress(0, 0, 0, 0, None, 0, 0.0, 0)
 
 
 class Counts:
-    """The same while it changes."""
+    """The counts of a `Progress` while they change."""
 
     __slots__ = (
         "dropped",

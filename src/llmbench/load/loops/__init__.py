@@ -1,1 +1,1 @@
-"""Closed and open loop on one event loop: lanes of requests, turns, time-outs."""
+"""The closed and the open loop on one event loop, with lanes of requests, turns and time-outs."""

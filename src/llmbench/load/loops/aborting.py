@@ -1,7 +1,6 @@
-"""Whatever raises in a callback or a task of the load ends the load with that error.
+"""Ends the load with any error that is raised in one of its callbacks or tasks.
 
-asyncio only logs what a callback raises; the loop would then wait for ever for what the callback
-was to do.
+asyncio only logs what a callback raises; the loop would then wait for ever for the callback's work.
 """
 
 import asyncio
@@ -12,14 +11,15 @@ from llmbench.load.progress import Counts
 from llmbench.records import ClientSettings
 
 GRACE_S = 5.0
-"""How much longer than every limit allows the load may stand still; the time-outs' own sweep,
-connecting and decoding take a part of it."""
-LOOK_MOST_S = 1.0
+"""The time for which the load may stand still beyond all limits.
+
+The sweep of the time-outs, connecting and decoding take a part of it.
+"""
+LOOK_MOST_S = 1.0  # counted for one look; a longer gap means that the process was stopped
 
 
 class Faults:
-    """While it lasts, the first exception of any callback cancels the current task, and leaving
-    raises that exception."""
+    """Cancels the current task at the first exception of any callback, and raises it when left."""
 
     def __enter__(self) -> "Faults":
         self.first: BaseException | None = None
@@ -44,7 +44,7 @@ class Faults:
 
 
 def told(task: "asyncio.Task[None]") -> "asyncio.Task[None]":
-    """`task`, whose exception is then a callback's, so that `Faults` hears of it at once."""
+    """`task`, whose exception is now raised in a callback, so that `Faults` sees it at once."""
     task.add_done_callback(_raise)
     return task
 
@@ -55,11 +55,11 @@ def _raise(task: "asyncio.Task[None]") -> None:
 
 
 class StuckError(RuntimeError):
-    """The load stood still though nothing was left that could go on."""
+    """The load stood still although nothing could go on any more."""
 
 
 class Watchdog:
-    """Raises `StuckError` when nothing settles for longer than the limits of `client` allow."""
+    """Raises `StuckError` if nothing settles for longer than the limits of `client` allow."""
 
     def __init__(self, client: ClientSettings) -> None:
         self._longest_s = client.connect_timeout_s + client.request_timeout_s
@@ -68,11 +68,11 @@ class Watchdog:
         self._still_s = 0.0
 
     def look(self, counts: Counts, *, more_to_come: bool) -> None:
-        """Compare with the last look; called several times a second.
+        """Compare the counts with those of the last look, which is a fraction of a second old.
 
-        `more_to_come`: whether a timer of the load will still send something. Without one, and
-        with nothing in flight, standing still for a few seconds is enough. Time in which the
-        whole process was stopped doesn't count.
+        `more_to_come` says whether a timer of the load will still send something. If not, and with
+        nothing in flight, standing still for a few seconds is enough. Time in which the whole
+        process was stopped doesn't count.
         """
         now_s = monotonic()
         self._still_s += min(now_s - self._looked_s, LOOK_MOST_S)

@@ -1,4 +1,4 @@
-"""The closed loop: each user sends its next request when the last one has ended."""
+"""The closed loop, in which each user sends its next request when its last one has ended."""
 
 import asyncio
 from time import monotonic_ns
@@ -13,14 +13,14 @@ from llmbench.load.plan.shapes import ClosedPlan, Start
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
 
-BACKOFF_S = 0.1
-BACKOFF_MOST_S = 2.0
+BACKOFF_S = 0.1  # after a failure to connect, doubled for each further one in a row,
+BACKOFF_MOST_S = 2.0  # up to this, so that a server that comes back is found soon
 
 
 class ClosedLoop:
-    """Runs a `ClosedPlan`. Warm-up is each user's own first requests, without a barrier.
+    """Runs a `ClosedPlan`; the warm-up is each user's own first requests, without a barrier.
 
-    `leads`: whether the steps of a ramp are this worker's to end, since it has all users.
+    `leads` says whether this worker, having all users, shall itself end the steps of a ramp.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ClosedLoop:
 
     @property
     def total(self) -> int | None:
-        """Requests of this share, where the plan says."""
+        """The number of requests in this share, if the plan says so."""
         plan = self._plan
         if plan.requests_per_user is None or plan.duration_s is not None or plan.steps:
             return None
@@ -82,7 +82,7 @@ class ClosedLoop:
         await self._dispatcher.drained()
 
     def _cancel_spawns(self) -> None:
-        """Users that have not begun never will."""
+        """Cancel the users that have not begun."""
         for timer in self._timers:
             timer.cancel()
         self._running -= len(self._yet_to_begin)
@@ -127,7 +127,7 @@ class ClosedLoop:
             self._loop.call_later(wait_s, self._again, lane)
             return
         self._next(lane, 0)
-        if lane.exchange is not None:  # stamped after the sending: it must not wait for this
+        if lane.exchange is not None:  # stamped only now, since the sending must not wait for it
             lane.exchange.scheduled_ns = ended_ns(exchange)
 
     def _again(self, lane: Lane) -> None:
@@ -163,7 +163,7 @@ class ClosedLoop:
         )
 
     def _set_deadline(self) -> None:
-        """The duration counts from the first measured request, or the last spawn if later."""
+        """Count the duration from the first measured request, or from the last spawn if later."""
         if self._plan.duration_s is not None:
             last_spawn_ns = round(self._plan.starts[-1].at_s * 1e9)
             self._deadline_ns = monotonic_ns() + last_spawn_ns + round(self._plan.duration_s * 1e9)

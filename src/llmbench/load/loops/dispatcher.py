@@ -19,20 +19,28 @@ from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.target import Target
 from llmbench.records import RequestRecord
 
-OPENING_AT_ONCE = 64
+OPENING_AT_ONCE = 64  # connections: fewer than common servers let wait (128 or more)
 SEND_SLICE_NS = 2_000_000
 LATER_SLICE_NS = 500_000
 BACKLOG_SLICE_NS = 5_000_000
-"""When many answers end at once (continuous batching does that), sending and decoding take turns
-with reading, so that no two tokens of a stream pile up in a socket meanwhile."""
-COLLECT_EVERY_S = 30.0
+"""When many answers end at once (as with continuous batching), sending and decoding take turns
+with reading, so that no two tokens of a stream pile up in a socket meanwhile. Each slice is short
+against a token's time of 20 ms. The last one is for decoding that has fallen behind."""
+
+BACKLOG_EACH, BACKLOG_SPARE = 4, 64
+"""Decoding has fallen behind if more waits than 4 jobs for each lane and 64 in all.
+
+A request leaves two jobs (its decoding, and the making of the next one), so this is two rounds of
+requests; the 64 keep a few lanes from counting as behind after one burst.
+"""
+COLLECT_EVERY_S = 30.0  # seldom, as each time is a pause
 
 
 class Dispatcher:
-    """What closed and open loops share: lanes, turns, time-outs, the end.
+    """What closed and open loops share: lanes, turns, time-outs and the end.
 
-    Reading comes first; what follows an answer at once (`soon`: sending the next request) gets
-    slices of a round of the event loop, and the rest (`later`: decoding) smaller ones.
+    Reading comes first. Work that follows an answer at once (`soon`: sending the next request) gets
+    slices of a round of the event loop, and the rest (`later`: decoding) gets smaller ones.
     """
 
     def __init__(
@@ -66,7 +74,7 @@ class Dispatcher:
         self._observers.append(observer)
 
     def lane(self, finished: Finished, user: int = 0) -> Lane:
-        """A new lane whose requests `finished` follows up."""
+        """A new lane; `finished` is called after each of its requests."""
 
         def over(lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
             self.counts.in_flight -= 1
@@ -104,28 +112,28 @@ class Dispatcher:
         await asyncio.gather(*(take_turns() for _ in range(min(OPENING_AT_ONCE, len(lanes)))))
 
     async def drained(self) -> None:
-        """Wait until nothing is under way, and all is decoded."""
+        """Wait until nothing is under way and everything is decoded."""
         while self.counts.in_flight or self._later or self._soon:
             self._idle.clear()
             await self._idle.wait()
 
     def stop(self, why: str) -> None:
-        """Send no more."""
+        """Send no more requests."""
         if self.stopping is None:
             self.stopping = why
             self.on_stop()
 
     def abandon(self, why: str) -> None:
-        """The server died: what is under way has failed, and no more is sent."""
+        """End the load of a server that died: what is under way fails, and no more is sent."""
         self.stop(why)
         for lane in self.lanes:
             if lane.planned is not None:
                 lane.fail("server_died", why)
 
     async def sweep_timeouts(self) -> None:
-        """Look after time-outs until cancelled; off the path of a read.
+        """Look after time-outs until cancelled, apart from the path of a read.
 
-        Raises `StuckError` when the load stands still all the same.
+        Raises `StuckError` if the load stands still nevertheless.
         """
         collected = self._loop.time()
         watchdog = Watchdog(self.target.endpoint.client)
@@ -139,7 +147,7 @@ class Dispatcher:
                 collected = self._loop.time()
 
     def close(self) -> None:
-        """Close every connection and decode what had ended; raises the first that can't be."""
+        """Close every connection and decode what had ended; raise the first error of that."""
         for lane in self.lanes:
             lane.close()
         first: Exception | None = None
@@ -152,7 +160,7 @@ class Dispatcher:
             raise first
 
     def soon(self, now_ns: int, what: Callable[..., None], *args: Any) -> None:
-        """Do `what` at once, or, when this round has gone on for long, in the next ones."""
+        """Do `what` at once or, if this round has gone on for long, in one of the next."""
         if not self._in_turn:
             self._in_turn, self._turn_began_ns = True, now_ns
             self._loop.call_soon(self._next_turn)
@@ -162,7 +170,7 @@ class Dispatcher:
             what(*args)
 
     def later(self, what: Callable[..., None], *args: Any) -> None:
-        """Do `what` when there is time."""
+        """Do `what` when there is time for it."""
         self._later.append((what, args))
         if not self._working:
             self._working = True
@@ -179,8 +187,8 @@ class Dispatcher:
             self._see_if_idle()
 
     def _work(self) -> None:
-        backlog = len(self._later) > 4 * len(self.lanes) + 64
-        until = monotonic_ns() + (BACKLOG_SLICE_NS if backlog else LATER_SLICE_NS)
+        is_behind = len(self._later) > BACKLOG_EACH * len(self.lanes) + BACKLOG_SPARE
+        until = monotonic_ns() + (BACKLOG_SLICE_NS if is_behind else LATER_SLICE_NS)
         while self._later and monotonic_ns() < until:
             self._work_off(self._later)
         self._working = bool(self._later)
@@ -211,10 +219,10 @@ class Dispatcher:
 
 
 class Quiet:
-    """The garbage collector stands still inside: its pauses would be client lag.
+    """Stops the garbage collector while the context is open, as its pauses would be client lag.
 
     Records and exchanges make no reference cycles; `Dispatcher.sweep_timeouts` collects those of
-    other threads now and then. `cpu_ns` is this thread's CPU time inside.
+    other threads now and then. `cpu_ns` is the CPU time of this thread in the context.
     """
 
     cpu_ns = 0

@@ -1,4 +1,4 @@
-"""One line of requests: a connection, kept alive, and what is under way on it."""
+"""A line of requests: a connection that is kept alive, and the request under way on it."""
 
 import asyncio
 import ssl
@@ -16,10 +16,10 @@ Finished = Callable[["Lane", PlannedRequest, Exchange], None]
 
 
 class Lane:
-    """Sends one request at a time and replaces its connection when the server closed it.
+    """Sends one request at a time, and replaces its connection if the server closed it.
 
-    `finished` is called with each request that ended, well or not, at once: it sends the next
-    one before anything is decoded.
+    `finished` is called at once with each request that ended, well or not, and sends the next one
+    before anything is decoded.
     """
 
     def __init__(self, target: Target, finished: Finished, user: int = 0) -> None:
@@ -36,11 +36,11 @@ class Lane:
 
     @property
     def is_open(self) -> bool:
-        """Whether its connection is open, as far as the event loop has heard."""
+        """Whether the connection is open, as far as the event loop knows."""
         return self._connection is not None and self._connection.usable
 
     async def open(self) -> None:
-        """Connect before the clock starts; a failure shows when a request needs it."""
+        """Connect before the clock starts; a failure will show when a request needs the lane."""
         try:
             await self._connect()
         except (OSError, TimeoutError):
@@ -56,7 +56,7 @@ class Lane:
             self._reopen()
 
     def fail(self, kind: ErrorKind, message: str) -> None:
-        """End what is under way as a failure."""
+        """End the request under way as a failure."""
         if self._opening is not None and not self._opening.done():
             self._opening.cancel()
             self._give_up(kind, message)
@@ -96,7 +96,7 @@ class Lane:
             connection.send(self.planned.payload, self.exchange)
 
     def _give_up(self, kind: ErrorKind, message: str) -> None:
-        """No connection: the request ends without having been sent."""
+        """End the request without having sent it, as there is no connection."""
         exchange = self.exchange
         assert exchange is not None
         self._connection = None

@@ -1,4 +1,4 @@
-"""The open loop: requests start at their own time, whatever became of the others."""
+"""The open loop, in which requests start at their own times, whatever became of the others."""
 
 import asyncio
 import sys
@@ -15,16 +15,19 @@ from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
 
 EARLY_S = 0.0015
-"""The event loop's timer is good to about a millisecond; the rest is waited for in short turns
-that leave reads their place."""
-SPARE_LANES = 8
+"""The event loop's timer is exact to about a millisecond; the rest of a wait is spent in short
+turns, between which data is read."""
+SPARE_LANES = 8  # connections that are open when the load begins, as the first requests need some
 OPEN_AHEAD_S = 0.25
-"""How long before a deadline its connection is open: some round trips of TLS to another
-continent, and less than most servers keep an idle connection for."""
+"""The time before a deadline at which its connection is opened.
+
+It allows for some round trips of TLS to another continent, and is less than most servers keep an
+idle connection.
+"""
 
 
 class Filling:
-    """How long the server, empty at first, takes to fill up: the longest of the first latencies."""
+    """Measures how long an empty server takes to fill up: the longest of the first latencies."""
 
     def __init__(self, arrivals: Sequence[Arrival]) -> None:
         self._first = {arrival.ordinal + 1 for arrival in arrivals[:FIRST]}  # request numbers
@@ -33,7 +36,7 @@ class Filling:
 
     @property
     def longest_s(self) -> float | None:
-        """None while any of the first requests is under way."""
+        """The longest latency; None while any of the first requests is under way."""
         return None if self._under_way else self._longest_s
 
     def began(self, planned: PlannedRequest) -> None:
@@ -46,17 +49,17 @@ class Filling:
 
 
 class OpenLoop:
-    """Runs an `OpenPlan` on a pool of lanes that keeps some connections open ahead.
+    """Runs an `OpenPlan` on a pool of lanes, some of whose connections are opened ahead.
 
-    Of the idle lanes the one used last is taken first: the others may be closed by the server.
-    They are opened again before they are needed, outside of any request's time.
+    The idle lane that was used last is taken first, as the server may close the others. These are
+    opened again before they are needed, outside of any request's time.
     """
 
     def __init__(self, dispatcher: Dispatcher, plan: OpenPlan) -> None:
         self.step_ends_ns: list[tuple[int, int]] = []
         self._dispatcher, self._plan = dispatcher, plan
         self._loop = asyncio.get_running_loop()
-        self._idle: list[Lane] = []  # open, unless the server has closed one meanwhile
+        self._idle: list[Lane] = []  # open, unless the server has closed them meanwhile
         self._closed: list[Lane] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._next = 0
@@ -68,7 +71,7 @@ class OpenLoop:
 
     @property
     def total(self) -> int | None:
-        """Requests of this share, where the plan says."""
+        """The number of requests in this share, if the plan says so."""
         if self._plan.duration_s is not None:
             return None
         return len(self._plan.arrivals) + self._plan.warmup
@@ -108,7 +111,7 @@ class OpenLoop:
         self._loop.call_at(at - EARLY_S, self._turn)
 
     def _turn(self) -> None:
-        """Send what is due, and wait for the next deadline in turns, or by a timer."""
+        """Send what is due, and wait for the next deadline in turns or with a timer."""
         while self._is_next_wanted():
             arrival = self._plan.arrivals[self._next]
             left_s = (self._begin_ns - monotonic_ns()) / 1e9 + arrival.at_s
@@ -122,7 +125,7 @@ class OpenLoop:
         self._await_next()
 
     def _is_next_wanted(self) -> bool:
-        """Whether the next arrival is still to come, as far as is known by now."""
+        """Whether the next arrival is still to be sent, as far as is known by now."""
         if self._next >= len(self._plan.arrivals) or self._dispatcher.stopping is not None:
             return False
         duration_s, longest_s = self._plan.duration_s, self._filling.longest_s
@@ -143,7 +146,7 @@ class OpenLoop:
         self._dispatcher.later(self._make_ahead)
 
     def _take_lane(self) -> Lane:
-        """A lane that is free: an open one where there is one."""
+        """A free lane, an open one if there is any."""
         while self._idle:
             lane = self._idle.pop()
             if lane.is_open:
@@ -157,7 +160,7 @@ class OpenLoop:
         return lane
 
     def _open_ahead(self) -> None:
-        """Have as many connections open, or opening, as there are requests due soon."""
+        """Make sure that as many connections are open, or opening, as requests are due soon."""
         wanted = max(0, self._due_soon() - len(self._opening))
         are_open = (lane for lane in reversed(self._idle) if lane.is_open)
         if len(list(islice(are_open, wanted))) >= wanted or self._dispatcher.stopping is not None:
@@ -173,8 +176,10 @@ class OpenLoop:
             task.add_done_callback(self._opening.discard)
 
     def _due_soon(self) -> int:
-        """How many requests are due until `OPEN_AHEAD_S` after the next look, as far as there are
-        lanes for them: those that the server closed, and a few more."""
+        """The number of requests that are due until `OPEN_AHEAD_S` after the next look.
+
+        It is bounded by the lanes for them: those that the server closed, and a few more.
+        """
         soon_s = (monotonic_ns() - self._begin_ns) / 1e9 + 2 * OPEN_AHEAD_S
         most = SPARE_LANES + len(self._closed)
         upcoming = self._plan.arrivals[self._next : self._next + most]

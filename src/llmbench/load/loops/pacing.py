@@ -1,5 +1,6 @@
-"""How long the loop rests before each poll, so that the tokens of many streams are read in one
-round: that saves a fifth of what a token costs, and moves no stamp, for stamps are the kernel's.
+"""Sets how long the loop rests before each poll, so that a round reads tokens of many streams.
+
+This saves a fifth of what a token costs. It moves no stamp, as the stamps are the kernel's.
 """
 
 import asyncio
@@ -10,46 +11,51 @@ from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.polling import poller_of
 from llmbench.records import RequestRecord
 
-REST_S = 0.001
-FEWEST_STREAMS = 32
-FEWEST_READS = 8
+REST_S = 0.001  # a twentieth of a token's time of 20 ms
+FEWEST_STREAMS = 32  # with fewer, a rest collects hardly more than one token
+FEWEST_READS = 8  # of an answer, before its mean gap is believed
 GAP_IN_RESTS = 10
-"""A rest is at most this part of the time between the tokens of nearly every stream, so that no
-two of them come to be read together."""
+"""Nearly every stream must have this many rests of time between its tokens, so that no two of
+them are read together."""
 BOUNDED_SHARE = 0.01
-"""Where more token events than this share a read with a later one, there is no rest any more."""
+"""The loop no longer rests once more than this share of token events share a read with a later
+one."""
 
 
 class Pacing:
-    """Sets the rest by what the streams under way look like; none where that isn't known."""
+    """Sets the rest by the streams under way; without knowledge of them there is none."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._poller = poller_of(loop)
         self._events = self._bounded = 0
 
     def count(self, record: RequestRecord) -> None:
-        """Take note of how many of the events of `record` are bounded; the last one often is,
-        by the end of the message that comes with it."""
+        """Note how many of the events of `record` are bounded, apart from the last one.
+
+        The last one often is, by the end of the message that comes with it.
+        """
         last = len(record.event_ns) - 1
         self._events += last + 1
         self._bounded += sum(event < last for event, _ in record.bounded_events)
 
     def look(self, lanes: Iterable[Lane]) -> None:
-        """Set the rest anew; called a few times a second."""
+        """Set the rest anew, a few times a second."""
         if self._poller is not None:
             self._poller.rest_s = REST_S if self._can_rest(lanes) else 0.0
 
     def _can_rest(self, lanes: Iterable[Lane]) -> bool:
         if self._bounded > BOUNDED_SHARE * self._events:
             return False
-        found = (gap_s(lane.exchange) for lane in lanes if lane.exchange is not None)
-        gaps = sorted(gap for gap in found if gap is not None)
+        means = (gap_s(lane.exchange) for lane in lanes if lane.exchange is not None)
+        gaps = sorted(gap for gap in means if gap is not None)
         return len(gaps) >= FEWEST_STREAMS and gaps[len(gaps) // 20] >= GAP_IN_RESTS * REST_S
 
 
 def gap_s(exchange: Exchange) -> float | None:
-    """Mean time between the reads of an answer; None where it is too early to tell, or where the
-    stamps are the reader's own."""
+    """The mean time between the reads of an answer.
+
+    It is None after too few reads, and if the stamps are the reader's own.
+    """
     reads = exchange.reads
     if len(reads) < FEWEST_READS or not reads[-1][0]:
         return None

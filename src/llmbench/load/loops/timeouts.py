@@ -1,7 +1,7 @@
-"""Time-outs by one sweep over the lanes: a read costs nothing more for them.
+"""Time-outs, checked in one sweep over the lanes so that they cost a read nothing.
 
-Whether a *token* came is known only by decoding, so an exchange is looked into when, going by
-its reads alone, a limit could have been passed; that is rare.
+Only decoding shows whether a *token* came. So an exchange is looked into when its reads alone
+allow that a limit was passed, which is rare.
 """
 
 from collections.abc import Iterable
@@ -54,5 +54,5 @@ class Timeouts:
         return None
 
     def _look(self, exchange: Exchange) -> None:
-        """Decode what has come so far, for when its last token came."""
+        """Decode what has come so far, to find when its last token came."""
         exchange.seen_ns = self._decoder.last_token_ns(exchange)

@@ -1,1 +1,1 @@
-"""Who sends which prompt when: drawn once from the seed, then dealt to the workers."""
+"""The plan of a load: who sends which prompt when, drawn from the seed and dealt to the workers."""

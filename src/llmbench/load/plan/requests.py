@@ -1,6 +1,9 @@
-"""Which prompt a request sends: a pure function of the seed, the load, the repeat, the request's
-ordinal, and what the server was sent before; so that it depends on neither the number of workers
-nor on how fast the server is, and is the same for both sides of a comparison."""
+"""Chooses the prompt of each request.
+
+The choice is a pure function of the seed, the load, the repeat, the request's ordinal, and what
+the server was sent before. So it depends neither on the number of workers nor on the server's
+speed, and is the same for both sides of a comparison.
+"""
 
 import hashlib
 from bisect import bisect_left
@@ -18,23 +21,23 @@ from llmbench.records import Endpoint, Prompt
 
 
 def generator(seed: int, *what: str) -> np.random.Generator:
-    """A random generator of its own for `what`, the same on every host for the same seed."""
+    """A random generator for `what` alone, which is the same on every host for the same seed."""
     digest = hashlib.sha256("\0".join([str(seed), *what]).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 def kept_apart(endpoint: Endpoint) -> bool:
-    """Whether each request asks the server to keep it out of the others' prompt cache."""
+    """Whether each request asks the server not to share its prompt cache with others."""
     asks = [Ask("", 1, endpoint.model, stream=True, unique=unique) for unique in (None, "salt")]
     plain, salted = (body_of(ask, dialect(endpoint.api), endpoint) for ask in asks)
     return plain != salted
 
 
 class RequestMaker:
-    """Makes the requests of a repeat, each a prompt that no earlier one had until they run out.
+    """Makes the requests of a repeat, each with a prompt of its own until prompts run out.
 
     Prompts at the indexes `seen`, which the server was sent in earlier cells and repeats, are
-    the last to be taken.
+    taken last.
     """
 
     def __init__(
@@ -61,11 +64,11 @@ class RequestMaker:
             self._of_length.setdefault(prompts[index].tokens, []).append(index)
 
     def choose(self, ordinal: int) -> int:
-        """Index of the prompt of the request `ordinal` (0, 1, … over the whole cell)."""
+        """The index of the prompt of the request `ordinal` (0, 1, … over the whole cell)."""
         return self._permutation[ordinal % len(self._permutation)]
 
     def choose_near(self, ordinal: int, tokens: int) -> int:
-        """As `choose`, among the prompts whose length is nearest to `tokens`."""
+        """Like `choose`, but among the prompts whose length is nearest to `tokens`."""
         place = bisect_left(self._lengths, tokens)
         near = self._lengths[max(place - 1, 0) : place + 1]
         length = min(near, key=lambda length: abs(length - tokens))
@@ -81,7 +84,7 @@ class RequestMaker:
         phase: Literal["warmup", "measured"],
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
-        """The request `ordinal`; `lengths` (input, output) where they are not the cell's."""
+        """The request `ordinal`; `lengths` (input, output) are given if they aren't the cell's."""
         cell, target = self._cell, self._target
         index = self.choose(ordinal) if lengths is None else self.choose_near(ordinal, lengths[0])
         wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths

@@ -1,5 +1,8 @@
-"""Plans: who sends when. Pure, drawn once from the seed, and dealt to workers without drawing
-again, so that the load is the same however many workers carry it."""
+"""Plans of who sends when.
+
+A plan is drawn once from the seed and dealt to the workers without drawing again, so that the load
+is the same however many workers carry it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,16 +15,19 @@ from llmbench.load.plan.requests import generator
 from llmbench.load.plan.traces import read_trace
 
 FIRST = 10
-"""Arrivals whose longest latency says how long an empty server takes to fill up; as in
-`llmbench.metrics`, which knows all latencies where a load knows only those that have ended."""
+"""The longest latency of this many arrivals says how long an empty server takes to fill up.
+
+`llmbench.metrics` uses the same number; it knows all latencies, while a load knows only those that
+have ended.
+"""
 MOST_FILLING = 3.0
-"""Durations for which arrivals go on at most until the server has filled up."""
-FLAT_GAIN = 1.05
-FLAT_STEPS = 2
+"""Until the server has filled up, arrivals go on for at most this many durations."""
+FLAT_GAIN = 1.05  # a step must bring 5 % over the best before it, more than noise does (3 %),
+FLAT_STEPS = 2  # or else, twice in a row, the ramp has stopped rising
 
 
 class Start(Struct, frozen=True):
-    """A user of a closed loop and when it begins: seconds from the start, or from its step's."""
+    """A user of a closed loop, and when it begins: seconds after the start, or after its step's."""
 
     user: int
     at_s: float
@@ -29,9 +35,9 @@ class Start(Struct, frozen=True):
 
 
 class RampStep(Struct, frozen=True):
-    """A stretch of a ramp: how many users there are, and for how long at least.
+    """A step of a ramp: the number of users, and how long it lasts at least.
 
-    `spawn_s` is the time from its begin to the last new user's, `hold_s` counts from then.
+    `spawn_s` is the time until its last new user begins; `hold_s` counts from then.
     """
 
     users: int
@@ -40,7 +46,7 @@ class RampStep(Struct, frozen=True):
 
 
 class ClosedPlan(Struct, frozen=True):
-    """Users that each send their next request when the last one ended."""
+    """Users that each send their next request when their last one has ended."""
 
     starts: tuple[Start, ...]
     users: int  # of all workers
@@ -52,7 +58,7 @@ class ClosedPlan(Struct, frozen=True):
 
 
 class Arrival(Struct, frozen=True, gc=False):
-    """A request of an open loop, due `at_s` after the start; lengths where the trace says."""
+    """A request of an open loop, due `at_s` after the start; a trace gives its lengths."""
 
     ordinal: int
     at_s: float
@@ -60,10 +66,10 @@ class Arrival(Struct, frozen=True, gc=False):
 
 
 class OpenPlan(Struct, frozen=True):
-    """Requests that start at their own time, whatever became of the others.
+    """Requests that start at their own times, whatever became of the others.
 
-    With `duration_s` they end that long after the server has filled up: then there are more
-    arrivals than will be sent.
+    With `duration_s` they end that long after the server has filled up, so there are more arrivals
+    than will be sent.
     """
 
     arrivals: tuple[Arrival, ...]
@@ -111,8 +117,10 @@ def deal(whole: Plan, worker: int, workers: int) -> Plan:
 
 
 def is_flat(rates_per_s: Sequence[float]) -> bool:
-    """Whether requests/s has stopped rising: each of the last two steps brought less than 5 %
-    over the best step before it."""
+    """Whether requests/s have stopped rising.
+
+    They have if each of the last two steps brought less than 5 % over the best step before it.
+    """
     if len(rates_per_s) <= FLAT_STEPS:
         return False
     return all(
@@ -165,6 +173,7 @@ def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) 
     elif shape.duration_s is not None:
         duration_s = shape.duration_s
         most_s = (1 + MOST_FILLING) * duration_s
+        # gaps vary, so draw some more than the mean number; those that are too late are dropped
         spare_s = 0 if shape.distribution == "constant" else 6 * math.sqrt(most_s + 1)
         count = math.ceil(shape.rate_per_s * (most_s + spare_s)) + 16
         drawn_s = arrival_times_s(cell, shape, *drawn, count)
@@ -176,8 +185,11 @@ def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) 
 
 
 def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, repeat: int, count: int) -> list[float]:
-    """`count` deadlines, in seconds from the start: the first at 0 for a constant rate, else
-    after a first gap. Gaps are gamma distributed with mean 1/rate (1 is Poisson)."""
+    """`count` deadlines, in seconds from the start.
+
+    The first is at 0 for a constant rate, else after a first gap. Gaps are gamma distributed with
+    mean 1/rate; the shape 1 is Poisson.
+    """
     if shape.distribution == "constant":
         return [place / shape.rate_per_s for place in range(count)]
     k = 1.0 if shape.distribution == "poisson" else shape.burstiness

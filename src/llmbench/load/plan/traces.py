@@ -1,8 +1,8 @@
-"""Reads traces of real load: when requests came and how long they were.
+"""Reads traces of real load: when requests came, and how long they were.
 
-CSV or JSONL with our names (``timestamp_s,input_tokens,output_tokens``), those of Azure's LLM
-inference traces (``TIMESTAMP,ContextTokens,GeneratedTokens``) or of Mooncake's (``timestamp`` in
-milliseconds, ``input_length``, ``output_length``).
+A trace is CSV or JSONL with our names (``timestamp_s,input_tokens,output_tokens``), with those of
+Azure's LLM inference traces (``TIMESTAMP,ContextTokens,GeneratedTokens``), or with those of
+Mooncake's (``timestamp`` in milliseconds, ``input_length``, ``output_length``).
 """
 
 import csv
@@ -31,7 +31,7 @@ class TraceRow(Struct, frozen=True, gc=False):
 
 
 def read_trace(path: str) -> list[TraceRow]:
-    """The rows of the file at `path` by time; `ConfigError` names the file and the row."""
+    """The rows of the file at `path`, ordered by time; `ConfigError` names the file and the row."""
     rows: list[tuple[float, int, int]] = []
     try:
         for number, raw in enumerate(_raw_rows(Path(path)), start=1):
@@ -97,12 +97,12 @@ def _name(raw: dict[str, Any], names: tuple[str, ...], where: str) -> str:
     for name in names:
         if name in raw:
             return name
-    found = ", ".join(str(key) for key in raw)
-    raise ConfigError(f"{where}: none of the columns {', '.join(names)}; it has {found}")
+    columns = ", ".join(str(key) for key in raw)
+    raise ConfigError(f"{where}: none of the columns {', '.join(names)}; it has {columns}")
 
 
 def _seconds(value: Any, unit: float | None) -> float:
-    """`value` in seconds; dates (Azure: seven digits after the second) from the epoch."""
+    """`value` in seconds; a date (Azure's have seven digits after the second) since the epoch."""
     if unit is not None:
         return float(value) * unit
     try:

@@ -1,1 +1,1 @@
-"""The timed window: sockets, kernel stamps, TLS, and the poll that calls the readers."""
+"""All that is timed: sockets, kernel stamps, TLS, and the poll that calls the readers."""

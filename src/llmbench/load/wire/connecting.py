@@ -1,4 +1,4 @@
-"""Opens connections; nothing here is timed but the opening itself."""
+"""Opens connections; only the opening itself is timed here."""
 
 import asyncio
 import socket

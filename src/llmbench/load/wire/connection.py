@@ -1,8 +1,8 @@
-"""The timed wire: one class on a non-blocking socket that reads, stamps and appends.
+"""The timed connection: one class on a non-blocking socket that reads, stamps and appends.
 
 The stamp of a read is the kernel's: ``SO_TIMESTAMPNS`` makes ``recvmsg`` bring along the
 moment at which the data's last segment reached the socket, however late this process reads it
-(DESIGN.md section 3). httptools finds the end of the message; all else is left for later.
+(docs/load.md). httptools finds the end of the message; everything else is left for later.
 """
 
 import asyncio
@@ -19,16 +19,27 @@ from llmbench.load.wire.tls import Tls
 from llmbench.records import ErrorKind
 
 READ_BYTES = 65536
+"""The most that one read takes: many tokens, and several records of TLS (16 KiB each)."""
+
 ANCILLARY_BYTES = 64
+"""Room for the kernel's stamp: a header of 16 bytes and two numbers of 8."""
+
 IDLE_CHECK_NS = 1_000_000
+"""A connection that was idle for longer (1 ms) is looked at before it is used again.
+
+On one that was used just now, the event loop has not missed the server's end.
+"""
+
 STALE_GRACE_NS = 20_000_000
+"""An end that comes within a round trip and this (20 ms, for a busy host) of the write has only
+crossed the request."""
 
 
 class Connection:
     """One open connection, used for one exchange after another.
 
-    `done` is called with each exchange when it is over, well or not; whether the connection
-    can be used again is `usable`. `on_idle_end` is called when the server ends it meanwhile.
+    `done` is called with each exchange when it is over, well or not; `usable` says whether the
+    connection can be used again. `on_idle_end` is called when the server ends it while idle.
     """
 
     def __init__(
@@ -76,14 +87,14 @@ class Connection:
         self._end((kind, message), keep=False)
 
     def close(self) -> None:
-        """Close the socket; what is under way stays unanswered."""
+        """Close the socket; a request under way stays unanswered."""
         if self._sock.fileno() >= 0:
             remove_socket(self._loop, self._sock.fileno())
             self._loop.remove_writer(self._sock.fileno())
             self._sock.close()
         self.usable = False
 
-    # the parser's callbacks
+    # the parser calls these methods
 
     def on_message_begin(self) -> None:
         self._extra = self._complete
@@ -97,12 +108,12 @@ class Connection:
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() >= 200:
             self._complete = True
-            self._keep = self._parser.should_keep_alive()  # only here does it know
+            self._keep = self._parser.should_keep_alive()  # the parser knows it only here
         else:  # an interim answer; the real one follows
             self._has_headers = False
             self._headers.clear()
 
-    # reading: the timed window
+    # reading, which is timed
 
     def _readable(self) -> None:
         try:
@@ -200,7 +211,7 @@ class Connection:
         self._done(exchange)
 
     def _closed(self, unasked: bool) -> None:
-        """The peer closed, or it sent what nobody asked for."""
+        """End the connection of a peer that closed it, or that sent what nobody asked for."""
         exchange = self.exchange
         if exchange is None:
             self._idle_end()
@@ -226,10 +237,11 @@ class Connection:
         self._end(("malformed", f"not HTTP: {str(error) or 'upgrade'}"), keep=False)
 
     def _retry(self) -> bool:
-        """Whether the close only crossed the request on an idle connection: then send it anew.
+        """Send the request anew if the close only crossed it on an idle connection.
 
-        That is so when an already used connection ends within a round trip (and some grace for
-        a busy host) of the write, with nothing received. The lane then opens another one.
+        That is so if an already used connection ends within a round trip (and some grace for a busy
+        host) of the write, with nothing received. The lane then opens another one. Returns whether
+        it was so.
         """
         exchange = self.exchange
         if exchange is None or not self._used or exchange.reads or exchange.sent_ns is None:
@@ -271,11 +283,11 @@ class Connection:
         return monotonic_ns() - self._idle_since_ns > IDLE_CHECK_NS
 
     def _still_open(self) -> bool:
-        """Whether nothing waits to be read: on an idle connection that could only be its end."""
+        """Whether nothing waits to be read, which on an idle connection could only be its end."""
         try:
             waiting = self._sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError:
             return False
-        return bool(waiting) and self._tls is not None  # TLS may have tickets to say
+        return bool(waiting) and self._tls is not None  # TLS may send session tickets

@@ -1,4 +1,4 @@
-"""What was seen on the wire of one request."""
+"""The record of what was seen on the wire of one request."""
 
 from time import monotonic_ns
 
@@ -9,7 +9,7 @@ Failure = tuple[ErrorKind, str]
 
 
 class Exchange:
-    """What was seen on the wire of one request: raw, stamped, and not yet understood.
+    """What was seen on the wire of one request, raw and stamped, but not yet understood.
 
     `reads` has for each read the kernel's stamp (raw, empty where there was none), the
     reader's own on the monotonic clock, and how many of `chunks` had come by then. `polled_ns`
@@ -48,7 +48,7 @@ class Exchange:
         self.seen_ns: int | None = None  # last token that a time-out check has found
 
     def finish(self, failure: Failure | None = None) -> None:
-        """The exchange is over, now."""
+        """Note that the exchange is over now."""
         self.failure = self.failure or failure
         self.done_ns = monotonic_ns()
         self.offset_done_ns = offset_ns()

@@ -1,7 +1,7 @@
 """An event loop that calls the readers of its connections straight from the poll.
 
-asyncio makes a handle for each ready socket, queues it, and runs it in a context of its own: a
-third of what reading a token costs. Here one epoll holds the connections' sockets and, as one
+asyncio makes a handle for each ready socket, queues it, and runs it in a context of its own, which
+is a third of what reading a token costs. Here one epoll holds the connections' sockets and, as one
 more descriptor, the selector with everything else that asyncio waits for.
 """
 
@@ -14,15 +14,18 @@ from time import monotonic_ns
 from typing import Any, TypeVar
 
 LOOK_S = 0.001
-"""An idle client looks at its sockets this often. Each look that finds one empty says that what
-comes later came after it: that bounds the arrival of data which was read together with more."""
+"""An idle client looks at its sockets this often.
+
+Data that is read later must have come after each look that found its socket empty. This bounds
+the arrival of data that is read together with more.
+"""
 
 OnReadable = Callable[[], None]
 T = TypeVar("T")
 
 
 class Poller(selectors.BaseSelector):
-    """asyncio's selector, and beside it sockets whose readers are called when they are ready."""
+    """asyncio's selector, with sockets besides whose readers are called when they are ready."""
 
     def __init__(self) -> None:
         self._others = selectors.DefaultSelector()
@@ -30,9 +33,9 @@ class Poller(selectors.BaseSelector):
         self._epoll.register(self._others, select.EPOLLIN)
         self._readers: dict[int, OnReadable] = {}
         self.on_exception: Callable[[dict[str, Any]], None] | None = None
-        self.empty_ns = 0  # what is ready now was not when this poll began
+        self.empty_ns = 0  # when a poll began that found the sockets empty which are ready now
         self._began_ns = 0
-        self.rest_s = 0.0  # before each poll, so that more is ready at once
+        self.rest_s = 0.0  # a wait before each poll, so that more is ready at once
         self._urgent = select.epoll()  # what a rest must not keep waiting
         self._urgent.register(self._others, select.EPOLLIN)
         self._hurried: set[int] = set()
@@ -43,7 +46,7 @@ class Poller(selectors.BaseSelector):
         self._readers[fd] = on_readable
 
     def remove_socket(self, fd: int) -> None:
-        """No longer poll `fd`; before it is closed."""
+        """Stop polling `fd`, which must still be open."""
         if self._readers.pop(fd, None) is not None:
             self.unhurry(fd)
             self._epoll.unregister(fd)
@@ -61,10 +64,10 @@ class Poller(selectors.BaseSelector):
             self._urgent.unregister(fd)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Call the readers of what is ready; what else is ready is for asyncio."""
+        """Call the readers of the sockets that are ready; return what is ready for asyncio."""
         others: list[tuple[selectors.SelectorKey, int]] = []
         for fd, _ in self._ready(inf if timeout is None else max(timeout, 0)):
-            on_readable = self._readers.get(fd)  # gone where one before it closed this one
+            on_readable = self._readers.get(fd)  # None if an earlier reader closed this one
             if on_readable is not None:
                 try:
                     on_readable()
@@ -75,7 +78,7 @@ class Poller(selectors.BaseSelector):
         return others
 
     def _raised(self, error: Exception, on_readable: OnReadable) -> None:
-        """As asyncio does with the exceptions of callbacks: they go to the loop's handler."""
+        """Hand an exception to the loop's handler, as asyncio does with those of callbacks."""
         if self.on_exception is None:
             raise error
         self.on_exception({"message": f"Exception in {on_readable}", "exception": error})
@@ -123,18 +126,18 @@ class PollingLoop(asyncio.SelectorEventLoop):
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """The quickest loop that this system has."""
+    """The fastest loop that this system has."""
     return PollingLoop() if hasattr(select, "epoll") else asyncio.new_event_loop()
 
 
 def run_loop(main: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run` on such a loop."""
+    """Run `main` like `asyncio.run`, but on a loop of `new_loop`."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
 
 
 def add_socket(loop: asyncio.AbstractEventLoop, fd: int, on_readable: OnReadable) -> None:
-    """Call `on_readable` whenever `fd` can be read, by the shortest way that `loop` has."""
+    """Call `on_readable` whenever `fd` can be read, by the shortest way of `loop`."""
     if isinstance(loop, PollingLoop):
         loop.poller.add_socket(fd, on_readable)
     else:
@@ -142,12 +145,12 @@ def add_socket(loop: asyncio.AbstractEventLoop, fd: int, on_readable: OnReadable
 
 
 def poller_of(loop: asyncio.AbstractEventLoop) -> Poller | None:
-    """The poller of one of our loops."""
+    """The poller of `loop`; None if it is not one of our loops."""
     return loop.poller if isinstance(loop, PollingLoop) else None
 
 
 def seen_empty_ns(loop: asyncio.AbstractEventLoop) -> int:
-    """When a poll began that found the sockets empty which are ready now; 0: not known."""
+    """The start of a poll that found the sockets empty which are ready now; 0: not known."""
     return loop.poller.empty_ns if isinstance(loop, PollingLoop) else 0
 
 

@@ -1,8 +1,8 @@
-"""From the kernel's wall-clock stamps to the monotonic clock.
+"""Places the kernel's wall-clock stamps on the monotonic clock.
 
 The two clocks' offset is taken at the request's start and end. Linux slews both clocks alike
 (adjtimex steers the one timekeeper under them), so between two readings only a step of the wall
-clock moves their offset: then the kernel's stamps mean nothing and the reader's are used.
+clock moves their offset. Then the kernel's stamps mean nothing, and the reader's are used.
 """
 
 import struct
@@ -11,16 +11,16 @@ from typing import Literal, NamedTuple
 from llmbench.load.wire.exchange import Exchange
 
 STEP_NS = 100_000
-"""An offset that moved by more than this was stepped; reading it is good to about a microsecond."""
+"""An offset that moved by more than this was stepped; its reading is exact to a microsecond."""
 
 MOST_LAG_NS = 1_000_000_000
-"""An end that the kernel puts further than this before its reading was stamped by another clock."""
+"""An end that the kernel puts longer than this before its reading has another clock's stamp."""
 
 _unpack = struct.Struct("qq").unpack
 
 
 class ReadTimes(NamedTuple):
-    """When each read's last segment arrived, in nanoseconds of the monotonic clock."""
+    """The arrival of each read's last segment, in nanoseconds of the monotonic clock."""
 
     times_ns: list[int]
     lag_ns: int | None  # longest from arrival to reading; None: not known
@@ -40,14 +40,16 @@ def read_times(exchange: Exchange) -> ReadTimes:
     raw = struct.unpack(f"{2 * len(reads)}q", b"".join([stamp for stamp, _, _ in reads]))
     times = [s * 1_000_000_000 + ns - offset for s, ns in zip(raw[::2], raw[1::2], strict=True)]
     lags = [now - at for (_, now, _), at in zip(reads, times, strict=True)]
-    if min(lags) < 0:  # the clocks' offset is good to a fraction of a microsecond
+    if min(lags) < 0:  # the clocks' offset is exact to a fraction of a microsecond
         times = [min(now, at) for (_, now, _), at in zip(reads, times, strict=True)]
     return ReadTimes(times, max(0, *lags), "kernel", 0)
 
 
 def ended_ns(exchange: Exchange) -> int:
-    """Arrival of the end of the message, on the monotonic clock; cheap, for the next request's
-    schedule."""
+    """The arrival of the end of the message, on the monotonic clock.
+
+    It is cheap to compute, as the next request's schedule needs it.
+    """
     if exchange.failure is not None or not exchange.reads or not exchange.reads[-1][0]:
         return exchange.done_ns
     seconds, nanoseconds = _unpack(exchange.reads[-1][0])

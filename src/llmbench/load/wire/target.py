@@ -1,4 +1,4 @@
-"""Where requests go and how each begins: what httpx works out once, before the clock starts."""
+"""Prepares where requests go and how each begins, with httpx and before the clock starts."""
 
 import socket
 from functools import cached_property
@@ -15,14 +15,14 @@ Address = tuple[int, Any]  # family, and what a socket of it connects to
 
 
 def body_of(ask: Ask, dialect: Dialect, endpoint: Endpoint) -> dict[str, Any]:
-    """The body of a request, with what `endpoint` wants added to it and left out of it."""
+    """The body of a request, with the fields that `endpoint` adds and leaves out."""
     return tailored(dialect.body(ask), endpoint.request)
 
 
 class Target:
-    """An endpoint made ready: addresses, TLS context, and a request's head.
+    """An endpoint that is ready for use: its addresses, TLS context, and a request's head.
 
-    The API key is read from its environment variable here and lives in the head only.
+    The API key is read from its environment variable here, and is kept only in the head.
     """
 
     def __init__(self, endpoint: Endpoint, dialect: Dialect) -> None:
@@ -38,9 +38,9 @@ class Target:
 
     @cached_property
     def addresses(self) -> list[Address]:
-        """Addresses to try in turn; OSError when the name has none."""
-        found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        return [(family, address) for family, _, _, _, address in found]
+        """The addresses to try in turn; `OSError` says that the name has none."""
+        infos = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        return [(family, address) for family, _, _, _, address in infos]
 
     def request(self, ask: Ask) -> bytes:
         """The whole request, ready to be written."""
@@ -52,7 +52,7 @@ class Target:
         return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
     def _head(self, path: str) -> bytes:
-        """Request line and headers, all but the length of the body."""
+        """The request line and all headers but the length of the body."""
         url = self._base.copy_with(path=self._base.path.rstrip("/") + path)
         request = httpx.Request("POST", url, headers=self._headers())
         request.headers.pop("content-length", None)

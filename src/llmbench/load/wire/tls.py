@@ -1,10 +1,10 @@
-"""TLS in memory, over a socket that is read elsewhere, so that kernel stamps stay in reach."""
+"""TLS in memory, over a socket that is read elsewhere, so that the kernel's stamps can be read."""
 
 import ssl
 
 
 class Tls:
-    """One TLS session: sealed bytes on one side, plain bytes on the other."""
+    """One TLS session, with sealed bytes on one side and plain bytes on the other."""
 
     def __init__(self, context: ssl.SSLContext, host: str) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -12,7 +12,7 @@ class Tls:
         self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
 
     def handshake(self, received: bytes) -> tuple[bytes, bool]:
-        """Take `received`; the bytes to send now, and whether the handshake is over."""
+        """Take `received`; return the bytes to send now, and whether the handshake is over."""
         if received:
             self._incoming.write(received)
         try:
@@ -22,14 +22,14 @@ class Tls:
         return self._outgoing.read(), True
 
     def seal(self, plain: bytes) -> bytes:
-        """`plain` as bytes for the socket."""
+        """`plain` sealed, as bytes for the socket."""
         view = memoryview(plain)
         while view:
             view = view[self._ssl.write(view) :]
         return self._outgoing.read()
 
     def open(self, received: bytes) -> tuple[list[bytes], bool]:
-        """What `received` completes, and whether the peer has closed its side."""
+        """The plain bytes that `received` completes, and whether the peer has closed its side."""
         self._incoming.write(received)
         plain: list[bytes] = []
         try:
@@ -42,5 +42,5 @@ class Tls:
         return plain, True
 
     def reply(self) -> bytes:
-        """What the protocol itself wants sent (key updates, alerts)."""
+        """The bytes that the protocol itself wants to send (key updates, alerts)."""
         return self._outgoing.read()

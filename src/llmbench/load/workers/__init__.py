@@ -1,1 +1,1 @@
-"""One share of a load, and many: processes here or a Dask cluster, and who directs them."""
+"""Workers, which each carry a share of a load: processes here or on a Dask cluster."""

@@ -1,7 +1,7 @@
-"""A team of workers on a Dask cluster. They send their records here as they come.
+"""A team of workers on a Dask cluster, which send their records here as they come.
 
-`distributed` moves all bytes: a `Variable` carries the director's commands, a `Queue` the
-workers' progress and records. Imported only where a cluster is asked for.
+`distributed` moves all bytes: a `Variable` carries the director's commands, and a `Queue` carries
+the workers' progress and records. It is imported only if a cluster is asked for.
 """
 
 import secrets
@@ -26,11 +26,13 @@ from llmbench.load.workers.remote_clocks import AnchorBounds, anchor_bounds
 from llmbench.load.workers.worker import run_shard
 from llmbench.records import RequestRecord
 
-LOOK_S = 0.2
-CONNECT_S = 10
+LOOK_S = 0.2  # how often the queue is emptied: often enough for the progress line
+CONNECT_S = 10  # for the scheduler to answer, and for a worker to read a command
 CLOCK_ERROR_NS = 5_000_000
-"""The most by which stamps of different machines may be apart: a tenth of a usual TTFT, and far
-less than users are apart that begin on clocks nobody compared."""
+"""The most that stamps of different machines may be apart.
+
+This is a tenth of a usual TTFT, and far less than the difference of clocks that nobody compared.
+"""
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -109,9 +111,9 @@ class ClusterTeam:
         return self._heard
 
     def clock_error_ns(self) -> int:
-        """The widest error now, what a clock has moved by since the start included."""
+        """The widest error now, including what a clock has moved since the start."""
         now = dict(self._anchors)
-        with suppress(OSError):  # a cluster that is gone tells no more
+        with suppress(OSError):  # a cluster that is gone can't answer
             now |= self._compare_clocks()
         return max(
             each.error_ns + abs(each.anchor_ns - self._anchors[address].anchor_ns)
@@ -119,7 +121,7 @@ class ClusterTeam:
         )
 
     def _compare_clocks(self) -> dict[str, AnchorBounds]:
-        """Where the clock of each worker that is there stands on ours."""
+        """Where the clock of each living worker stands on ours."""
 
         def ask() -> dict[str, int]:
             alive = set(self._alive())
@@ -139,7 +141,7 @@ class ClusterTeam:
                 )
 
     def _listen(self) -> None:
-        """Take what the workers said; their records go to disk at once."""
+        """Take what the workers sent; their records go to disk at once."""
         for raw in self._queue.get(batch=True):
             said = msgspec.json.decode(raw, type=_Said)
             self._heard[said.worker] = (said.progress, said.ready)
@@ -148,7 +150,7 @@ class ClusterTeam:
                     journal.append_lines(said.lines)
 
     def _miss(self) -> None:
-        """Notice workers that are gone: Dask itself would wait for them to come back."""
+        """Notice workers that are gone, as Dask itself would wait for them to come back."""
         alive = self._alive()
         for worker, future in self._futures.items():
             if self._addresses[worker] not in alive and not future.done():
@@ -160,7 +162,7 @@ class ClusterTeam:
 
 
 def _pass_on(done: "Future[bytes]", future: Future[Outcome], address: str) -> None:
-    """Dask's future as ours, unless its worker was given up meanwhile."""
+    """Pass the end of Dask's future on to ours, unless its worker was given up meanwhile."""
     if future.done():
         return
     if done.cancelled():
@@ -175,7 +177,7 @@ def _pass_on(done: "Future[bytes]", future: Future[Outcome], address: str) -> No
         future.set_result(msgspec.json.decode(done.result(), type=Outcome))
 
 
-# on the worker
+# what follows runs on the worker
 
 
 def _monotonic_ns() -> int:
@@ -183,7 +185,7 @@ def _monotonic_ns() -> int:
 
 
 class QueueChannel:
-    """A worker's line to its director over the cluster; takes the records along."""
+    """A worker's line to its director over the cluster, which also carries the records."""
 
     def __init__(self, name: str, worker: int) -> None:
         import distributed

@@ -1,4 +1,4 @@
-"""Directs the workers of a cell: when to begin, when to stop, and how far they are."""
+"""Directs the workers of a cell: tells them when to begin and stop, and sums up their progress."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,12 +10,12 @@ from llmbench.load.progress import Progress
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Team
 
 HEAD_START_NS = 300_000_000
-"""From the last worker's being ready to the start, so that all hear of it in time."""
-REPORT_S = 0.25
+"""The time from the last worker's being ready to the start, so that all hear of it in time."""
+REPORT_S = 0.25  # how often progress is reported, for a line that a person reads
 
 
 class Director:
-    """Looks after a team through its channel; all its methods are called from one thread."""
+    """Looks after a team of workers; all its methods are called from one thread."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class Director:
 
     def look(self, *, over: bool) -> None:
         """Do what is due."""
-        told = self._team.heard(afresh=over)
-        if self.began_unix_ns is None and sum(ready for _, ready in told) == self._workers:
+        reports = self._team.heard(afresh=over)
+        if self.began_unix_ns is None and sum(ready for _, ready in reports) == self._workers:
             self.began_unix_ns = self._clock.unix_ns() + HEAD_START_NS
             self._tell(Control("run", self.began_unix_ns))
         now_s = time.monotonic()
-        total = _sum([progress for progress, _ in told])
+        total = _sum([progress for progress, _ in reports])
         if self._progress is not None and (over or now_s - self._reported_s > REPORT_S):
             self._reported_s = now_s
             self._progress(total)
@@ -49,10 +49,10 @@ class Director:
             why = self._died()
             if why is not None:
                 self._tell(Control("server_died", self.began_unix_ns, why))
-        self._climb([progress for progress, _ in told])
+        self._climb([progress for progress, _ in reports])
 
     def stop(self, why: str) -> None:
-        """Have all send no more."""
+        """Make all workers send no more requests."""
         if self._control.command in ("wait", "run"):
             began = self.began_unix_ns or self._clock.unix_ns()
             self._tell(Control("stop", began, why))
@@ -66,15 +66,15 @@ class Director:
         self._control = control
         self._team.tell(control)
 
-    def _climb(self, told: Sequence[Progress]) -> None:
+    def _climb(self, each: Sequence[Progress]) -> None:
         """Take a ramp's workers to the next step when all have held theirs, or end it."""
         plan = self._plan
         if self._control.command != RUN.command or not isinstance(plan, ClosedPlan):
             return
-        held = min((progress.steps_held for progress in told), default=0)
+        held = min((progress.steps_held for progress in each), default=0)
         if held <= len(self._rates_per_s):
             return
-        self._rates_per_s.append(sum(progress.step_rate_per_s for progress in told))
+        self._rates_per_s.append(sum(progress.step_rate_per_s for progress in each))
         why = end_of_climb(plan, self._rates_per_s)
         if why is not None:
             self.stop(why)

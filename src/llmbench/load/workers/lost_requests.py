@@ -1,4 +1,4 @@
-"""What a worker that died had under way: recorded, so that it isn't missing from the error rate."""
+"""Records what a worker that died had under way, so that the error rate includes it."""
 
 import time
 from collections.abc import Iterator
@@ -17,8 +17,8 @@ def lost_requests(
 ) -> Iterator[RequestRecord]:
     """A ``worker_died`` record for each request of `job` that must have been under way.
 
-    Which those were only the dead worker knew: in a closed loop one for each of its users that
-    had not finished, in an open loop each that was due and is not in the journal.
+    Only the dead worker knew which these were. In a closed loop it is one for each of its users
+    that had not finished; in an open loop it is each that was due and is not in the journal.
     """
     now_ns = time.time_ns()
     if began_unix_ns is None:
@@ -78,7 +78,7 @@ class _Line(msgspec.Struct):
 
 
 def _recorded(journal_file: Path) -> dict[int, int]:
-    """Last request of each user; those of user 0 (the open loop's) each as a negative key."""
+    """The last request of each user; those of user 0 (of an open loop) each have a negative key."""
     decode = msgspec.json.Decoder(_Line).decode
     done: dict[int, int] = {}
     if not journal_file.is_file():

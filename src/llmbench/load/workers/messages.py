@@ -1,4 +1,4 @@
-"""What a worker and whoever directs it say to each other: job, commands, progress, outcome."""
+"""The messages between a worker and its director: job, commands, progress, outcome."""
 
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -13,13 +13,13 @@ from llmbench.load.progress import Progress
 from llmbench.records import Endpoint, Prompt
 
 ASK_PERIOD_S = 1.0
-"""How often it is asked whether the server still runs."""
+"""The time between two questions whether the server still runs."""
 
 
 class Control(Struct, frozen=True):
-    """What to do now. `begin_unix_ns` is when the load starts; None: as soon as ready.
+    """A command; `begin_unix_ns` is when the load starts (None: as soon as ready).
 
-    `step` is that of a ramp which all are to be in, from `step_begin_unix_ns` on.
+    `step` is the step of a ramp that all workers are to be in, from `step_begin_unix_ns` on.
     """
 
     command: Literal["wait", "run", "stop", "server_died", "abort"]
@@ -34,7 +34,7 @@ WAIT = Control("wait")
 
 
 class Job(Struct, frozen=True):
-    """What a worker needs to know; crosses processes and hosts."""
+    """What a worker needs to know; it crosses processes and hosts."""
 
     cell: Cell
     endpoint: Endpoint
@@ -45,7 +45,7 @@ class Job(Struct, frozen=True):
     salt: str  # keeps this run's requests apart from all others in the server's caches
     worker: int = 0
     workers: int = 1
-    anchor_ns: int | None = None  # its clock's, on the director's; None: it is on this host
+    anchor_ns: int | None = None  # of its clock on the director's; None: it is on this host
     seen: tuple[int, ...] = ()  # indexes of prompts that this server was sent before
 
     @property
@@ -57,7 +57,7 @@ class Job(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True):
-    """What a worker has to say besides its records."""
+    """What a worker says at the end, besides its records."""
 
     started_ns: int
     ended_ns: int
@@ -71,19 +71,21 @@ class Outcome(Struct, frozen=True):
 
 
 class WorkerLostError(RuntimeError):
-    """A worker is gone, and what it had under way with it."""
+    """A worker is gone, with all that it had under way."""
 
 
 class Channel(Protocol):
     """A worker's line to its director."""
 
     def exchange(self, now: Progress, *, ready: bool) -> Control:
-        """Tell how far it is, hear what to do. Called off the event loop, a few times a second;
-        it may block."""
+        """Say how far the worker is, and hear what to do.
+
+        This is called outside of the event loop, a few times a second, and may block.
+        """
 
 
 class Team(Protocol):
-    """Workers, each with its own executor. Leaving the context ends them all."""
+    """Workers, each with its own executor; leaving the context ends all of them."""
 
     def __enter__(self) -> "Team": ...
 
@@ -93,10 +95,10 @@ class Team(Protocol):
         """Have a worker carry out `job`; its records go into `journal_file`."""
 
     def clock_error_ns(self) -> int:
-        """How far a worker's stamps can be from the director's clock."""
+        """The most that a worker's stamps can be off the director's clock."""
 
     def tell(self, control: Control) -> None:
-        """Tell all workers."""
+        """Tell all workers what to do."""
 
     def heard(self, *, afresh: bool = False) -> Sequence[tuple[Progress, bool]]:
-        """How far each worker is, and whether it is ready to begin; `afresh`: as of now."""
+        """How far each worker is, and whether it is ready to begin; with `afresh`, as of now."""

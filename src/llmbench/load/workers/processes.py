@@ -1,4 +1,4 @@
-"""A team of processes on this host, a core for each where there are enough."""
+"""A team of processes on this host, each with a core of its own if there are enough."""
 
 import ctypes
 import multiprocessing
@@ -19,16 +19,16 @@ from llmbench.load.workers.worker import run_shard
 from llmbench.process import end_with, pinned
 
 _COMMANDS = ("wait", "run", "stop", "server_died", "abort")
-_WHY_BYTES = 400
+_WHY_BYTES = 400  # more than a record keeps of an error (300)
 _FIELDS = 12  # of Progress, then: ready, pid
 _READY, _PID = 10, 11
-END_S = 3.0
+END_S = 3.0  # for workers to end by themselves before they are killed
 
 
 class Board:
-    """Shared memory between a team's processes: a row of counts for each, and one command.
+    """Memory shared by a team's processes: a row of counts for each, and one command.
 
-    Readers may see a count that is one change old, never one that makes no sense.
+    Readers may see a count that is one change old, but never one that makes no sense.
     """
 
     def __init__(self, workers: int) -> None:
@@ -118,14 +118,14 @@ def _progress(row: Any) -> Progress:
     if not row[_PID]:
         return NO_PROGRESS
     sent, done, failed, tokens, total, in_flight, elapsed_us, users, held, rate = row[:_READY]
-    known, elapsed_s = None if total < 0 else total, elapsed_us / 1e6
+    whole, elapsed_s = None if total < 0 else total, elapsed_us / 1e6
     return Progress(
-        sent, done, failed, tokens, known, in_flight, elapsed_s, users, held, rate / 1e6
+        sent, done, failed, tokens, whole, in_flight, elapsed_s, users, held, rate / 1e6
     )
 
 
 def _is_alive(pid: int) -> bool:
-    """Whether our child `pid` still runs; it is reaped if not."""
+    """Whether our child `pid` still runs; if not, it is reaped."""
     if not pid:
         return False
     alive = {child.pid for child in multiprocessing.active_children()}
@@ -138,14 +138,14 @@ def _kill(pid: int) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-# in the worker's process
+# what follows runs in the worker's process
 
 _channel: BoardChannel | None = None
 _core: tuple[int, ...] = ()
 
 
 def _begin(board: Board, worker: int, parent: int, cores: tuple[int, ...]) -> None:
-    """Runs first in each worker: its place on the board, its core, and its end with its parent's.
+    """Prepare a worker: its place on the board, its core, and its end with its parent.
 
     A Ctrl-C, or the end of the terminal, reaches the whole group; the director then tells the
     workers what to do.

@@ -1,8 +1,8 @@
-"""A load that one core or one machine can't carry: the same shard function in many workers.
+"""Runs the same shard function in many workers, for a load that one core can't carry.
 
-Each worker is a `concurrent.futures.Executor` of its own, so that one that dies takes no other
-along: a process here, or a worker of a Dask cluster. Plans are drawn once and dealt; what the
-workers and this process say to each other is a `Channel`.
+Each worker (a process here, or a worker of a Dask cluster) has a `concurrent.futures.Executor` of
+its own, so that one that dies takes no other along. Plans are drawn once and dealt. The workers and
+this process talk over a `Channel`.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ from llmbench.load.workers.messages import Control, Job, Outcome, Team, WorkerLo
 from llmbench.load.workers.processes import LocalTeam
 from llmbench.load.workers.worker import share_of
 
-POLL_S = 0.05
-ABORT_S = 5.0
+POLL_S = 0.05  # how often the director looks at its workers
+ABORT_S = 5.0  # for workers to end after a Ctrl-C
 
 
 class Sharded(Struct, frozen=True):
@@ -40,10 +40,10 @@ def run_shards(
     progress: Callable[[Progress], None] | None,
     died: Callable[[], str | None] | None,
 ) -> Sharded:
-    """Deal `job` to its workers, direct them and gather what they say.
+    """Deal `job` to its workers, direct them, and gather their outcomes.
 
-    Raises what a worker raised; a worker that died is in `Sharded.lost`, its
-    records are kept and what it had under way is recorded as ``worker_died``.
+    It raises what a worker raised. A worker that died is in `Sharded.lost`; its records are kept,
+    and what it had under way is recorded as ``worker_died``.
     """
     jobs = [replace(job, worker=worker) for worker in range(job.workers)]
     share_of(jobs[0])  # a plan that can't be carried out is refused here, before any start
@@ -71,7 +71,7 @@ def _team(job: Job, cores: tuple[int, ...], cluster: str | None) -> Team:
 
 
 def _direct(futures: Sequence[Future[Outcome]], director: Director) -> None:
-    """Until all workers are done. When one is lost the others send no more."""
+    """Direct the workers until all are done; if one is lost the others send no more."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=POLL_S)
@@ -90,7 +90,7 @@ def _gather(
     futures: Sequence[Future[Outcome]],
     director: Director,
 ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
-    """What the workers that lived say, and why each other one died."""
+    """The outcomes of the workers that lived, and why each other one died."""
     outcomes: list[Outcome] = []
     lost: list[str] = []
     for job, file, future in zip(jobs, files, futures, strict=True):

@@ -1,4 +1,4 @@
-"""One worker's share of a cell, from connections opened to journal closed."""
+"""Carries out one worker's share of a cell, from opening connections to the last record."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,8 +20,8 @@ from llmbench.load.workers.messages import Channel, Control, Job, Outcome
 from llmbench.process import allow_many_connections
 from llmbench.records import RequestRecord
 
-WATCH_PERIOD_S = 0.25
-START_POLL_S = 0.005
+WATCH_PERIOD_S = 0.25  # how often a worker reports and hears what to do
+START_POLL_S = 0.005  # the same while it waits for the start
 
 
 async def run_shard(
@@ -30,8 +30,9 @@ async def run_shard(
     sink: Callable[[RequestRecord], None],
     progress: Callable[[Progress], None] | None = None,
 ) -> Outcome:
-    """Carry out `job` on this event loop; each record goes to `sink` at once, also those of
-    requests that had ended when it is interrupted.
+    """Carry out `job` on this event loop; each record goes to `sink` at once.
+
+    When the load is interrupted, requests that had ended are still recorded.
 
     Whatever raises in a callback (decoding, `sink`, `progress`, …) ends the load and is raised.
     """
@@ -90,7 +91,7 @@ def _loop(
 async def _carry_out(
     dispatcher: Dispatcher, load_loop: ClosedLoop | OpenLoop, liaison: "Liaison"
 ) -> int:
-    """Prepare, run, and keep watch meanwhile; when the clock started (monotonic)."""
+    """Prepare and run the load under watch; return when the clock started (monotonic)."""
     background = [
         told(asyncio.create_task(dispatcher.sweep_timeouts())),
         told(asyncio.create_task(liaison.keep_in_touch())),
@@ -107,7 +108,7 @@ async def _carry_out(
 
 
 class Liaison:
-    """Tells how far it is and does as it is told, apart from the load itself."""
+    """Talks to the director: reports how far the load is, and obeys commands."""
 
     def __init__(
         self,
@@ -125,7 +126,7 @@ class Liaison:
         self._task = asyncio.current_task()
 
     async def start_signal(self) -> int:
-        """Wait until all workers are ready; when to begin, on the monotonic clock."""
+        """Wait until all workers are ready; return when to begin, on the monotonic clock."""
         self._ready = True
         while True:
             control = await self._exchange()
@@ -139,19 +140,19 @@ class Liaison:
         return control.begin_unix_ns - self._clock.anchor_ns
 
     async def keep_in_touch(self) -> None:
-        """Until cancelled, or the server has died."""
+        """Report and obey until this is cancelled."""
         while True:
             await asyncio.sleep(WATCH_PERIOD_S)
             self.report()
             self._obey(await self._exchange())
 
     def report(self) -> None:
-        """Tell how far it is, now."""
+        """Report how far the load is now."""
         if self._progress is not None:
             self._progress(self._now())
 
     def last_word(self) -> None:
-        """All is over and recorded: say so."""
+        """Report that all is over and recorded."""
         self.report()
         self._channel.exchange(self._now(), ready=self._ready)
 
