@@ -16,6 +16,7 @@ from llmbench.cells import Arrivals, Ramp, Shape, Users
 from llmbench.journal import Journal, WriteError
 from llmbench.load.decoding import Decoder
 from llmbench.load.loops.aborting import GRACE_S, StuckError, Watchdog
+from llmbench.load.loops.climbing import Climb, StepWatch
 from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
@@ -67,8 +68,8 @@ def raising(after: int = 0, real: Callable[..., Any] | None = None) -> Callable[
         (Timeouts, "sweep", 3, LONG),
         (ClosedLoop, "_finished", 3, LONG),
         (ClosedLoop, "_spawn", 1, LONG),
-        (ClosedLoop, "_count", 3, LONG),
-        (ClosedLoop, "_hold", 0, Ramp((1, 2), step_s=30.0)),
+        (Climb, "_add", 3, LONG),
+        (StepWatch, "is_held", 0, Ramp((1, 2), step_s=30.0)),
         (OpenLoop, "_turn", 5, Arrivals(50.0, duration_s=60)),
         (OpenLoop, "_finished", 3, Arrivals(50.0, duration_s=60)),
         (Dispatcher, "_next_turn", 3, LONG),
