@@ -118,7 +118,7 @@ class CellSummary(Struct, frozen=True):
     server_time_per_token_mean_ms: float | None = None
     server_latency_mean_ms: float | None = None
     latency_difference_ms: float | None = None
-    # where the time went, as the server tells it: means, so that the parts add up
+    # where the time went, as the server reports it: means, so that the parts add up
     server_queue_mean_ms: float | None = None
     server_prefill_mean_ms: float | None = None
     server_decode_mean_ms: float | None = None

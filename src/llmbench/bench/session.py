@@ -171,9 +171,9 @@ class Session:
         try:
             server = self.server(cell)
         except LaunchError as error:
-            told = f"{error.state}; {error.hint or 'see its log'}"
+            reason = f"{error.state}; {error.hint or 'see its log'}"
             never = self._begin(cell, repeat, self._nowhere(cell))
-            self.run_dir.append_cell_run(structs.replace(never, launch_error=told))
+            self.run_dir.append_cell_run(structs.replace(never, launch_error=reason))
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
         before = read_histograms(server.endpoint)

@@ -66,7 +66,7 @@ def queue_trend(
     """The trend of the queue in the window [0, `length_s`], of requests that were `due_s`.
 
     `served` are those that the server answered by itself, at `done_s`; all others (dropped, timed
-    out, cancelled) wait for ever. None where too little was asked to tell.
+    out, cancelled) wait for ever. None where too few requests were asked for.
     """
     asked = rate_per_s * length_s
     if asked < BLOCKS_LEAST:

@@ -11,10 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from llmbench.results import Distribution
 
 CONFIDENCE = 0.99
-"""Of the statement that a certified percentile is no higher than what was seen."""
+"""The confidence of the statement that a certified percentile is not higher than was seen."""
 
 INTERVAL = 0.95
-"""Confidence of the interval that stands beside a percentile, half of the rest on each side."""
+"""The confidence of a percentile's interval; half of the rest is on each side."""
 
 PARTS = (50, 90, 95, 99)
 PIECE = 1_000_000  # samples that are squared at once, for which 8 MB are enough

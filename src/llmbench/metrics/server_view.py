@@ -14,15 +14,17 @@ Otherwise it also saw requests of others, or not all of ours, and nothing is com
 """
 
 
-def server_view(good: pd.DataFrame, mine: pd.DataFrame, sums: ServerSums | None) -> dict[str, Any]:
+def server_view(
+    good: pd.DataFrame, of_run: pd.DataFrame, sums: ServerSums | None
+) -> dict[str, Any]:
     """The fields of `CellSummary` that begin with ``server_`` or end in ``_difference_ms``.
 
-    `good` are the requests of the distributions. `mine` are all requests of the cell with its
+    `good` are the requests of the distributions. `of_run` are all requests of the cell with its
     warm-up, which the server's histograms saw. The histograms are used only where no request
     gives the difference.
     """
     fields = _by_request(good) | parts(good)
-    for name, value in _by_histogram(mine, sums or ServerSums()).items():
+    for name, value in _by_histogram(of_run, sums or ServerSums()).items():
         if fields.get(name) is None:
             fields[name] = value
     return fields
@@ -50,31 +52,31 @@ def _known_mean(values: "pd.Series[float]") -> float | None:
 
 
 def _by_request(good: pd.DataFrame) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name in ("ttft", "time_per_token"):
         theirs = distribution(good[f"server_{name}_ms"])
         ours = distribution(good[f"{name}_ms"][good[f"server_{name}_ms"].notna()])
-        found[f"server_{name}_ms"] = theirs
-        found[f"{name}_difference_ms"] = ours.p50 - theirs.p50 if ours and theirs else None
-    return found
+        fields[f"server_{name}_ms"] = theirs
+        fields[f"{name}_difference_ms"] = ours.p50 - theirs.p50 if ours and theirs else None
+    return fields
 
 
-def _by_histogram(mine: pd.DataFrame, sums: ServerSums) -> dict[str, float | None]:
-    answered = mine[mine["ok"] | mine["first_token_ns"].notna()]
+def _by_histogram(of_run: pd.DataFrame, sums: ServerSums) -> dict[str, float | None]:
+    answered = of_run[of_run["ok"] | of_run["first_token_ns"].notna()]
     streamed = answered[answered["first_token_ns"].notna()]
     waits = _milliseconds(streamed["first_token_ns"] - streamed["sent_ns"])
-    whole = mine["latency_ms"][mine["ok"]]
+    whole = of_run["latency_ms"][of_run["ok"]]
     pairs = {
         "ttft": (_mean(sums.ttft, len(answered)), _own_mean(waits)),
         "time_per_token": _time_per_token(answered, sums.token),
         "latency": (_mean(sums.latency, len(whole)), _own_mean(whole)),
     }
-    found: dict[str, float | None] = {}
+    fields: dict[str, float | None] = {}
     for name, (theirs, ours) in pairs.items():
-        found[f"server_{name}_mean_ms"] = theirs
+        fields[f"server_{name}_mean_ms"] = theirs
         difference = None if theirs is None or ours is None else ours - theirs
-        found[f"{name}_difference_ms"] = difference
-    return found
+        fields[f"{name}_difference_ms"] = difference
+    return fields
 
 
 def _time_per_token(answered: pd.DataFrame, token: Sum | None) -> tuple[float | None, float | None]:

@@ -47,8 +47,8 @@ def summarise(
     about all measured ones. An unknown `slo.preset` raises `ConfigError`.
     """
     of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
-    mine = requests if of_run.all() else requests[of_run]
-    measured = mine[mine["phase"] == "measured"]
+    of_repeat = requests if of_run.all() else requests[of_run]
+    measured = of_repeat[of_repeat["phase"] == "measured"]
     shape = run.cell.shape
     window, growth = window or windows.find(measured, shape), overload(measured, shape)
     trend = growth[0] if growth else None
@@ -56,10 +56,10 @@ def summarise(
         window = growth[1]
     inside = measured[windows.members(measured, window, shape)] if window else measured
     good = inside[inside["ok"]]
-    fields = _counts(run, mine, measured) | _window(window) | _distributions(good, shape)
+    fields = _counts(run, of_repeat, measured) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
-    fields |= _queue(measured, window, trend) | _tokens(good) | _client(run, mine, inside)
-    fields |= server_view(good, mine, run.server_sums) | usage(samples, run, window)
+    fields |= _queue(measured, window, trend) | _tokens(good) | _client(run, of_repeat, inside)
+    fields |= server_view(good, of_repeat, run.server_sums) | usage(samples, run, window)
     limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
         cell=run.cell,
@@ -97,7 +97,7 @@ def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> fl
     return float(met.sum()) / requests
 
 
-def _counts(run: CellRun, mine: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
+def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:
     kinds = {str(k): int(n) for k, n in measured["error_kind"].value_counts().items()}
     recorded = kinds.get("dropped", 0)
     dropped = max(run.dropped, recorded)
@@ -110,7 +110,7 @@ def _counts(run: CellRun, mine: pd.DataFrame, measured: pd.DataFrame) -> dict[st
         "succeeded": succeeded,
         "failed": requests - succeeded - dropped,
         "dropped": dropped,
-        "warmup": len(mine) - len(measured),
+        "warmup": len(of_repeat) - len(measured),
         "errors": dict(sorted(kinds.items())),
         "error_rate": (requests - succeeded) / requests if requests else 0.0,
     }
@@ -135,16 +135,16 @@ def _distributions(good: pd.DataFrame, shape: Shape) -> dict[str, Any]:
         "schedule_delay_ms",
         "client_lag_ms",
     )
-    found: dict[str, Any] = {name: distribution(good[name]) for name in plain}
+    fields: dict[str, Any] = {name: distribution(good[name]) for name in plain}
     for name in ("scheduled_latency_ms", "scheduled_ttft_ms"):
-        found[name] = distribution(good[name]) if shape.is_open_loop else None
-    found["inter_token_ms"] = _pooled(good["gaps_ms"])
-    found["chunk_gap_ms"] = _pooled(good["chunk_gaps_ms"])
-    found["output_tokens"] = distribution(_numbers(good["output_tokens"]))
-    found["input_tokens"] = distribution(_numbers(formulas.input_tokens(good)))
+        fields[name] = distribution(good[name]) if shape.is_open_loop else None
+    fields["inter_token_ms"] = _pooled(good["gaps_ms"])
+    fields["chunk_gap_ms"] = _pooled(good["chunk_gaps_ms"])
+    fields["output_tokens"] = distribution(_numbers(good["output_tokens"]))
+    fields["input_tokens"] = distribution(_numbers(formulas.input_tokens(good)))
     uncertain = distribution(good["ttft_uncertainty_ms"])
-    found["ttft_uncertainty_ms"] = uncertain.p99 if uncertain else None
-    return found
+    fields["ttft_uncertainty_ms"] = uncertain.p99 if uncertain else None
+    return fields
 
 
 def _pooled(gaps_ms: "pd.Series[Any]") -> Distribution | None:
@@ -159,9 +159,9 @@ def _rates(
     if window is None or window.seconds <= 0:
         names = (*Rates.__struct_fields__, "total_tokens_per_s", "delivered_share")
         return dict.fromkeys(names)
-    found = rates(measured, window, by_ends=by_ends)
-    inputs, outputs = found.input_tokens_per_s, found.output_tokens_per_s
-    return structs.asdict(found) | {
+    totals = rates(measured, window, by_ends=by_ends)
+    inputs, outputs = totals.input_tokens_per_s, totals.output_tokens_per_s
+    return structs.asdict(totals) | {
         "total_tokens_per_s": None if outputs is None else inputs + outputs,
         "delivered_share": delivered_share(measured, window, shape),
     }
@@ -202,9 +202,9 @@ def _tokens(good: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _client(run: CellRun, mine: pd.DataFrame, inside: pd.DataFrame) -> dict[str, Any]:
+def _client(run: CellRun, of_repeat: pd.DataFrame, inside: pd.DataFrame) -> dict[str, Any]:
     events = int(inside["events"].sum())
-    tokens = int(mine["output_tokens"].fillna(0).sum())
+    tokens = int(of_repeat["output_tokens"].fillna(0).sum())
     first = inside[inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna()]
     wide = first["ttft_uncertainty_ms"] > TTFT_UNCERTAIN * first["ttft_ms"]
     tried = inside[inside["sent_ns"].notna()]

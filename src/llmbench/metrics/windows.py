@@ -38,7 +38,7 @@ class Window(Struct, frozen=True):
 
 
 def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
-    """The window of a cell's measured requests; None when none was ever sent."""
+    """The window of a cell's measured requests; None when no request was ever sent."""
     sent = measured[measured["sent_ns"].notna()]
     if sent.empty:
         return None

@@ -30,7 +30,7 @@ def launch(
 ) -> AbstractContextManager[RunningServer]:
     """The server of `config` under `limits`, running while the context is open.
 
-    When the context is entered the server has answered a completion; `LaunchError` tells why it
+    When the context is entered the server has answered a completion; `LaunchError` says why it
     could not. `slots`, the greatest number of users, raises an engine's own number of slots if that
     is smaller. `session` labels the containers that are started, `seed` is for the simulator, and
     `say` gets lines of progress (while images are pulled or built).

@@ -54,9 +54,9 @@ def judged_cells(
         runs = sorted((r for r in every if r.cell_id == name), key=lambda r: r.repeat)
         requests = table(run.requests(name), with_events=with_events)
         slo = slos.get(runs[0].cell.model, Slo())
-        mine = [sample for sample in samples if sample.cell == name]
+        of_cell = [sample for sample in samples if sample.cell == name]
         judged = tuple(
-            judge(summarise(r, requests, mine, slo), r, slo, ended=(name, r.repeat) in ended)
+            judge(summarise(r, requests, of_cell, slo), r, slo, ended=(name, r.repeat) in ended)
             for r in runs
         )
         yield JudgedCell(name, tuple(runs), judged, requests)

@@ -43,7 +43,7 @@ class Faults:
             self._task.cancel()
 
 
-def told(task: "asyncio.Task[None]") -> "asyncio.Task[None]":
+def guarded(task: "asyncio.Task[None]") -> "asyncio.Task[None]":
     """`task`, whose exception is now raised in a callback, so that `Faults` sees it at once."""
     task.add_done_callback(_raise)
     return task

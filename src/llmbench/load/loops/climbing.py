@@ -1,4 +1,4 @@
-"""The steps of a ramp while they last: how long each is held, and the requests/s it brought."""
+"""Climbs a ramp: decides how long each step is held, and counts the requests/s that it brought."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,16 +9,16 @@ from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.plan.shapes import ClosedPlan, RampStep, is_flat
 from llmbench.records import RequestRecord
 
-POLL_S = 0.02
+POLL_S = 0.02  # short against a step, which lasts seconds
 LATENCIES = 3.0
-"""Median latencies that a step lasts at least: one until each user's request is the step's own,
-one to measure, and one until the first user's last answer."""
+"""A step lasts at least this many median latencies: one until each user's request belongs to the
+step, one to measure, and one until the first user's last answer."""
 MOST_HOLDS = 20.0
-"""Times `hold_s` after which a step ends in any case; then it may not have been steady."""
+"""A step ends after `hold_s` times this in any case; then it may not have been steady."""
 
 
 class StepWatch:
-    """One step, as the users of this share live through it. Times are Unix nanoseconds."""
+    """One step, with the requests of this share's users; times are Unix nanoseconds."""
 
     def __init__(self, step: RampStep, begin_ns: int, users: int) -> None:
         self._step, self._begin_ns, self._users = step, begin_ns, users
@@ -53,8 +53,10 @@ class StepWatch:
 
     @property
     def requests_per_s(self) -> float:
-        """The sum of the users' rates, each from its first sending to its last answer: a request
-        that another step cuts through is no part of them."""
+        """The sum of the users' rates, each from the user's first sending to its last answer.
+
+        A request that also belongs to another step is not counted.
+        """
         return sum(
             count / max(self._last_done_ns[user] - self._first_sent_ns[user], 1) * 1e9
             for user, count in self._succeeded.items()
@@ -64,8 +66,8 @@ class StepWatch:
 class Climb:
     """Takes the users of one share through the steps of a ramp.
 
-    `leads`: it decides by itself when a step has been held. Else it tells how far it is in the
-    dispatcher's counts, and goes on when the director of all workers says so.
+    With `leads` it decides by itself when a step has been held. Otherwise it reports its progress
+    in the dispatcher's counts, and goes on when the director of all workers says so.
     """
 
     def __init__(
@@ -80,7 +82,7 @@ class Climb:
         dispatcher.on_step = self._told_ns.setdefault
 
     async def climb(self, begin_ns: int, spawn: Callable[[int, int], None]) -> None:
-        """From `begin_ns` (Unix) to the end of the ramp; `spawn` has a step's users begin."""
+        """Climb from `begin_ns` (Unix) to the end of the ramp; `spawn` starts a step's users."""
         for number, step in enumerate(self._plan.steps):
             users = sum(start.step <= number for start in self._plan.starts)
             self._watch = watch = StepWatch(step, begin_ns, users)
@@ -96,7 +98,7 @@ class Climb:
                 return
 
     async def _next_step(self, number: int) -> int:
-        """When step `number` begins, or the ramp has ended; Unix."""
+        """The time (Unix) at which step `number` begins, or at which the ramp has ended."""
         counts = self._dispatcher.counts
         counts.steps_held, counts.step_rate_per_s = number, self._rates_per_s[-1]
         if self._leads:
@@ -114,7 +116,7 @@ class Climb:
 
 
 def end_of_climb(plan: ClosedPlan, rates_per_s: list[float]) -> str | None:
-    """Why the ramp ends with the step that was held last; None: it goes on."""
+    """Why the ramp ends with the step that was held last; None if it goes on."""
     if plan.stop_when_flat and is_flat(rates_per_s):
         return "requests/s stopped rising"
     return "the last step of the ramp is over" if len(rates_per_s) == len(plan.steps) else None

@@ -5,7 +5,7 @@ from time import monotonic_ns
 
 from llmbench.clock import Clock
 from llmbench.load.decoding import PlannedRequest
-from llmbench.load.loops.aborting import told
+from llmbench.load.loops.aborting import guarded
 from llmbench.load.loops.climbing import Climb
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
@@ -41,7 +41,7 @@ class ClosedLoop:
 
     @property
     def step_ends_ns(self) -> list[tuple[int, int]]:
-        """Of a ramp: users, and when that step ended (Unix)."""
+        """The steps of a ramp: the users of each, and when it ended (Unix)."""
         return self._climb.step_ends_ns
 
     @property
@@ -65,7 +65,7 @@ class ClosedLoop:
         self._dispatcher.more_to_come = lambda: bool(self._yet_to_begin or self._backing_off)
         if self._plan.steps:
             begin_unix_ns = self._clock.to_unix_ns(begin_ns)
-            climb = told(asyncio.create_task(self._climb.climb(begin_unix_ns, self._begin_step)))
+            climb = guarded(asyncio.create_task(self._climb.climb(begin_unix_ns, self._begin_step)))
         else:
             climb = None
             self._spawn_all(0, begin_ns)

@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Callable
 
 from llmbench.load.decoding import PlannedRequest
-from llmbench.load.loops.aborting import told
+from llmbench.load.loops.aborting import guarded
 from llmbench.load.wire.connecting import connect
 from llmbench.load.wire.connection import Connection
 from llmbench.load.wire.exchange import Exchange
@@ -70,7 +70,7 @@ class Lane:
             self._connection.close()
 
     def _reopen(self) -> None:
-        self._opening = told(asyncio.get_running_loop().create_task(self._open_and_send()))
+        self._opening = guarded(asyncio.get_running_loop().create_task(self._open_and_send()))
 
     async def _connect(self) -> Connection:
         connection = self._connection = await connect(self._target, self._done)

@@ -7,7 +7,7 @@ from itertools import islice
 from time import monotonic_ns
 
 from llmbench.load.decoding import PlannedRequest
-from llmbench.load.loops.aborting import told
+from llmbench.load.loops.aborting import guarded
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
 from llmbench.load.plan.shapes import FIRST, Arrival, OpenPlan
@@ -64,7 +64,7 @@ class OpenLoop:
         self._opening: set[asyncio.Task[None]] = set()
         self._next = 0
         self._filling = Filling(plan.arrivals)
-        self._begin_ns = sys.maxsize  # until `run` is told
+        self._begin_ns = sys.maxsize  # until `run` gets the real one
         self._upcoming: PlannedRequest | None = None
         self._over = asyncio.Event()
         dispatcher.on_stop = self._over.set
@@ -171,7 +171,7 @@ class OpenLoop:
             if not self._closed and len(self._dispatcher.lanes) >= self._plan.max_in_flight:
                 return
             lane = self._closed.pop() if self._closed else self._new_lane()
-            task = told(self._loop.create_task(self._open(lane)))
+            task = guarded(self._loop.create_task(self._open(lane)))
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
 

@@ -8,7 +8,7 @@ from time import monotonic_ns
 from llmbench.apis import dialect
 from llmbench.clock import Clock
 from llmbench.load.decoding import Decoder
-from llmbench.load.loops.aborting import Faults, told
+from llmbench.load.loops.aborting import Faults, guarded
 from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
@@ -93,8 +93,8 @@ async def _carry_out(
 ) -> int:
     """Prepare and run the load under watch; return when the clock started (monotonic)."""
     background = [
-        told(asyncio.create_task(dispatcher.sweep_timeouts())),
-        told(asyncio.create_task(liaison.keep_in_touch())),
+        guarded(asyncio.create_task(dispatcher.sweep_timeouts())),
+        guarded(asyncio.create_task(liaison.keep_in_touch())),
     ]
     try:
         await load_loop.prepare()

@@ -1,4 +1,4 @@
-"""Where the time to the first token went: queue, prefill, and what nobody accounts for."""
+"""Charts where the time to the first token went: queue, prefill, and the unaccounted rest."""
 
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,10 @@ PARTS = {
 
 
 def data(merged: "pd.DataFrame", config: str) -> "pd.DataFrame":
-    """The parts of the mean TTFT of each cell whose server told them, in ms; a part that the
-    server doesn't tell is 0 here, since it is in what nobody accounts for."""
+    """The parts (ms) of the mean TTFT of each cell whose server reports them.
+
+    A part that the server doesn't report is 0 here, since it is in the unaccounted rest.
+    """
     rows = merged[(merged["config"] == config) & merged["server_prefill_mean_ms"].notna()]
     table = rows[["cell", "stamp", *PARTS]].fillna({"server_queue_mean_ms": 0.0})
     # a clock that counts more than the client waited leaves less than nothing unaccounted for
@@ -29,7 +31,7 @@ def data(merged: "pd.DataFrame", config: str) -> "pd.DataFrame":
 
 
 def chart(merged: "pd.DataFrame", config: str) -> Chart | None:
-    """A bar for each cell, its parts one after the other; None where no server told any."""
+    """A bar for each cell, made of its parts; None where no server reports any."""
     table = data(merged, config)
     if table.empty:
         return None
@@ -60,7 +62,7 @@ def chart(merged: "pd.DataFrame", config: str) -> Chart | None:
 
 
 def finding(table: "pd.DataFrame") -> str:
-    """The largest part of the cell that waited longest, in words."""
+    """A line on the largest part of the cell that waited longest."""
     worst = table.sort_values("whole").iloc[-1]
     parts = {column: float(worst[column]) for column in PARTS}
     whole = float(worst["whole"])

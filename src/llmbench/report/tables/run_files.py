@@ -54,7 +54,7 @@ _OURS = {
     "TTFT_unaccounted(ms)": "ttft_unaccounted_ms",
     "unaccounted(ms)": "unaccounted_ms",
 }
-"""Our own columns, which follow those of the deck, and the field that each comes from."""
+"""Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 
 COLUMNS = (*DECK, *_OURS)
 

@@ -77,7 +77,7 @@ def sample_of(run: RunDir, name: str = "") -> Sample:
 def save_baseline(folder: Path, name: str, run: RunDir) -> Path:
     """Store a run as the baseline `name` in `folder` and return its path.
 
-    `ConfigError` for a name that is no file name and for a run with a cell that has no valid
+    `ConfigError` for a name that is not a file name and for a run with a cell that has no valid
     repeat: a baseline must be trusted.
     """
     path = _path(folder, name)

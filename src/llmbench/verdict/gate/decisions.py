@@ -92,7 +92,7 @@ def decide(
 
     if not contrasts:
         return []
-    told, contrasts = contrasts, calm(contrasts)
+    given, contrasts = contrasts, calm(contrasts)
     ends = _intervals(contrasts, policy)
     spread, freedom = _noise(contrasts, policy, background or {})
     sizes = np.array([(len(c.old), len(c.new)) for c in contrasts], dtype=np.float64)
@@ -110,7 +110,7 @@ def decide(
     smallest = _smallest(contrasts, shared, error, freedom, ends[:, 3], policy)
     return [
         Decision(
-            contrast=told[i],
+            contrast=given[i],
             status="FAIL" if failed[i] else "PASS" if passed[i] else "INCONCLUSIVE",
             shift=float(ends[i, 0]),
             near=float(ends[i, 1]),
@@ -122,7 +122,10 @@ def decide(
             if failed[i] or passed[i]
             else _more(contrast, spread[i], gap[i], ends[i], len(contrasts), policy),
             smallest=float(smallest[i]),
-            disturbed=(len(told[i].old) - len(contrast.old), len(told[i].new) - len(contrast.new)),
+            disturbed=(
+                len(given[i].old) - len(contrast.old),
+                len(given[i].new) - len(contrast.new),
+            ),
         )
         for i, contrast in enumerate(contrasts)
     ]

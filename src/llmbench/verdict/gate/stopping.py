@@ -37,7 +37,7 @@ def settled(
 ) -> bool:
     """Whether one cell's `contrasts` are decided.
 
-    `background` has, for each metric, the baseline's repeats of the other cells, which tell the
+    `background` has, for each metric, the baseline's repeats of the other cells, which show the
     noise; `cells` is how many cells the session tests.
     """
     if not contrasts or any(len(c.new) < policy.least_repeats for c in contrasts):
