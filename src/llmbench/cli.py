@@ -103,7 +103,7 @@ def report(args: argparse.Namespace) -> int:
     elif len(runs) > 1:
         print(room.overlay(runs, args.out or Path("overlay.html")))
     else:
-        print(room.write_report(runs[0]))
+        print(room.write_report(runs[0], anew=True))
     return 0
 
 

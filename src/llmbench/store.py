@@ -114,6 +114,10 @@ class RunDir:
         """The file to which a worker writes the `RequestRecord`s of one repeat of a cell."""
         return self.path / "journal" / "requests" / cell_id / f"{repeat}.{worker}.jsonl"
 
+    def digest_file(self, cell_id: str, repeat: int) -> Path:
+        """Where the digest of that repeat of that cell is kept."""
+        return self.path / "digests" / cell_id / f"{repeat}.json"
+
     def append_cell_run(self, run: CellRun) -> None:
         with Journal(self.path / "journal" / "cells.jsonl") as journal:
             journal.append(run)
@@ -139,10 +143,12 @@ class RunDir:
     def samples(self) -> list[ResourceSample]:
         return list(self._read(self.path / "journal" / "resources.jsonl", ResourceSample))
 
-    def requests(self, cell_id: str | None = None) -> Iterator[RequestRecord]:
-        """The records of one cell or of all cells, including those that did not end."""
+    def requests(
+        self, cell_id: str | None = None, repeat: int | None = None
+    ) -> Iterator[RequestRecord]:
+        """The records of all cells, of one, or of one repeat; also of those that did not end."""
         folder = self.path / "journal" / "requests"
-        for path in sorted(folder.glob(f"{cell_id or '*'}/*.jsonl")):
+        for path in sorted(folder.glob(f"{cell_id or '*'}/{repeat or '*'}.*.jsonl")):
             yield from self._read(path, RequestRecord)
 
     def unreadable_note(self) -> str | None:

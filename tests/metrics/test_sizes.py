@@ -2,7 +2,7 @@ from msgspec import structs
 
 from llmbench.cells import Limits
 from llmbench.config import Price
-from llmbench.metrics.sizes import Size, sizing
+from llmbench.metrics.sizes import Size, sizing, sizing_of
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellResult, Problem
@@ -90,3 +90,22 @@ def test_nothing_feasible_has_no_ideal() -> None:
     assert sizing(SWEEP[:2]).ideal is None
     assert sizing([]).ideal is None
     assert sizing([Size(Limits(1), ())]).rows[0].why == "not measured"
+
+
+def of_model(model: str, cores: float) -> CellResult:
+    """A result of that model on so many cores; 0: without limits."""
+    (result,) = size(cores, 1, 10).results
+    limits = Limits(cores, GIB) if cores else Limits()
+    cell = structs.replace(result.summary.cell, model=model, limits=limits)
+    return structs.replace(result, summary=structs.replace(result.summary, cell=cell))
+
+
+def test_results_of_a_model_are_grouped_by_their_limits() -> None:
+    results = [of_model(name, cores) for name in "ab" for cores in (0, 1, 2, 1)]
+    found = sizing_of(results, "b")
+    assert found is not None
+    assert [row.limits.cores for row in found.rows] == [1, 2]
+
+
+def test_one_size_is_no_choice() -> None:
+    assert sizing_of([of_model("a", 0), of_model("a", 1), of_model("b", 2)], "a") is None

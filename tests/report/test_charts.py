@@ -11,7 +11,6 @@ from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
 from llmbench.config import Price, Slo
 from llmbench.metrics.curves import Point, findings
 from llmbench.metrics.sizes import Size, sizing
-from llmbench.report import read as gather
 from llmbench.report.charts import (
     against_baseline,
     against_users,
@@ -23,7 +22,7 @@ from llmbench.report.charts import (
     where_time_went,
 )
 from llmbench.report.page import headlines, listing
-from llmbench.report.read import write_and_read
+from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of
 from llmbench.report.tables.cell_rows import by_cell, frame
 from llmbench.results import CellResult, CellSummary, Distribution, Problem
@@ -277,34 +276,16 @@ def test_names_leave_out_what_all_cells_share() -> None:
 
 
 def test_quantiles_are_steps_of_the_ecdf(run_path: Path) -> None:
-    data = write_and_read(write_run(run_path, grid(users=(1,)), requests_per_user=4))
+    data = read_run(write_run(run_path, grid(users=(1,)), requests_per_user=4))
     steps = data.quantiles[data.quantiles["quantity"] == "ttft_ms"]
     assert steps["share"].tolist() == [0.25, 0.5, 0.75, 1.0]
     assert steps["value"].is_monotonic_increasing
     assert set(steps["n"]) == {4}
 
 
-def test_a_timeline_counts_a_request_where_it_ended() -> None:
-    second = 10**9
-    table = pd.DataFrame(
-        {
-            "sent_ns": pd.array([0, 0, second], dtype="Int64"),
-            "done_ns": pd.array([second, 2 * second, 4 * second - 1], dtype="Int64"),
-            "ok": [True, False, True],
-            "latency_ms": [1000.0, float("nan"), 3000.0],
-        }
-    )
-    found = gather.timeline_of(table, started_ns=0, bins=4)
-    assert found["time_s"].tolist() == [0.5, 1.5, 2.5, 3.5]
-    assert found["requests_per_s"].tolist() == [0, 1, 0, 1]
-    assert found["failures_per_s"].tolist() == [0, 0, 1, 0]
-    assert found["in_flight"].tolist() == [2, 2, 1, 1]
-    assert found["p50_ms"].tolist()[1::2] == [1000.0, 3000.0]
-
-
 def test_a_ramp_is_a_curve_of_its_steps(run_path: Path) -> None:
     cell = Cell("tiny", 128, 32, Ramp((1, 2, 4), 4.0))
-    (found,) = curves_of(write_and_read(write_run(run_path, [cell])))
+    (found,) = curves_of(read_run(write_run(run_path, [cell])))
     assert found.ramp
     assert [point.load for point in found.points] == [1, 2, 4]
 
@@ -314,7 +295,7 @@ def test_colours_are_the_same_for_the_same_names() -> None:
 
 
 def test_where_the_time_went_has_a_bar_for_each_cell(run_path: Path) -> None:
-    cells = frame(write_and_read(write_run(run_path, grid(users=(1, 4)))).results)
+    cells = frame(read_run(write_run(run_path, grid(users=(1, 4)))).results)
     assert where_time_went.chart(by_cell(cells), "tiny") is None
     told = cells.assign(
         server_queue_mean_ms=[10.0, 300.0],

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 
-from llmbench.cells import Cell, Users
+from llmbench.cells import Arrivals, Cell, Ramp, Users
 from llmbench.journal import Journal
+from llmbench.metrics import table
 from llmbench.records import RequestRecord
+from llmbench.report.read import resources_of
 from llmbench.report.tables import run_files as files
-from llmbench.report.tables.run_files import write_cell
 from llmbench.store import RunDir
-from llmbench.verdict.judging import results
+from llmbench.verdict import judge_anew, judged_cells, undigested
 from tests.report.synthetic import START_NS, cell_run, grid, model, write_run
 
 DECK = (
@@ -64,7 +65,7 @@ def written(run: RunDir, cell: Cell, *records: RequestRecord) -> list[dict[str, 
     with Journal(run.journal_file(cell.id, 1)) as journal:
         for item in records:
             journal.append(item)
-    write_cell(run, cell.id, results(run))
+    files.write_judged_anew(run)
     return rows(run.requests_file(cell.id))
 
 
@@ -140,7 +141,6 @@ def test_requests_are_numbered_in_the_order_they_were_sent(one: tuple[RunDir, Ce
 def test_a_line_that_a_crash_cut_off_is_left_out(run_path: Path) -> None:
     cells = grid(users=(4,))
     run = write_run(run_path, cells, killed=True)
-    write_cell(run, cells[0].id, results(run))
     files.write_parquet(run)
     assert parquet.read_table(run.parquet_file).num_rows == 12
 
@@ -148,16 +148,47 @@ def test_a_line_that_a_crash_cut_off_is_left_out(run_path: Path) -> None:
 def test_cells_csv_grows_by_a_row_for_each_repeat(run_path: Path) -> None:
     cells = grid(users=(1, 4))
     run = write_run(run_path, cells, repeats=2)
-    for cell in cells:
-        write_cell(run, cell.id, results(run))
+    for cell in judged_cells(run):
+        files.append_cells(run, cell.results)
     found = [(row["cell"], row["repeat"], row["stamp"]) for row in rows(run.cells_file)]
     one, four = (cell.id for cell in cells)
     assert found == [(c, r, "SIMULATED") for c in (one, four) for r in ("1", "2")]
 
 
+def test_repeats_are_numbered_on_in_one_file(one: tuple[RunDir, Cell]) -> None:
+    run, cell = one
+    file = files.RequestsCsv(run.requests_file(cell.id))
+    for repeat in (1, 2):
+        file.add(repeat, table([record(cell, repeat=repeat), record(cell, repeat=repeat)]))
+    found = [(row["request"], row["repeat"]) for row in rows(run.requests_file(cell.id))]
+    assert found == [("1", "1"), ("2", "1"), ("3", "2"), ("4", "2")]
+
+
+def test_a_repeat_that_comes_again_takes_its_place(one: tuple[RunDir, Cell]) -> None:
+    run, cell = one
+    file = files.RequestsCsv(run.requests_file(cell.id))
+    for repeat, requests in ((1, 3), (2, 1), (1, 1), (2, 2)):
+        file.add(repeat, table([record(cell, repeat=repeat)] * requests))
+    found = [(row["request"], row["repeat"]) for row in rows(run.requests_file(cell.id))]
+    assert found == [("1", "1"), ("2", "2"), ("3", "2")]
+
+
+def test_a_cell_without_requests_has_a_file_with_its_header(one: tuple[RunDir, Cell]) -> None:
+    assert written(*one) == []
+
+
+def test_a_digest_of_any_shape_of_load_is_read_as_it_was_written(run_path: Path) -> None:
+    shapes = (Users(2), Users(1, 1, cold=True), Ramp((1, 2), 4.0), Arrivals(64.0, duration_s=4))
+    run = write_run(run_path, [Cell("tiny", 128, 32, shape) for shape in shapes], failure=0.2)
+    judged = [digest for digest, _ in judge_anew(run)]
+    files.write_judged_anew(run)
+    assert undigested(run) == []
+    assert [digest for cell in judged_cells(run) for digest in cell.repeats] == judged
+
+
 def test_resources_csv_has_wall_clock_and_cell(run_path: Path) -> None:
     run = write_run(run_path, grid(users=(1,)))
-    files.write_resources(run)
+    files.write_resources(run, resources_of(run))
     first = rows(run.resources_file)[0]
     assert first["time"] == "2026-09-21 14:13:30.000000"
     assert (first["cell"], first["memory_bytes"]) == ("tiny-in128-out32-users1", "335544320")

@@ -24,6 +24,7 @@ class Servers:
         self._key: tuple[str, Limits] | None = None
         self._server: RunningServer | None = None
         self._sampler: Sampler | None = None
+        self._samples: list[ResourceSample] = []  # of the repeat that is under way
         self._failed: dict[tuple[str, Limits], LaunchError] = {}
 
     def __enter__(self) -> "Servers":
@@ -56,12 +57,17 @@ class Servers:
         return self._server
 
     @contextmanager
-    def tagged(self, cell_id: str, repeat: int) -> Iterator[None]:
-        """Let resource samples belong to that repeat of that cell while the context is open."""
+    def tagged(self, cell_id: str, repeat: int) -> Iterator[list[ResourceSample]]:
+        """Let resource samples belong to that repeat of that cell while the context is open.
+
+        The list that it gives holds them when it is closed.
+        """
+        samples: list[ResourceSample] = []
+        self._samples = samples
         if self._sampler is not None:
             self._sampler.tag(cell_id, repeat)
         try:
-            yield
+            yield samples
         finally:
             if self._sampler is not None:
                 self._sampler.tag(None, None)
@@ -102,6 +108,8 @@ class Servers:
         """Write a sample down; if the disk is full, the load's own records end the load."""
         with suppress(WriteError):
             self._run_dir.append_samples([sample])
+        if sample.cell is not None:
+            self._samples.append(sample)
 
 
 def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:

@@ -6,7 +6,7 @@ cells, and a script may do the same.
 
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct, structs
 
@@ -21,11 +21,14 @@ from llmbench.config import ConfigError, ModelConfig
 from llmbench.load import input_lengths, run_cell
 from llmbench.metrics import highest_rate
 from llmbench.prompts import Library
-from llmbench.records import CellRun, Endpoint, Launch
+from llmbench.records import CellRun, Endpoint, Launch, ResourceSample
 from llmbench.results import CellResult
 from llmbench.servers import LaunchError, RunningServer, read_histograms, sums_since
 from llmbench.store import RunDir
-from llmbench.verdict import abba, judged_cells
+from llmbench.verdict import RepeatDigest, abba, judge_repeat, judged_cells, keep_digest
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 RATE_PRECISION = 0.1
 """The search for the highest rate ends when that lies between two rates this close (10 %)."""
@@ -56,7 +59,8 @@ class Session:
     """Runs cells one after another, into one run directory.
 
     `out` is where the live progress goes; `decided` says, after each repeat beyond the fewest,
-    whether more would change anything; `done` is called when a cell's repeats have ended.
+    whether more would change anything; `judged` gets each repeat with its requests (a row each),
+    before its digest is kept; `done` is called when a cell's repeats have ended.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Session:
         shelf: Shelf,
         *,
         out: TextIO = sys.stderr,
+        judged: Callable[[RepeatDigest, "DataFrame"], None] = lambda digest, requests: None,
         done: Callable[[str, tuple[CellResult, ...]], None] = lambda cell_id, results: None,
         decided: Callable[[Sequence[CellResult]], bool] = lambda results: False,
     ) -> None:
@@ -75,7 +80,7 @@ class Session:
         self.models = {model.name: model for model in models}
         self.results: dict[str, tuple[CellResult, ...]] = {}
         self._servers, self._shelf = servers, shelf
-        self._out, self._done, self._decided = out, done, decided
+        self._out, self._judged, self._done, self._decided = out, judged, done, decided
         self._planned: tuple[Cell, ...] = ()
 
     def plan(self, cells: Iterable[Cell]) -> None:
@@ -122,7 +127,7 @@ class Session:
         try:
             return self.run(cell)
         except LaunchError:
-            judged = next(judged_cells(self.run_dir, cell.id))
+            (judged,) = judged_cells(self.run_dir, cell.id)
             self.results[cell.id] = judged.results
             self._done(cell.id, judged.results)
             return Measurement(judged.results)
@@ -173,13 +178,13 @@ class Session:
         except LaunchError as error:
             reason = f"{error.state}; {error.hint or 'see its log'}"
             never = self._begin(cell, repeat, self._nowhere(cell))
-            self.run_dir.append_cell_run(structs.replace(never, launch_error=reason))
+            self._ended(structs.replace(never, launch_error=reason), ())
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
         before = read_histograms(server.endpoint)
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
-            self._servers.tagged(cell.id, repeat),
+            self._servers.tagged(cell.id, repeat) as samples,
         ):
             run = run_cell(
                 cell,
@@ -198,9 +203,16 @@ class Session:
                 seen=self._servers.seen_prompts,
             )
         sums = sums_since(before, server.endpoint)
-        self.run_dir.append_cell_run(structs.replace(run, server_sums=sums))
-        judged = next(judged_cells(self.run_dir, cell.id))
-        return judged.results[-1]
+        return self._ended(structs.replace(run, server_sums=sums), samples)
+
+    def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> CellResult:
+        """Keep that a repeat ended, and judge it."""
+        self.run_dir.append_cell_run(run)
+        slo = self._model(run.cell).slo
+        digest, requests = judge_repeat(self.run_dir, run, slo, samples)
+        self._judged(digest, requests)
+        keep_digest(self.run_dir, digest)
+        return digest.result
 
     def _title(self, cell: Cell, repeat: int) -> str:
         """Which cell of how many, as in ``[3/8] tiny-in32-out8-users1 repeat 2``."""

@@ -3,6 +3,12 @@ from .curves import Point as Point
 from .curves import curve_of as curve_of
 from .curves import findings as findings
 from .curves import latency_ms as latency_ms
+from .digests.requests_digest import QUANTITIES as QUANTITIES
+from .digests.requests_digest import FailureKind as FailureKind
+from .digests.requests_digest import RequestsDigest as RequestsDigest
+from .digests.requests_digest import requests_digest as requests_digest
+from .digests.thinning import Values as Values
+from .digests.thinning import pooled as pooled
 from .economics import Cost as Cost
 from .economics import cost as cost
 from .formulas import input_tokens as input_tokens
@@ -12,9 +18,8 @@ from .percentiles import samples_needed as samples_needed
 from .ramps import ramp_curve as ramp_curve
 from .ramps import steady_points as steady_points
 from .search import highest_rate as highest_rate
-from .sizes import Size as Size
 from .sizes import Sizing as Sizing
-from .sizes import sizing as sizing
+from .sizes import sizing_of as sizing_of
 from .slos import resolve as resolve
 from .summary import summarise as summarise
 from .tables import table as table

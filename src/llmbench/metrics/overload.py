@@ -119,5 +119,4 @@ def _rises(values: Array) -> float:
     from scipy import stats
 
     test = stats.kendalltau(np.arange(len(values)), values, alternative="greater")
-    p: float = test.pvalue
-    return p
+    return float(test.pvalue)

@@ -1,7 +1,7 @@
 """Finds the cores and memory that a model needs: the cheapest size that fits and meets its SLO."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -54,6 +54,22 @@ class Sizing(Struct, frozen=True):
         if last.limits.cores == most:
             return f"more cores paid up to {most:g}, the most tried"
         return f"more than {last.limits.cores:g} cores stop paying"
+
+
+def sizing_of(
+    results: Iterable[CellResult], model: str, price: Price | None = None
+) -> Sizing | None:
+    """The sizes of a model that was run under several limits; None below two.
+
+    `results` may be of other models too. Cells without limits are of no size.
+    """
+    by_limits: dict[Limits, list[CellResult]] = {}
+    for result in results:
+        cell = result.summary.cell
+        if cell.model == model and cell.limits != Limits():
+            by_limits.setdefault(cell.limits, []).append(result)
+    sizes = [Size(limits, tuple(mine)) for limits, mine in by_limits.items()]
+    return sizing(sizes, price) if len(sizes) > 1 else None
 
 
 def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:

@@ -169,10 +169,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl
 def pytest_llmbench_cell_finished(run: RunDir, cell_id: str, results: Sequence[CellResult]) -> None:
-    """Write the cell's CSV files."""
-    from llmbench.report import write_cell
+    """Put the cell's repeats into ``cells.csv``."""
+    from llmbench.report import append_cells
 
-    write_cell(run, cell_id, results)
+    append_cells(run, results)
 
 
 @pytest.hookimpl(trylast=True)

@@ -152,15 +152,16 @@ def llm_server(llm_bench: Bench, llm_session: Session, cell: Cell) -> RunningSer
 @pytest.fixture
 def llm_replay(benchmark: Any, llm_session: Session) -> Replay:
     """Shows one metric of a cell that ran in this session as an entry of pytest-benchmark."""
-    from llmbench.metrics import table
     from llmbench.plugin.replay import extra_info, samples_s
+    from llmbench.verdict import judged_cells
 
     def replay(cell: Cell, metric: str) -> None:
         results = llm_session.results.get(cell.id)
         if results is None:
             pytest.skip(f"{cell.id} was not measured in this session")
         rates = [r.summary.output_tokens_per_s or 0.0 for r in results]
-        samples = samples_s(metric, table(llm_session.run_dir.requests(cell.id)), rates)
+        (judged,) = judged_cells(llm_session.run_dir, cell.id)
+        samples = samples_s(metric, [digest.requests for digest in judged.repeats], rates)
         if not samples:
             pytest.skip(f"{cell.id} has no {metric}")
         benchmark.group = metric

@@ -25,7 +25,7 @@ def pytest_llmbench_models(config: pytest.Config) -> Sequence[ModelConfig] | Non
 def pytest_llmbench_cell_finished(
     config: pytest.Config, run: RunDir, cell_id: str, results: Sequence[CellResult]
 ) -> None:
-    """All repeats of a cell have ended; the default writes its CSV files::
+    """All repeats of a cell have ended; the default puts their rows into ``cells.csv``::
 
     def pytest_llmbench_cell_finished(config, run, cell_id, results):
         send_to_dashboard(cell_id, [r.summary.ttft_ms for r in results])

@@ -4,11 +4,11 @@ pytest-benchmark times rounds with a timer that it calls at the start and the en
 timer returns recorded durations instead, and the rounds do nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from llmbench.metrics import RequestsDigest
 
 METRICS = ("ttft", "time_per_token", "latency", "seconds_per_output_token")
 """The metrics of each cell that are replayed: all are in seconds, and smaller is better."""
@@ -39,26 +39,21 @@ class ReplayClock:
 
 
 def samples_s(
-    metric: str, requests: "pd.DataFrame", output_tokens_per_s: list[float]
+    metric: str, repeats: "Sequence[RequestsDigest]", output_tokens_per_s: list[float]
 ) -> list[float]:
     """The recorded seconds of `metric`, for each successful request or for each repeat.
 
-    `requests` is a cell's `llmbench.metrics.table`; `output_tokens_per_s` has a rate for each
-    repeat, whose inverse is ``seconds_per_output_token``.
+    `repeats` and `output_tokens_per_s` are of a cell's repeats; the inverse of a rate is
+    ``seconds_per_output_token``.
     """
     if metric == "seconds_per_output_token":
         return [1 / rate for rate in output_tokens_per_s if rate > 0]
-    good = requests[(requests["phase"] == "measured") & requests["error_kind"].isna()]
-    values = (good[_COLUMNS[metric]].dropna() / 1e3).tolist()
-    return thinned(values, MAX_ROUNDS)
+    from llmbench.metrics import pooled
 
-
-def thinned(values: list[float], most: int) -> list[float]:
-    """At most `most` of `values`, chosen evenly from all in their order, with both extremes."""
-    if len(values) <= most:
-        return values
-    ordered = sorted(values)
-    return [ordered[round(i * (len(ordered) - 1) / (most - 1))] for i in range(most)]
+    parts = [repeat.measured[_COLUMNS[metric]] for repeat in repeats]
+    if sum(part.n for part in parts) <= MAX_ROUNDS:
+        return [value / 1e3 for part in parts for value in part.kept]
+    return [float(value) / 1e3 for value in pooled(parts, MAX_ROUNDS)[1]]
 
 
 def extra_info(summary: Any, metric: str) -> dict[str, float | int]:

@@ -21,13 +21,16 @@ from llmbench.journal import disk_fault
 from llmbench.plugin.models import check_access, pair_of, with_timeout
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from llmbench.bench import Servers, Session, Settings, Shelf
     from llmbench.config import ModelConfig
     from llmbench.plugin.kinds import Kind
     from llmbench.plugin.options import Options
+    from llmbench.report import RequestsCsv
     from llmbench.results import CellResult
     from llmbench.store import RunDir
-    from llmbench.verdict import Verdict
+    from llmbench.verdict import RepeatDigest, Verdict
 
 
 class PluginState:
@@ -45,6 +48,7 @@ class PluginState:
         self.broken_off = False  # within a cell, whose measurement can't be written
         self._run_dir: RunDir | None = None
         self.judged: Verdict | None = None
+        self._requests: dict[str, RequestsCsv] = {}  # by cell
 
     def plan(self, cells: Iterable[Cell]) -> None:
         """Note the cells whose tests will run."""
@@ -94,6 +98,7 @@ class PluginState:
             servers,
             shelf,
             out=self.terminal,
+            judged=self._repeat_judged,
             done=self._cell_finished,
             decided=self._decided,
         )
@@ -187,6 +192,15 @@ class PluginState:
             from llmbench.verdict import save_baseline
 
             self.saved = save_baseline(self.options.baselines_dir, name, run_dir)
+
+    def _repeat_judged(self, digest: RepeatDigest, requests: DataFrame) -> None:
+        """Write the repeat's requests as CSV, while they are at hand."""
+        from llmbench.report import RequestsCsv
+
+        cell_id = digest.run.cell_id
+        if cell_id not in self._requests:
+            self._requests[cell_id] = RequestsCsv(self.run_dir.requests_file(cell_id))
+        self._requests[cell_id].add(digest.run.repeat, requests)
 
     def _cell_finished(self, cell_id: str, results: Sequence[CellResult]) -> None:
         self.config.hook.pytest_llmbench_cell_finished(

@@ -1,7 +1,8 @@
 from .markdown import markdown as markdown
 from .page.comparison import comparison_page as comparison_page
 from .page.overlay import overlay as overlay
-from .tables.run_files import write_cell as write_cell
+from .tables.run_files import RequestsCsv as RequestsCsv
+from .tables.run_files import append_cells as append_cells
 from .terminal.cell_table import terminal_table as terminal_table
 from .terminal.highlights import highlights as highlights
 from .write import kept_verdict as kept_verdict

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from llmbench.cells import Cell, Limits, Ramp
+from llmbench.cells import Cell, Ramp
 from llmbench.config import ModelConfig
 from llmbench.report.read import RunData
 from llmbench.results import CellResult, CellSummary
 
 if TYPE_CHECKING:
-    from llmbench.metrics import Cost, Findings, Point, Sizing
+    from llmbench.metrics import Cost, Findings, Point
 
 
 class Curve(Struct, frozen=True):
@@ -93,19 +93,3 @@ def tokens_of(summary: CellSummary) -> tuple[float, float]:
         inputs.mean if inputs else summary.cell.input_tokens,
         outputs.mean if outputs else summary.cell.output_tokens,
     )
-
-
-def sizing_of(data: RunData, model: str) -> "Sizing | None":
-    """The sizes of a model that ran under several limits; None for fewer than two."""
-    from llmbench.metrics import Size, sizing
-
-    sizes: dict[Limits, list[CellResult]] = {}
-    for result in data.results:
-        cell = result.summary.cell
-        if cell.model == model and cell.limits != Limits():
-            sizes.setdefault(cell.limits, []).append(result)
-    if len(sizes) < 2:
-        return None
-    config = config_of(data, model)
-    measured = [Size(limits, tuple(results)) for limits, results in sizes.items()]
-    return sizing(measured, config.price if config else None)

@@ -9,22 +9,30 @@ if TYPE_CHECKING:
     from llmbench.verdict import Verdict
 
 
-def write_report(run: RunDir, verdict: "Verdict | None" = None) -> Path:
-    """Make every file of the report anew from the run's journal, and return the page's path.
+def write_report(run: RunDir, verdict: "Verdict | None" = None, *, anew: bool = False) -> Path:
+    """Make the files of the report from the run's digests, and return the page's path.
 
-    The files are ``requests/*.csv``, ``cells.csv``, ``resources.csv``, ``requests.parquet``,
-    ``charts/`` and ``index.html``. With a `verdict` against a baseline ``verdict.json`` is written
-    too, from which a later call draws it again. `ConfigError` says that ``run.json`` is damaged.
+    The files are ``cells.csv``, ``resources.csv``, ``requests.parquet``, ``charts/`` and
+    ``index.html``. With a `verdict` against a baseline ``verdict.json`` is written too, from which
+    a later call draws it again. Cells without a digest, or all cells (`anew`), are first judged
+    from the journal, with their ``requests/*.csv``. `ConfigError` says that ``run.json`` is
+    damaged.
     """
     from llmbench.report.charts.gallery import gallery
     from llmbench.report.page.pictures import save
     from llmbench.report.page.render import render
-    from llmbench.report.read import write_and_read
-    from llmbench.report.tables.run_files import write_parquet
+    from llmbench.report.read import read_run
+    from llmbench.report.tables import run_files as files
+    from llmbench.verdict import undigested
 
-    data = write_and_read(run)
+    cell_ids = None if anew else undigested(run)
+    if cell_ids != []:
+        files.write_judged_anew(run, cell_ids)
+    data = read_run(run)
+    files.write_cells(run, data.cells)
+    files.write_resources(run, data.resources.drop(columns="time_s"))
+    files.write_parquet(run)
     verdict = kept_verdict(run, verdict)
-    write_parquet(run)
     pictures = [save(chart, run.charts) for chart in gallery(data, verdict)]
     replace_file(run.page_file, render(data, pictures, verdict).encode())
     return run.page_file

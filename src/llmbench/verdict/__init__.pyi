@@ -14,7 +14,12 @@ from .gate.wording import lines as lines
 from .gate.wording import markdown as markdown
 from .gate.wording import to_json as to_json
 from .judging import JudgedCell as JudgedCell
+from .judging import judge_anew as judge_anew
+from .judging import judge_repeat as judge_repeat
 from .judging import judged_cells as judged_cells
 from .judging import judged_step as judged_step
 from .judging import results as results
+from .judging import undigested as undigested
+from .repeat_digest import RepeatDigest as RepeatDigest
+from .repeat_digest import keep_digest as keep_digest
 from .rules import Rules as Rules

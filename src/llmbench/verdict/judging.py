@@ -1,16 +1,20 @@
-"""Turns a run's journal into judged cells, which is the one way from records to results."""
+"""Turns a run's journal into judged cells, which is the one way from records to results.
 
-from collections.abc import Iterator
+A repeat is judged once, when it ends, and its digest is kept; all that shows results reads digests.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, structs
 
 from llmbench.config import Slo
-from llmbench.metrics import Point, summarise, table
-from llmbench.records import CellRun
+from llmbench.metrics import Point, requests_digest, summarise, table
+from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellResult
 from llmbench.store import RunDir
-from llmbench.verdict.unfinished import leftovers
+from llmbench.verdict.begun import Begun, begun
+from llmbench.verdict.repeat_digest import RepeatDigest, harness, kept_digest
 from llmbench.verdict.validity import judge
 
 if TYPE_CHECKING:
@@ -18,12 +22,20 @@ if TYPE_CHECKING:
 
 
 class JudgedCell(Struct, frozen=True):
-    """All repeats of one cell, with their requests as a table of `llmbench.metrics.table`."""
+    """All repeats of one cell, in the order of their numbers."""
 
     cell_id: str
-    runs: tuple[CellRun, ...]
-    results: tuple[CellResult, ...]  # one for each of `runs`
-    requests: "DataFrame"
+    repeats: tuple[RepeatDigest, ...]
+
+    @property
+    def runs(self) -> tuple[CellRun, ...]:
+        """What is known of each repeat besides its requests."""
+        return tuple(digest.run for digest in self.repeats)
+
+    @property
+    def results(self) -> tuple[CellResult, ...]:
+        """The numbers of each repeat with the verdict on them."""
+        return tuple(digest.result for digest in self.repeats)
 
 
 def judged_step(run: CellRun, step: Point) -> CellResult:
@@ -31,32 +43,75 @@ def judged_step(run: CellRun, step: Point) -> CellResult:
     return judge(step.summary, structs.replace(run, cell=step.summary.cell), Slo())
 
 
-def results(run: RunDir) -> list[CellResult]:
+def results(run_dir: RunDir) -> list[CellResult]:
     """Every repeat of every cell of a run; cells are in the order in which they first ran.
 
     Cells that a killed run left unfinished are included, as INVALID (rule ``did_not_end``).
     `ConfigError` when ``run.json`` is damaged.
     """
-    return [result for cell in judged_cells(run) for result in cell.results]
+    return [result for cell in judged_cells(run_dir) for result in cell.results]
 
 
-def judged_cells(
-    run: RunDir, cell_id: str | None = None, *, with_events: bool = False
-) -> Iterator[JudgedCell]:
-    """The cells of a run, or one of them, each with its requests; reads one cell at a time."""
-    slos = {model.name: model.slo for model in run.info().models}
-    samples = run.samples()
-    ended = {(r.cell_id, r.repeat): r for r in run.cell_runs()}
-    every = [*ended.values(), *leftovers(run, set(ended))]
-    for name in dict.fromkeys(r.cell_id for r in every):
-        if cell_id not in (None, name):
-            continue
-        runs = sorted((r for r in every if r.cell_id == name), key=lambda r: r.repeat)
-        requests = table(run.requests(name), with_events=with_events)
-        slo = slos.get(runs[0].cell.model, Slo())
-        of_cell = [sample for sample in samples if sample.cell == name]
-        judged = tuple(
-            judge(summarise(r, requests, of_cell, slo), r, slo, ended=(name, r.repeat) in ended)
-            for r in runs
-        )
-        yield JudgedCell(name, tuple(runs), judged, requests)
+def judged_cells(run_dir: RunDir, cell_id: str | None = None) -> list[JudgedCell]:
+    """The cells of a run, or one of them, from their digests.
+
+    A cell with a repeat that has no digest is judged from the journal; nothing is written.
+    """
+    cells = {name: some for name, some in begun(run_dir).items() if cell_id in (None, name)}
+    digests = {name: _kept(run_dir, repeats) for name, repeats in cells.items()}
+    incomplete = [name for name, repeats in cells.items() if len(digests[name]) < len(repeats)]
+    digests |= {name: [] for name in incomplete}
+    for digest, _ in judge_anew(run_dir, incomplete) if incomplete else ():
+        digests[digest.run.cell_id].append(digest)
+    return [JudgedCell(name, tuple(of_cell)) for name, of_cell in digests.items()]
+
+
+def undigested(run_dir: RunDir) -> list[str]:
+    """The cells with a repeat that has no digest: of killed runs, and of older versions."""
+    cells = begun(run_dir).items()
+    return [name for name, repeats in cells if len(_kept(run_dir, repeats)) < len(repeats)]
+
+
+def judge_anew(
+    run_dir: RunDir, cell_ids: Collection[str] | None = None
+) -> Iterator[tuple[RepeatDigest, "DataFrame"]]:
+    """Judge the repeats of all cells, or of some, from the journal, cell by cell.
+
+    Each comes with its requests. They are read a repeat at a time, to keep memory small.
+    """
+    slos = {model.name: model.slo for model in run_dir.info().models}
+    samples: dict[str | None, list[ResourceSample]] = {}
+    for sample in run_dir.samples():
+        samples.setdefault(sample.cell, []).append(sample)
+    for cell_id, repeats in begun(run_dir).items():
+        if cell_ids is None or cell_id in cell_ids:
+            for repeat in repeats:
+                slo = slos.get(repeat.run.cell.model, Slo())
+                of_cell = samples.get(cell_id, ())
+                yield judge_repeat(run_dir, repeat.run, slo, of_cell, ended=repeat.ended)
+
+
+def judge_repeat(
+    run_dir: RunDir,
+    run: CellRun,
+    slo: Slo,
+    samples: Sequence[ResourceSample],
+    *,
+    ended: bool = True,
+) -> tuple[RepeatDigest, "DataFrame"]:
+    """Judge one repeat from its own journal files; its requests come with its digest.
+
+    `samples` may be of other repeats too. A repeat that was not `ended` ends with its last
+    request, if there is one.
+    """
+    requests = table(run_dir.requests(run.cell_id, run.repeat))
+    if not ended and len(requests):
+        run = structs.replace(run, ended_ns=int(requests["done_ns"].max()))
+    summary = summarise(run, requests, samples, slo)
+    result = judge(summary, run, slo, ended=ended)
+    return RepeatDigest(run, result, requests_digest(run, summary, requests), harness()), requests
+
+
+def _kept(run_dir: RunDir, repeats: Sequence[Begun]) -> list[RepeatDigest]:
+    digests = (kept_digest(run_dir, repeat) for repeat in repeats)
+    return [digest for digest in digests if digest is not None]

@@ -14,7 +14,7 @@ from llmbench.report.charts import (
 )
 from llmbench.report.charts.theme import Chart, stamp_of
 from llmbench.report.read import RunData
-from llmbench.report.run_curves import config_of, curves_of, sizing_of
+from llmbench.report.run_curves import config_of, curves_of
 from llmbench.verdict import Verdict
 
 GROUPS = {
@@ -38,12 +38,15 @@ def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Chart]:
 
 def _capacity(data: RunData) -> Iterator[Chart | None]:
     """The ramps, then for each model its sizes and what its loads cost."""
+    from llmbench.metrics import sizing_of
+
     curves = curves_of(data)
     for curve in curves:
         if curve.ramp:
             yield capacity.ramp_chart(curve, _stamp(data, curve.model))
     for name in (str(model) for model in dict.fromkeys(data.merged["model"])):
-        sizes, model = sizing_of(data, name), config_of(data, name)
+        model = config_of(data, name)
+        sizes = sizing_of(data.results, name, model.price if model else None)
         if sizes is not None:
             yield capacity.size_chart(sizes, name, _stamp(data, name))
         if model is not None and model.price is not None:

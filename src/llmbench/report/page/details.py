@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.report.numbers import (
     interval,
@@ -18,12 +18,14 @@ from llmbench.report.numbers import (
 )
 from llmbench.report.page import sparklines as small
 from llmbench.report.page.listing import anchor, verdict_of
-from llmbench.report.read import FailureKind, RunData
+from llmbench.report.read import RunData
 from llmbench.results import Problem
 from llmbench.store import RunInfo
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from llmbench.metrics import FailureKind
 
 LOG_LINES, LOG_BYTES = 60, 12_000
 TRACE_POINTS = 120
@@ -57,7 +59,7 @@ class Detail(Struct, frozen=True):
     notes: tuple[str, ...]
     smalls: tuple[Sparkline, ...]
     table: tuple[tuple[str, ...], ...]
-    failures: tuple[FailureKind, ...]
+    failures: "tuple[FailureKind, ...]"
     facts: tuple[tuple[str, str], ...]  # of the server's launch and of the client's own part
     command: str
     log: str
@@ -77,7 +79,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
     problems = dict.fromkeys(p for r in results for p in r.faults)
     notes = dict.fromkeys(note for result in results for note in result.notes)
     failures = tuple(
-        FailureKind(f.kind, f.count, f.example[:400]) for f in data.failures.get(name, ())
+        structs.replace(f, example=f.example[:400]) for f in data.failures.get(name, ())
     )
     used = {r.endpoint.launch.log_file for r in data.cell_runs if r.cell_id == name}
     log = next((log.anchor for log in logs if log.name in used), "")

@@ -8,7 +8,7 @@ from msgspec import Struct
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import milliseconds, money, number, percent, plural
 from llmbench.report.read import RunData
-from llmbench.report.run_curves import Curve, config_of, cost_at, curves_of, sizing_of
+from llmbench.report.run_curves import Curve, config_of, cost_at, curves_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,12 +54,13 @@ def headlines(data: RunData) -> tuple[Headline, ...]:
 
 def headline(data: RunData, name: str) -> Headline:
     """The card of one model."""
+    from llmbench.metrics import sizing_of
     from llmbench.report.advice import advice
 
     rows = data.merged[data.merged["model"] == name]
     model = next((m for m in data.info.models if m.name == name), None)
     curves = [curve for curve in curves_of(data) if curve.model == name]
-    sizes = sizing_of(data, name)
+    sizes = sizing_of(data.results, name, model.price if model else None)
     several = len({curve.config for curve in curves}) > 1
     lines = tuple(
         CurveLine(line_name(curve, several), tuple(tiles(data, curve, sizes))) for curve in curves

@@ -51,17 +51,24 @@ def cell_ids(run: RunDir) -> list[str]:
     return [*ended, *(name for name in began if name not in ended)]
 
 
-def slices(path: Path) -> Iterator["pa.Table"]:
-    """The records of one journal file, without lines that are damaged or cut off."""
+def slices(run: RunDir, path: Path) -> Iterator["pa.Table"]:
+    """The records of one journal file, without lines that are damaged or cut off.
+
+    Lines that were damaged since the requests were judged are counted as unreadable here.
+    """
     import pyarrow as pa
 
+    damaged = 0
     for lines in _whole_lines(path):
         try:
             yield _table(lines)
         except pa.ArrowException:
-            readable = b"".join(line for line in lines.splitlines(keepends=True) if _reads(line))
+            every = lines.splitlines(keepends=True)
+            readable = [line for line in every if _reads(line)]
+            damaged += len(every) - len(readable)
             if readable:
-                yield _table(readable)
+                yield _table(b"".join(readable))
+    run.unreadable[path] = max(damaged, run.unreadable.get(path, 0))
 
 
 def _table(lines: bytes) -> "pa.Table":

@@ -1,9 +1,11 @@
 """Writes the CSV files of a run, and its requests with every time stamp as Parquet."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llmbench.journal import writing
 from llmbench.report.tables import journal_slices as journal
 from llmbench.results import CellResult
 from llmbench.store import RunDir, replacing
@@ -59,19 +61,40 @@ _OURS = {
 COLUMNS = (*DECK, *_OURS)
 
 
-def write_cell(run: RunDir, cell_id: str, results: Sequence[CellResult]) -> None:
-    """Write the cell's requests as CSV and put its rows into ``cells.csv``."""
-    from llmbench.verdict import judged_cells
+class RequestsCsv:
+    """``requests/<cell>.csv``, of which each repeat is written as soon as it is there.
 
-    for cell in judged_cells(run, cell_id):
-        write_requests(run, cell_id, cell.requests)
-    append_cells(run, [result for result in results if result.summary.cell_id == cell_id])
+    A repeat that comes again takes its own place, and what stood behind it goes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._rows, self._bytes = 0, 0
+        self._starts: dict[int, tuple[int, int]] = {}  # repeat -> rows and bytes before it
+
+    def add(self, repeat: int, requests: "pd.DataFrame") -> None:
+        """Append the requests of a repeat (`llmbench.metrics.table`), numbered on."""
+        self._rows, self._bytes = self._starts.get(repeat, (self._rows, self._bytes))
+        before = {k: start for k, start in self._starts.items() if k < repeat}
+        self._starts = before | {repeat: (self._rows, self._bytes)}
+        measured = requests[requests["phase"] == "measured"].sort_values("sent_ns", kind="stable")
+        rows = deck_table(measured, self._rows + 1)
+        self._bytes = _write_rows(self._path, rows, self._bytes)
+        self._rows += len(measured)
 
 
-def write_requests(run: RunDir, cell_id: str, table: "pd.DataFrame") -> None:
-    """Write ``requests/<cell>.csv`` from the cell's requests (`llmbench.metrics.table`)."""
-    measured = table[table["phase"] == "measured"].sort_values(["repeat", "sent_ns"], kind="stable")
-    _write_csv(run.requests_file(cell_id), deck_table(measured))
+def write_judged_anew(run: RunDir, cell_ids: Collection[str] | None = None) -> None:
+    """Make requests files and digests of all cells, or of some, again from the run's journal."""
+    from llmbench.verdict import judge_anew, keep_digest
+
+    repeats = judge_anew(run, cell_ids)
+    for cell_id, of_cell in groupby(repeats, key=lambda judged: judged[0].run.cell_id):
+        with replacing(run.requests_file(cell_id)) as part:
+            file = RequestsCsv(part)
+            for digest, requests in of_cell:
+                file.add(digest.run.repeat, requests)
+                keep_digest(run, digest)
+                del requests  # before those of the next repeat are read
 
 
 def write_parquet(run: RunDir) -> None:
@@ -84,14 +107,15 @@ def write_parquet(run: RunDir) -> None:
     ):
         for cell_id in journal.cell_ids(run):
             for path in journal.files_of(run, cell_id):
-                for rows in journal.slices(path):
+                for rows in journal.slices(run, path):
                     writer.write_table(rows)
 
 
-def deck_table(measured: "pd.DataFrame") -> "pa.Table":
+def deck_table(measured: "pd.DataFrame", first: int = 1) -> "pa.Table":
     """Measured requests, in the order in which they were sent, in the columns of the CSV file.
 
-    `end_time` is where `latency` ends: the last token, or the end of a failed request.
+    They are numbered from `first`. `end_time` is where `latency` ends: the last token, or the
+    end of a failed request.
     """
     import numpy as np
     import pyarrow as pa
@@ -101,7 +125,7 @@ def deck_table(measured: "pd.DataFrame") -> "pa.Table":
     failed = ~measured["ok"]
     end = measured["last_token_ns"].where(~failed).fillna(measured["done_ns"])
     columns: dict[str, Any] = {
-        "request": np.arange(1, len(measured) + 1),
+        "request": np.arange(first, first + len(measured)),
         "start_time": _wall_clock(measured["sent_ns"]),
         "end_time": _wall_clock(end),
         "input_tokens": input_tokens(measured),
@@ -126,23 +150,28 @@ def _wall_clock(instants_ns: "pd.Series[int]") -> Any:
     return microseconds.cast(pa.timestamp("us"))
 
 
-def _write_csv(path: Path, table: "pa.Table") -> None:
-    """`table` with a plain header; replaced as a whole, quoted only where CSV needs it."""
+def _write_rows(path: Path, table: "pa.Table", at: int) -> int:
+    """Write `table` into `path` behind its first `at` bytes; where it ends then.
+
+    The header is plain, and fields are quoted only where CSV needs it.
+    """
     from pyarrow import csv
 
-    with replacing(path) as part, part.open("wb") as file:
-        file.write(",".join(table.column_names).encode() + b"\n")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    with writing(path), path.open("r+b") as file:
+        file.truncate(at)
+        file.seek(at)
+        if at == 0:
+            file.write(",".join(table.column_names).encode() + b"\n")
         csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="needed"))
+        return file.tell()
 
 
-def write_cells(run: RunDir, results: Sequence[CellResult]) -> "pd.DataFrame":
-    """Write ``cells.csv`` anew: a row for each repeat of each cell."""
-    from llmbench.report.tables.cell_rows import frame
-
-    table = frame(results)
+def write_cells(run: RunDir, cells: "pd.DataFrame") -> None:
+    """Write ``cells.csv`` anew: a row for each repeat of each cell (`cell_rows.frame`)."""
     with replacing(run.cells_file) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
-    return table
+        cells.to_csv(part, index=False, lineterminator="\n")
 
 
 def append_cells(run: RunDir, results: Sequence[CellResult]) -> None:
@@ -154,18 +183,11 @@ def append_cells(run: RunDir, results: Sequence[CellResult]) -> None:
         frame(results).to_csv(file, index=False, header=new, lineterminator="\n")
 
 
-def write_resources(run: RunDir) -> "pd.DataFrame":
-    """Write ``resources.csv``: a row for each sample, with wall clock UTC first."""
-    import msgspec
+def write_resources(run: RunDir, resources: "pd.DataFrame") -> None:
+    """Write ``resources.csv``: a row for each sample (`resources_of`), wall clock UTC first."""
     import pandas as pd
 
-    from llmbench.records import ResourceSample
-
-    fields = ResourceSample.__struct_fields__
-    rows = [msgspec.structs.asdict(sample) for sample in run.samples()]
-    table = pd.DataFrame(rows, columns=list(fields))
-    times = pd.to_datetime(table["time_ns"], unit="ns").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+    times = pd.to_datetime(resources["time_ns"], unit="ns").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
+    table = pd.concat([times.rename("time"), resources], axis=1)
     with replacing(run.resources_file) as part:
-        shown = pd.concat([times.rename("time"), table], axis=1)
-        shown.to_csv(part, index=False, lineterminator="\n")
-    return table
+        table.to_csv(part, index=False, lineterminator="\n")

@@ -4,11 +4,10 @@ These are tables and lines for the terminal; the page shows the same with charts
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
-from llmbench.cells import Limits, Ramp, format_bytes
+from llmbench.cells import Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import number, plural, size
 from llmbench.results import CellResult, CellSummary
@@ -25,25 +24,25 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     """Findings on ramps, cold starts, rates and limits, and on the servers' own views."""
     from llmbench.verdict import judged_cells
 
-    models = {model.name: model for model in run.info().models}
-    cells = list(judged_cells(run))
+    cells = judged_cells(run)
+    results = [result for cell in cells for result in cell.results]
     for cell in cells:
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
     yield from cold_starts_found(cells)
-    yield from rates_found([result for cell in cells for result in cell.results])
-    for name, of_model in groupby(cells, key=lambda cell: cell.runs[0].cell.model):
-        yield from sizes_found(models[name], list(of_model))
-    yield from views_found([result for cell in cells for result in cell.results])
+    yield from rates_found(results)
+    for model in run.info().models:
+        yield from sizes_found(model, results)
+    yield from views_found(results)
 
 
 def ramp_found(cell: "JudgedCell") -> "Iterator[Table | str]":
     """The steps of a ramp's last repeat, and what its curve shows."""
-    from llmbench.metrics import findings, ramp_curve, steady_points
+    from llmbench.metrics import findings, steady_points
     from llmbench.report.terminal.cell_table import verdict_word
     from llmbench.verdict import judged_step
 
-    curve = ramp_curve(cell.runs[-1], cell.requests)
+    curve = cell.repeats[-1].requests.ramp
     columns = ("users", "requests/s", "latency p50", "TTFT p50", "failed", "verdict")
     table = _table(f"{cell.cell_id}", columns)
     for point in curve:
@@ -151,18 +150,12 @@ def _mean_ttft_ms(summary: CellSummary) -> float:
     return sum(part or 0.0 for part in parts)
 
 
-def sizes_found(model: ModelConfig, cells: "Sequence[JudgedCell]") -> "Iterator[Table | str]":
+def sizes_found(model: ModelConfig, results: Sequence[CellResult]) -> "Iterator[Table | str]":
     """Every size of a model with its figures, and the ideal one; nothing for a single size."""
-    from llmbench.metrics import Size, sizing
+    from llmbench.metrics import sizing_of
 
-    by_limits: dict[Limits, list[CellResult]] = {}
-    for cell in cells:
-        limits = cell.runs[0].cell.limits
-        if limits != Limits():
-            by_limits.setdefault(limits, []).extend(cell.results)
-    if len(by_limits) > 1:
-        sizes = [Size(limits, tuple(results)) for limits, results in by_limits.items()]
-        outcome = sizing(sizes, model.price)
+    outcome = sizing_of(results, model.name, model.price)
+    if outcome is not None:
         yield sizing_table(model.name, outcome)
         ideal = outcome.ideal
         yield f"ideal: {ideal.limits.text if ideal else 'none is feasible'} ({outcome.rule})"

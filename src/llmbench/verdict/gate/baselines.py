@@ -63,7 +63,7 @@ class Sample(Struct, frozen=True, forbid_unknown_fields=True):
 def sample_of(run: RunDir, name: str = "") -> Sample:
     """The run as the gate compares it; INVALID repeats are left out and counted."""
     info = run.info()
-    cells = list(judged_cells(run))
+    cells = judged_cells(run)
     return Sample(
         name=name or run.path.name,
         created=f"{datetime.fromtimestamp(info.started_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
