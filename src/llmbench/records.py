@@ -120,6 +120,44 @@ ErrorKind = Literal[
     "worker_died",
 ]
 
+FINISHED_WELL = frozenset(
+    [
+        "stop",
+        "length",
+        "eos",
+        "eos_token",
+        "stop_sequence",
+        "stop_token",
+        "end_turn",
+        "max_tokens",
+        "tool_calls",
+        "tool_use",
+        "function_call",
+        "content_filter",
+    ]
+)
+"""Finish reasons of an answer that is whole; others are taken for that, and noted."""
+
+FINISHED_BADLY = frozenset(
+    [
+        "abort",
+        "aborted",
+        "cancel",
+        "cancelled",
+        "canceled",
+        "error",
+        "failed",
+        "failure",
+        "internal_error",
+        "server_error",
+        "model_error",
+        "network_error",
+        "timeout",
+        "insufficient_system_resource",
+    ]
+)
+"""Finish reasons of an answer that the server gave up."""
+
 
 class RequestRecord(Struct, frozen=True):
     """One request as it happened: its time stamps, its token counts, and how it ended.
@@ -146,7 +184,7 @@ class RequestRecord(Struct, frozen=True):
     prompt_tokens: int  # by the prompt file's tokenizer
     prompt_index: int
     input_tokens: int | None = None  # by the server
-    output_tokens: int | None = None  # by the server
+    output_tokens: int | None = None  # by the server, see `counted_by`
     cached_tokens: int | None = None
     first_token_ns: int | None = None
     first_token_earliest_ns: int | None = None
@@ -157,6 +195,7 @@ class RequestRecord(Struct, frozen=True):
     event_tokens: tuple[int, ...] = ()
     bounded_events: tuple[tuple[int, int], ...] = ()
     events: int = 0
+    counted_by: Literal["server", "events"] = "server"  # output_tokens
     finish_reason: str | None = None
     http_status: int | None = None
     error_kind: ErrorKind | None = None

@@ -134,6 +134,12 @@ class CellSummary(Struct, frozen=True):
     # events of several tokens
     chunk_gap_ms: Distribution | None = None  # between events with tokens, all pooled
     estimated_tokens_share: float | None = None  # of requests that gave only their events' sum
+    # what a server tells otherwise than it should
+    counted_events_share: float | None = None  # of requests without a count of output tokens
+    unknown_finishes: dict[str, int] = {}  # finish reason -> successes
+    short_prompts_share: float | None = None  # the server processed clearly less than was sent
+    sent_prompt_tokens: int | None = None  # the median of those requests
+    processed_prompt_tokens: int | None = None
     # of an open loop's queue
     overloaded: bool = False  # the server could not sustain the rate that was asked
     in_flight_growth_per_s: float | None = None  # rate asked - rate served

@@ -6,6 +6,7 @@ import pytest
 
 from llmbench.apis import NAMES
 from llmbench.cells import Users
+from llmbench.metrics import table
 from llmbench.simulator.faults import FAULTS
 from tests.load.serving import Load, endpoint
 
@@ -33,7 +34,17 @@ WELL = {
     "interim",
     "slow-headers",
     "idle-close",
+    "tokens-told-at-end",
+    "small-context",
+    "null-choices",
+    "usage-in-choice",
+    "empty-error",
+    "half-surrogate",
+    "unreadable-text",
+    "zero-usage",
+    "finish-unheard-of",
 }
+OF_CHAT = {"content-parts", "refusal", "function-call"}
 FAILS = {
     "error-event": "error_event",
     "error-first": "error_event",
@@ -56,13 +67,25 @@ FAILS = {
     "http-400-empty": "http_4xx",
     "http-500-empty": "http_5xx",
     "redirect": "redirect",
+    "busy": "http_5xx",
+    "finish-abort": "error_event",
+    "finish-error": "error_event",
+    "finish-cancelled": "error_event",
+    "impossible-count": "malformed",
+    "error-named-comment": "error_event",
+    "error-named-message": "error_event",
+    "error-unframed": "error_event",
+    "json-page": "malformed",
+    "html-page": "malformed",
+    "error-page": "error_event",
 }
+EVENTS = {"short": 4, "many-tokens-per-event": 3, "tokens-told-at-end": 2, "unreadable-text": 7}
 QUICK = {"first_token_timeout_s": 0.3, "between_tokens_timeout_s": 0.2, "request_timeout_s": 5.0}
 
 
 def test_every_fault_of_the_simulator_has_its_place_here() -> None:
     refusals = {name for name in FAULTS if name.startswith("refuses-")}  # of the server, at launch
-    assert WELL | set(FAILS) | {"die"} | refusals == set(FAULTS)
+    assert WELL | OF_CHAT | set(FAILS) | {"die"} | refusals == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", sorted(WELL))
@@ -70,12 +93,65 @@ def test_right_numbers_from(fault: str, simulator: str, load: Load) -> None:
     where = endpoint(simulator, headers={"x-llmbench-fault": fault})
     (record,) = load(where)
     assert (record.error_kind, record.error) == (None, None)
-    tokens = {"no-usage": None, "short": 4}.get(fault, 8)
-    assert record.output_tokens == tokens
-    events = {"short": 4, "many-tokens-per-event": 3}.get(fault, 8)
+    assert record.output_tokens == {"short": 4}.get(fault, 8)
+    assert record.counted_by == ("events" if fault == "no-usage" else "server")
+    events = EVENTS.get(fault, 8)
     assert len(record.event_ns) == events
     assert record.sent_ns is not None and record.first_token_ns is not None
     assert record.first_token_ns - record.sent_ns >= 5_000_000
+
+
+@pytest.mark.parametrize("fault", sorted(OF_CHAT | {"usage-in-choice", "null-choices"}))
+def test_right_numbers_from_a_chat_with(fault: str, simulator: str, load: Load) -> None:
+    (record,) = load(endpoint(simulator, "openai-chat", headers={"x-llmbench-fault": fault}))
+    assert (record.error_kind, record.error) == (None, None)
+    assert (record.output_tokens, len(record.event_ns)) == (8, 8)
+
+
+@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("fault", ["empty-error", "half-surrogate", "unreadable-text"])
+def test_what_cannot_be_read_in_an_event_costs_at_most_its_text(
+    fault: str, api: str, simulator: str, load: Load
+) -> None:
+    (record,) = load(endpoint(simulator, api, headers={"x-llmbench-fault": fault}))
+    assert (record.error_kind, record.error) == (None, None)
+    assert len(record.event_ns) in (7, 8)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("error-named-comment", "simulated failure"),
+        ("error-named-message", "simulated failure"),
+        ("error-unframed", "simulated failure"),
+        ("finish-abort", "the server ended the answer with finish reason 'abort'"),
+        ("html-page", "a page where a stream was asked for: Sign in Who are you?"),
+        ("error-page", "simulated failure"),
+    ],
+)
+def test_the_servers_own_words_are_the_error(
+    fault: str, words: str, simulator: str, load: Load
+) -> None:
+    (record,) = load(endpoint(simulator, headers={"x-llmbench-fault": fault}))
+    assert record.error == words
+
+
+def test_one_in_three_that_fail_is_one_in_three(simulator: str, load: Load) -> None:
+    """Errors that begin as a stream, and end with ``[DONE]`` and status 200."""
+    good, bad = (
+        load(endpoint(simulator, headers={"x-llmbench-fault": fault}), Users(1, count))
+        for fault, count in (("none", 6), ("error-named-comment", 3))
+    )
+    assert sum(not record.ok for record in good + bad) / len(good + bad) == 1 / 3
+
+
+def test_a_server_that_tells_a_sum_only_has_a_first_event_of_several_tokens(
+    simulator: str, load: Load
+) -> None:
+    where = endpoint(simulator, headers={"x-llmbench-fault": "tokens-told-at-end"})
+    frame = table(load(where))
+    assert frame["first_tokens"].tolist() == [4.0]
+    assert frame["time_per_token_ms"].iloc[0] == pytest.approx(1.0, abs=0.4)
 
 
 @pytest.mark.parametrize("fault", sorted(FAILS))
@@ -90,7 +166,8 @@ def test_right_failure_from(fault: str, simulator: str, load: Load) -> None:
 def test_every_dialect_counts_the_tokens(api: str, simulator: str, load: Load) -> None:
     (record,) = load(endpoint(simulator, api))
     assert (record.error_kind, record.error) == (None, None)
-    assert record.output_tokens == (None if api == "triton" else 8)
+    assert record.output_tokens == 8
+    assert record.counted_by == ("events" if api == "triton" else "server")
     assert len(record.event_ns) == 8
 
 
@@ -106,10 +183,18 @@ def test_time_to_the_first_token_is_unknown_without_streaming(
 
 
 @pytest.mark.parametrize("api", NAMES)
-@pytest.mark.parametrize("fault", ["error-event", "cut", "http-500", "malformed-event", "empty"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *("error-event", "cut", "http-500", "malformed-event", "empty"),
+        *("finish-abort", "html-page", "error-page", "error-unframed", "error-named-comment"),
+    ],
+)
 def test_no_dialect_takes_a_failure_for_a_success(
     fault: str, api: str, simulator: str, load: Load
 ) -> None:
+    if (api, fault) in {("triton", "finish-abort"), ("ollama", "error-named-comment")}:
+        pytest.skip("the dialect has no finish reasons, or no named events")
     (record,) = load(endpoint(simulator, api, headers={"x-llmbench-fault": fault}))
     assert record.error_kind == FAILS[fault]
 

@@ -63,6 +63,7 @@ def result(
         "dropped": 0,
         "warmup": 1,
         "errors": {},
+        "unknown_finishes": {},
         "error_rate": 0.0,
         "window_s": 10.0,
         "window_rule": "steady",

@@ -10,7 +10,7 @@ from llmbench.config import Slo
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
-from llmbench.records import CellRun
+from llmbench.records import CellRun, RequestRecord
 from llmbench.results import CellResult, CellSummary, Distribution
 from llmbench.verdict.validity import judge
 from tests.metrics.making import back_to_back, cell_run, failure, request, single_file
@@ -182,6 +182,37 @@ def test_a_single_bounded_first_token_is_noted() -> None:
         "in 20% of the requests the first token was read with later data: it may have come up to "
         "12.0 ms earlier",
     )
+
+
+def judged(records: list[RequestRecord]) -> CellResult:
+    return judge(summarise(cell_run(), table(records)), cell_run(), Slo())
+
+
+def test_prompts_that_the_server_cut() -> None:
+    """As Ollama does to what does not fit into its context."""
+    nearly = judged(back_to_back(5, prompt_tokens=8000, input_tokens=7300))
+    assert "short_prompts" not in {problem.rule for problem in nearly.problems}
+    assert problem(judged(back_to_back(5, prompt_tokens=8000, input_tokens=4096))) == (
+        "short_prompts: in 100% of the requests the server processed only 4,096 of 8,000 prompt "
+        "tokens, limit 5%: raise its context (Ollama's with --llm-request-add '{\"options\": "
+        '{"num_ctx": …}}\') or ask for fewer input tokens; if the context is large enough, the '
+        "tokenizer is not the model's"
+    )
+
+
+def test_outputs_counted_by_their_events_are_noted() -> None:
+    result = judged(back_to_back(5, counted_by="events", requested_output_tokens=99))
+    assert result.valid  # events may hold several tokens: too few of them prove nothing
+    assert result.notes == (
+        "in 100% of the answers the server gave no token count: each event with text counts as "
+        "one output token",
+    )
+
+
+def test_an_unknown_finish_reason_is_noted() -> None:
+    result = judged([*back_to_back(4), request(600.0, finish_reason="paused", request=5)])
+    assert result.summary.unknown_finishes == {"paused": 1}
+    assert "1 of the answers ended with the unknown finish reason 'paused'" in result.notes
 
 
 def test_estimated_tokens_of_events_are_noted() -> None:

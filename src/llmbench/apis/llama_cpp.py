@@ -55,15 +55,16 @@ class LlamaCpp:
         if data == b"[DONE]":
             return END
         chunk = self._decode(data)
-        if chunk.error is not None:
-            return Event(error=words(chunk.error))
+        if chunk.error and (trouble := words(chunk.error)):
+            return Event(error=trouble)
         if chunk.stop:
             return _last(chunk)
         return Event(text=bool(chunk.content), tokens=len(chunk.tokens) or None)
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         chunk = self._decode(data)
-        return Event(error=words(chunk.error)) if chunk.error is not None else _last(chunk)
+        trouble = words(chunk.error)
+        return Event(error=trouble) if trouble else _last(chunk)
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)

@@ -17,7 +17,9 @@ from llmbench.apis.protocol import (
     Ask,
     Event,
     Headers,
+    Trouble,
     error_words,
+    words,
 )
 
 
@@ -31,7 +33,7 @@ class _Line(Struct, gc=False):
     eval_count: int | None = None
     eval_duration: int | None = None
     load_duration: int | None = None
-    error: str | None = None
+    error: Trouble = None
 
 
 class Ollama:
@@ -64,8 +66,8 @@ class Ollama:
 
     def event(self, data: bytes) -> Event:
         line = self._decode(data)
-        if line.error is not None:
-            return Event(error=line.error)
+        if line.error and (trouble := words(line.error)):
+            return Event(error=trouble)
         if not line.done:
             return TEXT if line.response else REASONING if line.thinking else NOTHING
         return Event(

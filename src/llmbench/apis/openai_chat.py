@@ -9,7 +9,15 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.openai_completions import Extras, Metrics, Timings, Usage, common, counted
+from llmbench.apis.openai_completions import (
+    Extras,
+    Metrics,
+    Timings,
+    Usage,
+    common,
+    counted,
+    trouble_of,
+)
 from llmbench.apis.protocol import (
     END,
     NO_HEADERS,
@@ -21,31 +29,33 @@ from llmbench.apis.protocol import (
     Headers,
     Trouble,
     error_words,
-    words,
 )
 
 
 class _Message(Struct, gc=False):
-    content: str | None = None
+    content: str | list[Any] | None = None  # Mistral sends parts
     reasoning_content: str | None = None
     reasoning: str | None = None
     tool_calls: list[Any] | None = None
+    function_call: Any = None
+    refusal: str | None = None
 
 
 class _Choice(Struct, gc=False):
     delta: _Message | None = None
     message: _Message | None = None
     finish_reason: str | None = None
+    usage: Usage | None = None  # Kimi has it here
 
 
 class _Chunk(Struct, gc=False):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = []
     usage: Usage | None = None
     timings: Timings | None = None
     metrics: Metrics | None = None
     error: Trouble = None
     object: str | None = None
-    message: str | None = None
+    message: Any = None
 
 
 _NO_CHOICE = _Choice()
@@ -78,17 +88,17 @@ class OpenAIChat:
         chunk = self._decode(data)
         choice = chunk.choices[0] if chunk.choices else _NO_CHOICE
         message = choice.delta or choice.message or _NO_MESSAGE
-        text = bool(message.content) or bool(message.tool_calls)
-        reasoning = bool(message.reasoning_content) or bool(message.reasoning)
+        text, reasoning = _spoken(message)
         finish = choice.finish_reason
-        if chunk.error is not None or chunk.object == "error":
-            return Event(error=words(chunk.error, chunk.message))
-        if chunk.usage is None and finish is None and chunk.timings is None:
+        usage = chunk.usage or choice.usage
+        if (chunk.error or not chunk.choices) and (trouble := trouble_of(chunk)):
+            return Event(error=trouble)
+        if usage is None and finish is None and chunk.timings is None:
             if text and reasoning:
                 return Event(text=True, reasoning=True)
             return TEXT if text else REASONING if reasoning else NOTHING
         return counted(
-            chunk.usage,
+            usage,
             chunk.timings,
             chunk.metrics,
             text=text,
@@ -101,3 +111,15 @@ class OpenAIChat:
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
+
+
+def _spoken(message: _Message) -> tuple[bool, bool]:
+    """Whether a message holds generated text of the answer, and of the reasoning before it."""
+    content = message.content
+    reasoning = bool(message.reasoning_content or message.reasoning)
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict)]
+        reasoning = reasoning or any(part.get("thinking") for part in parts)
+        content = "".join(str(part.get("text") or "") for part in parts)
+    text = content or message.tool_calls or message.refusal or message.function_call
+    return bool(text), reasoning

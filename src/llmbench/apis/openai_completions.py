@@ -3,7 +3,7 @@
 vLLM, llama.cpp, SGLang, LMDeploy and TGI 3 serve it too.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -60,16 +60,20 @@ class Metrics(Struct, gc=False):
 class _Choice(Struct, gc=False):
     text: str | None = None
     finish_reason: str | None = None
+    usage: Usage | None = None  # Kimi has it here
 
 
 class _Chunk(Struct, gc=False):
-    choices: list[_Choice] = []
+    choices: list[_Choice] | None = []
     usage: Usage | None = None
     timings: Timings | None = None
     metrics: Metrics | None = None
     error: Trouble = None
     object: str | None = None
-    message: str | None = None
+    message: Any = None
+
+
+_NO_CHOICE = _Choice()
 
 
 class OpenAICompletions:
@@ -97,14 +101,15 @@ class OpenAICompletions:
         if data == b"[DONE]":
             return END
         chunk = self._decode(data)
-        choice = chunk.choices[0] if chunk.choices else None
-        text = choice is not None and bool(choice.text)
-        finish = None if choice is None else choice.finish_reason
-        if chunk.error is not None or chunk.object == "error":
-            return Event(error=words(chunk.error, chunk.message))
-        if chunk.usage is None and finish is None and chunk.timings is None:
+        choice = chunk.choices[0] if chunk.choices else _NO_CHOICE
+        text = bool(choice.text)
+        finish = choice.finish_reason
+        usage = chunk.usage or choice.usage
+        if (chunk.error or not chunk.choices) and (trouble := trouble_of(chunk)):
+            return Event(error=trouble)
+        if usage is None and finish is None and chunk.timings is None:
             return TEXT if text else NOTHING
-        return counted(chunk.usage, chunk.timings, chunk.metrics, text=text, finish_reason=finish)
+        return counted(usage, chunk.timings, chunk.metrics, text=text, finish_reason=finish)
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
@@ -129,6 +134,18 @@ def common(ask: Ask, extras: Extras) -> dict[str, Any]:
     if extras == "all" and ask.unique is not None:
         body |= {"cache_prompt": False, "cache_salt": ask.unique}
     return body
+
+
+class _Troubled(Protocol):
+    error: Trouble
+    object: str | None
+    message: Any
+
+
+def trouble_of(chunk: _Troubled) -> str | None:
+    """The error that a chunk tells, if it does: under ``error``, or as the whole of it."""
+    trouble = words(chunk.error, chunk.message)
+    return trouble or ("no message" if chunk.object == "error" else None)
 
 
 def counted(

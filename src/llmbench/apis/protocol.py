@@ -1,5 +1,6 @@
 """What is asked of a server and what its events say, in terms common to all dialects."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -62,7 +63,7 @@ END = Event(end=True)
 class Dialect(Protocol):
     """The way to speak to one kind of server, without a clock, a socket or state.
 
-    `event` and `whole` raise `msgspec.DecodeError` for data that isn't in the dialect.
+    `event` and `whole` raise one of `UNREADABLE` for data that isn't in the dialect.
     """
 
     @property
@@ -93,42 +94,46 @@ class Dialect(Protocol):
         """The server's words in the body of a failed response; None when it has none."""
 
 
-class ErrorBody(Struct, gc=False):
-    """The object that most servers put under ``error``."""
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are not what a type wants."""
 
-    message: str | None = None
-    type: str | None = None
-    code: int | str | None = None
-
-
-Trouble = ErrorBody | str | None
+Trouble = Any
+"""What servers put under ``error``: a text, an object in one of many shapes, or nothing."""
 
 
 class _Failure(Struct):
     error: Trouble = None
-    message: str | None = None
+    message: Any = None
     detail: Any = None
 
 
 _decode_failure = msgspec.json.Decoder(_Failure).decode
+_MESSAGES = ("message", "detail", "msg", "error", "type", "code")
+_MARKUP = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+MOST_WORDS = 200
 
 
-def words(trouble: Trouble, message: str | None = None) -> str:
-    """The words of an ``error`` member."""
-    if isinstance(trouble, str):
-        return trouble
-    if trouble is None:
-        return message or "no message"
-    return trouble.message or trouble.type or str(trouble.code or "no message")
+def words(trouble: Trouble, message: Any = None) -> str | None:
+    """An ``error`` member in words; None for an empty one, which some send with every event."""
+    if isinstance(trouble, dict):
+        told = [str(trouble[name]) for name in _MESSAGES if trouble.get(name)]
+        if told:
+            return told[0][:MOST_WORDS]
+        trouble = {name: value for name, value in trouble.items() if value}
+    if trouble:
+        return str(trouble)[:MOST_WORDS]
+    return str(message)[:MOST_WORDS] if message else None
 
 
 def error_words(data: bytes) -> str | None:
     """The message in an error body, be it JSON in one of the usual forms or plain text."""
     try:
         failure = _decode_failure(data)
-    except msgspec.DecodeError:
-        text = data[:200].decode(errors="replace").strip()
-        return text or None
-    if failure.error is None and failure.message is None:
-        return None if failure.detail is None else str(failure.detail)[:200]
-    return words(failure.error, failure.message)[:200]
+    except UNREADABLE:
+        text = _MARKUP.sub(" ", data[:MOST_PAGE].decode(errors="replace"))
+        return " ".join(text.split())[:MOST_WORDS] or None
+    return words(failure.error, failure.message or failure.detail)
+
+
+MOST_PAGE = 20_000
+"""Bytes of an error page in which its words are looked for."""

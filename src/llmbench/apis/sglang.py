@@ -63,8 +63,8 @@ class SGLang:
         if data == b"[DONE]":
             return END
         chunk = self._decode(data)
-        if chunk.error is not None:
-            return Event(error=words(chunk.error))
+        if chunk.error and (trouble := words(chunk.error)):
+            return Event(error=trouble)
         meta = chunk.meta_info or _NO_META
         finish = meta.finish_reason
         if isinstance(finish, _Finish):

@@ -62,16 +62,16 @@ class Tgi:
 
     def event(self, data: bytes) -> Event:
         chunk = self._decode(data)
-        if chunk.error is not None:
-            return Event(error=words(chunk.error))
+        if chunk.error and (trouble := words(chunk.error)):
+            return Event(error=trouble)
         if chunk.details is None and chunk.generated_text is None:
             return _TOKEN if chunk.token is not None else Event()
         return _last(chunk)
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         chunk = self._decode(data)
-        if chunk.error is not None:
-            return Event(error=words(chunk.error))
+        if chunk.error and (trouble := words(chunk.error)):
+            return Event(error=trouble)
         return structs.replace(_last(chunk), queue_ms=_milliseconds(headers, b"x-queue-time"))
 
     def error(self, data: bytes) -> str | None:

@@ -9,12 +9,22 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.protocol import NO_HEADERS, NOTHING, TEXT, Ask, Event, Headers, error_words
+from llmbench.apis.protocol import (
+    NO_HEADERS,
+    NOTHING,
+    TEXT,
+    Ask,
+    Event,
+    Headers,
+    Trouble,
+    error_words,
+    words,
+)
 
 
 class _Chunk(Struct, gc=False):
     text_output: str | list[str] | None = None
-    error: str | None = None
+    error: Trouble = None
 
 
 class Triton:
@@ -45,8 +55,8 @@ class Triton:
 
     def event(self, data: bytes) -> Event:
         chunk = self._decode(data)
-        if chunk.error is not None:
-            return Event(error=chunk.error)
+        if chunk.error and (trouble := words(chunk.error)):
+            return Event(error=trouble)
         return TEXT if chunk.text_output else NOTHING
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:

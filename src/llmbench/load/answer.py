@@ -2,8 +2,9 @@
 
 import re
 
-from llmbench.apis import Dialect, Event, frames
+from llmbench.apis import UNREADABLE, Dialect, Event, frames, salvaged
 from llmbench.load.wire.exchange import Failure
+from llmbench.records import FINISHED_BADLY
 
 MOST_TOKENS = 2**31
 """A number that is not below this is not a count, as no model's context has so many tokens."""
@@ -24,6 +25,7 @@ class Answer:
         self.bounded: list[tuple[int, int]] = []  # (event, earliest arrival)
         self.answer_ns: int | None = None
         self.events = 0
+        self.unread = 0  # events that could be read in part only, or not at all
         self._last_read = -1  # index of the last read that held a token
         self.ended = False
         self._has_text = False
@@ -49,13 +51,17 @@ class Answer:
         For each read: `ends`, the offset at which its share of the body ends; `times_ns`, when
         it arrived; `emptied_ns`, when the socket had last been empty before it. The stamp of a
         read is that of its last segment: an event that more data follows in its read, whatever
-        it is, may have come earlier.
+        it is, may have come earlier. `msgspec.DecodeError` where an event is not JSON.
         """
         understand = dialect.event
         read, counted = 0, 0
         for data, end in frames(body, dialect.framing):
             self.events += 1
-            event = understand(data)
+            try:
+                event = understand(data)
+            except UNREADABLE:
+                self.unread += 1
+                event = salvaged(data, understand)
             total = event.output_tokens
             spoken = event.text or event.reasoning or event.tokens
             if not spoken or event.finish_reason or event.end or event.error is not None:
@@ -103,11 +109,14 @@ class Answer:
         """Whether a terminator or a finish reason came."""
         return self.ended or self.finish_reason is not None
 
-    def flaw(self) -> Failure | None:
+    def flaw(self, *, ends_itself: bool) -> Failure | None:
         """Why the answer is not a success, as far as its events show."""
         if self.error is not None:
             return "error_event", self.error
-        if not self.is_whole:
+        reason = self.finish_reason
+        if reason is not None and reason.lower() in FINISHED_BADLY:
+            return "error_event", f"the server ended the answer with finish reason {reason!r}"
+        if ends_itself and not self.is_whole:
             return "cut", "the stream stopped without its end"
         return None
 
@@ -123,16 +132,27 @@ class Answer:
             setattr(self, name, None)
         return words[0] if words else None
 
-    @property
-    def has_tokens(self) -> bool:
-        """Whether any token came, even if only the count or the whole text shows it."""
-        return bool(self.times_ns) or self._has_text or bool(self.output_tokens)
+    def emptiness(self) -> Failure | None:
+        """Why an answer that ended well is not a success: it held no token that could be read."""
+        if self.times_ns or self._has_text or self.output_tokens:
+            return None
+        if self.unread:
+            return "malformed", "no token in the events, whose form is not the dialect's"
+        return "empty", "the response ended well but held no token"
 
     def first_earliest_ns(self) -> int:
         """The earliest arrival of the first event with tokens."""
         if self.bounded and self.bounded[0][0] == 0:
             return self.bounded[0][1]
         return self.times_ns[0]
+
+    def count_events(self) -> bool:
+        """Where the server tells no count, take that of what it sent; whether it had to be so."""
+        if self.output_tokens is not None or not self.times_ns:
+            return False
+        told = [count for count in self.tokens if count is not None]
+        self.output_tokens = sum(told) + len(self.tokens) - len(told)
+        return len(told) < len(self.tokens)
 
     def counts(self) -> tuple[int, ...]:
         """The tokens of each event; empty if the server doesn't say, or if each had one."""

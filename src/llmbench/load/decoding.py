@@ -1,12 +1,13 @@
 """Turns what was seen on the wire into a `RequestRecord`, always after the last byte has come."""
 
 import zlib
+from functools import partial
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis import Dialect
+from llmbench.apis import UNREADABLE, Dialect, Event, Headers, no_stream, salvaged, unframed_error
 from llmbench.clock import Clock
 from llmbench.load.answer import Answer
 from llmbench.load.wire.exchange import Exchange, Failure
@@ -80,16 +81,29 @@ class Decoder:
                 answer.take(body, self._dialect, ends, when.times_ns, emptied)
                 if _has_trailer(exchange):
                     answer.close_with_trailer(len(ends), emptied[-1])
+                answer.error = answer.error or unframed_error(body)
+                if not answer.events and answer.error is None and body.strip():
+                    return no_stream(body) or answer.flaw(ends_itself=True)
             else:
-                answer.take_whole(self._dialect.whole(body, dict(exchange.headers)))
-        except (msgspec.DecodeError, zlib.error, UnicodeDecodeError) as error:
+                answer.take_whole(self._whole(body, dict(exchange.headers)))
+        except (msgspec.DecodeError, zlib.error) as error:
+            if planned.stream and (failure := no_stream(body)):
+                return failure
             if planned.stream and body and not body.endswith((b"\n", b"\r")):
                 return "cut", "the stream stopped in the middle of an event"
             return "malformed", f"not {self._dialect.name}: {error}"
         impossible = answer.drop_impossible()
         if impossible is not None:
             return "malformed", f"the server counted {impossible}"
-        return answer.flaw() if self._dialect.ends_itself else None
+        return answer.flaw(ends_itself=self._dialect.ends_itself)
+
+    def _whole(self, body: bytes, headers: Headers) -> Event:
+        """What a response that was not streamed says."""
+        understand = partial(self._dialect.whole, headers=headers)
+        try:
+            return understand(body)
+        except UNREADABLE:
+            return salvaged(body, understand)
 
     def _fill(
         self,
@@ -109,8 +123,8 @@ class Decoder:
         last = times[-1] if times else None
         if not planned.stream and failure is None:
             last = done
-        if failure is None and not answer.has_tokens:
-            failure = "empty", "the response ended well but held no token"
+        failure = failure or answer.emptiness()
+        by_events = failure is None and answer.count_events()
         return RequestRecord(
             cell=self._cell,
             repeat=self._repeat,
@@ -137,7 +151,8 @@ class Decoder:
             event_tokens=answer.counts(),
             bounded_events=tuple([(i, at - base) for i, at in answer.bounded]),
             events=answer.events,
-            finish_reason=answer.finish_reason,
+            counted_by="events" if by_events else "server",
+            finish_reason=None if answer.finish_reason is None else answer.finish_reason[:40],
             http_status=exchange.status,
             error_kind=None if failure is None else failure[0],
             error=None if failure is None else failure[1][:300],

@@ -18,11 +18,15 @@ from llmbench.metrics.resources import usage
 from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
-from llmbench.records import CellRun, ResourceSample
+from llmbench.records import FINISHED_WELL, CellRun, ResourceSample
 from llmbench.results import CellSummary, Distribution
 
 INPUT_TOLERANCE_TOKENS = 10
 """A prompt this close to the asked length is a hit, as in the EchoSwift deck's prompt files."""
+
+SHORT_PROMPT = 0.1
+"""A server that processed a prompt of this share fewer tokens cut it: the model's own tokenizer is
+never so far off."""
 
 OUTPUT_TOLERANCE = 0.1
 """An output this close, relatively, to the asked length is a hit (MLPerf accepts over 90 %)."""
@@ -58,7 +62,8 @@ def summarise(
     good = inside[inside["ok"]]
     fields = _counts(run, of_repeat, measured) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
-    fields |= _queue(measured, window, trend) | _tokens(good) | _client(run, of_repeat, inside)
+    fields |= _queue(measured, window, trend) | _tokens(good) | _answers(good)
+    fields |= _client(run, of_repeat, inside)
     fields |= server_view(good, of_repeat, run.server_sums) | usage(samples, run, window)
     limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
@@ -186,7 +191,8 @@ def _tokens(good: pd.DataFrame) -> dict[str, Any]:
     asked, got = good["requested_output_tokens"], good["output_tokens"]
     inputs = formulas.input_tokens(good)
     near = (inputs - good["requested_input_tokens"]).abs() <= INPUT_TOLERANCE_TOKENS
-    close = ((got - asked).abs() <= OUTPUT_TOLERANCE * asked)[got.notna()]
+    told = got.notna() & (good["counted_by"] == "server")
+    close = ((got - asked).abs() <= OUTPUT_TOLERANCE * asked)[told]
     extra = (good["input_tokens"] - good["prompt_tokens"]).dropna()
     usual = int(extra.mode().iloc[0]) if len(extra) else 0
     cached = good[good["cached_tokens"].notna() & good["input_tokens"].notna()]
@@ -196,9 +202,26 @@ def _tokens(good: pd.DataFrame) -> dict[str, Any]:
         "input_length_hit_rate": _share(near),
         "token_count_mismatches": int((extra != max(usual, 0)).sum()),
         "estimated_tokens_share": _share(formulas.is_estimated(good)),
+        "counted_events_share": _share(good["counted_by"] == "events"),
         "cached_share": int(cached["cached_tokens"].sum()) / prompt_tokens
         if prompt_tokens
         else None,
+    }
+
+
+def _answers(good: pd.DataFrame) -> dict[str, Any]:
+    """What the answers say that they should not."""
+    reasons = good["finish_reason"].dropna()
+    unknown = reasons[~reasons.str.lower().isin(FINISHED_WELL)].value_counts()
+    known = good[good["input_tokens"].notna()]
+    missing = known["prompt_tokens"] - known["input_tokens"]
+    short = (missing > SHORT_PROMPT * known["prompt_tokens"]) & (missing > INPUT_TOLERANCE_TOKENS)
+    cut = known[short]
+    return {
+        "unknown_finishes": {str(reason): int(count) for reason, count in unknown.items()},
+        "short_prompts_share": _share(short),
+        "sent_prompt_tokens": round(cut["prompt_tokens"].median()) if len(cut) else None,
+        "processed_prompt_tokens": round(cut["input_tokens"].median()) if len(cut) else None,
     }
 
 

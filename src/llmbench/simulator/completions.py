@@ -10,6 +10,7 @@ from msgspec import Struct
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import Asked
 from llmbench.simulator.dialects.formats import FORMATS
+from llmbench.simulator.dialects.oddities import odd
 from llmbench.simulator.faults import Manner
 from llmbench.simulator.truth import Truth
 
@@ -158,7 +159,10 @@ class Streamed:
             return self._framed(GARBAGE)
         each = manner.tokens_per_event
         spans = [(at, min(at + each - 1, last)) for at in range(first, last + 1, each)]
-        events = [self._style.event(asked, manner, *span, total) for span in spans]
+        events = [
+            odd(self._style.event(asked, manner, *span, total), manner.odd, span[0])
+            for span in spans
+        ]
         closing = last == total and not self._style.ending(asked, manner, total)
         return b"".join(
             self._framed(event, final=closing and place == len(events))
@@ -168,14 +172,17 @@ class Streamed:
     def _tail(self) -> bytes:
         """The events after the last token that is sent."""
         job = self._job
+        before = b""
         if job.manner.ending == "done":
-            events = self._style.ending(job.asked, job.manner, job.total)
+            ending = self._style.ending(job.asked, job.manner, job.total)
+            events = [odd(event, job.manner.odd, job.total + 1) for event in ending]
         elif job.manner.ending == "error":
             done = [b"[DONE]"] if job.asked.dialect.startswith("openai") else []
-            events = [self._style.error(MESSAGE), *done]
+            before = encoding.unlike_an_event(self._style.error(MESSAGE), job.manner)
+            events = done if before else [self._style.error(MESSAGE), *done]
         else:
             events = []
-        return b"".join(
+        return before + b"".join(
             self._framed(event, final=place == len(events))
             for place, event in enumerate(events, start=1)
         )
@@ -234,7 +241,8 @@ class Whole:
         if manner.ending in ("error", "no-terminator"):
             answer = encoding.page(500, style.error_body(500, MESSAGE))
         else:
-            answer = encoding.page(200, style.whole(job.asked, manner, job.total))
+            body = style.whole(job.asked, manner, job.total)
+            answer = encoding.page(200, odd(body, manner.odd, 1))
         if manner.ending in ("done", "error", "no-terminator"):
             job.line.send(answer)
         elif job.until:
@@ -249,6 +257,8 @@ def outcome_of(manner: Manner) -> str:
     """A word for what becomes of a request under an unhealthy manner."""
     if manner.ending != "done":
         return manner.ending
+    if manner.odd:
+        return manner.odd
     return f"malformed {manner.garbage}" if manner.garbage != "none" else f"http {manner.status}"
 
 

@@ -25,6 +25,8 @@ CONTENT_TYPES = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
 JSON = "application/json"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
+LOGIN = b"<!doctype html><html><head><title>Sign in</title></head><body>Who are you?</body></html>"
+HTML = "text/html; charset=utf-8"
 NO_HTTP = b"\x15\x03\x01\x00\x02\x02\x50 this is not HTTP\r\n\r\n"
 
 
@@ -68,6 +70,19 @@ def framed(data: bytes, framing: str, manner: Manner, *, final: bool = False) ->
     if manner.comments:
         event = b": keep-alive" + newline + newline + event
     return event if final and not manner.final_newline else event + newline + newline
+
+
+def unlike_an_event(error: bytes, manner: Manner) -> bytes:
+    """An error's JSON as it stands in a stream where it is no event of the dialect's."""
+    newline = manner.newline
+    if manner.error_as == "unframed":
+        return error + newline * 2
+    if manner.error_as == "named-comment":
+        return b"event: error" + newline + b": simulated failure" + newline * 2
+    if manner.error_as == "named-message":
+        data = b'data: {"message": "simulated failure", "code": 500}'
+        return b"event: error" + newline + data + newline * 2
+    return b""
 
 
 def _splits(data: bytes, manner: Manner) -> bool:

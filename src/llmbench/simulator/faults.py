@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError, nearest
+from llmbench.simulator.dialects.oddities import FAILURES
 
 Ending = Literal["done", "no-terminator", "close", "reset", "stall", "die", "error"]
 
@@ -42,7 +43,12 @@ class Manner(Struct, frozen=True):
     length: float = 1.0  # share of the asked tokens after which the model stops by itself
     stop_after: float | None = None  # share of the tokens after which `ending` happens
     ending: Ending = "done"
-    garbage: Literal["none", "event", "http"] = "none"
+    error_as: Literal["event", "named-comment", "named-message", "unframed"] = "event"
+    garbage: Literal["none", "event", "http", "json", "html", "error"] = "none"
+    odd: str = ""  # the oddity of the events' JSON
+    continuous_usage: bool = True  # whether events count tokens where that was asked for
+    context: float = 1.0  # share of the prompt that is processed
+    retry_after_s: int | None = None  # told beside a status that is not a success
     idle_close: bool = False  # whether a connection that is kept alive is closed after it
     refuses: tuple[str, ...] = ()  # fields that no request may have, readiness' included
     says_what: bool = True  # whether the refusal names the field
@@ -50,7 +56,8 @@ class Manner(Struct, frozen=True):
     @property
     def healthy(self) -> bool:
         """Whether a client should count the answer as a success."""
-        return self.status == 200 and self.ending == "done" and self.garbage == "none"
+        answers = self.status == 200 and self.ending == "done" and self.garbage == "none"
+        return answers and self.odd not in FAILURES
 
 
 class Fault(Struct, frozen=True):
@@ -100,12 +107,71 @@ _ALL = (
     _fault("incremental", "SGLang: each event holds only the new text", cumulative=False),
     _fault("tgi-0.9.4", "TGI as of 0.9.4: no `index`, no `input_length`", tgi_version="0.9.4"),
     _fault("short", "the model stops by itself at half of the asked tokens", length=0.5),
+    _fault(
+        "tokens-told-at-end",
+        "four tokens in each event, of which only the sum is told, in the last one",
+        tokens_per_event=4,
+        continuous_usage=False,
+    ),
+    _fault(
+        "small-context",
+        "only half of the prompt is processed, and the server's count says so",
+        context=0.5,
+    ),
+    # events that are not quite the dialect's
+    _fault(
+        "null-choices", "OpenAI: the event of the usage has `choices: null`", odd="null-choices"
+    ),
+    _fault(
+        "usage-in-choice", "OpenAI: the usage stands inside `choices[0]`", odd="usage-in-choice"
+    ),
+    _fault("empty-error", "every event has an `error` object that is empty", odd="empty-error"),
+    _fault("content-parts", "chat: the content is a list of parts", odd="content-parts"),
+    _fault("refusal", "chat: the deltas hold a `refusal`", odd="refusal"),
+    _fault("function-call", "chat: the deltas hold a `function_call`", odd="function-call"),
+    _fault("half-surrogate", "each text is half of a surrogate pair", odd="half-surrogate"),
+    _fault(
+        "unreadable-text",
+        "the text of the second event has a type that nobody knows",
+        odd="unreadable-text",
+    ),
+    _fault("zero-usage", "OpenAI: the usage counts 0 tokens until the end", odd="zero-usage"),
+    _fault("impossible-count", "the server counts 10²⁰ output tokens", odd="impossible-count"),
+    *(
+        _fault(
+            f"finish-{reason}",
+            f"the finish reason is `{reason}`, status 200",
+            odd=f"finish-{reason}",
+        )
+        for reason in ("abort", "error", "cancelled", "unheard-of")
+    ),
     # errors inside an answer
     _fault(
         "error-event",
         "an error event at half of the tokens, then the stream's normal end",
         stop_after=0.5,
         ending="error",
+    ),
+    _fault(
+        "error-named-comment",
+        "at half of the tokens an event named `error` with only a comment, then `[DONE]`",
+        stop_after=0.5,
+        ending="error",
+        error_as="named-comment",
+    ),
+    _fault(
+        "error-named-message",
+        "at half of the tokens an event named `error` with a bare message, then `[DONE]`",
+        stop_after=0.5,
+        ending="error",
+        error_as="named-message",
+    ),
+    _fault(
+        "error-unframed",
+        "at half of the tokens an error that is no event, then `[DONE]`",
+        stop_after=0.5,
+        ending="error",
+        error_as="unframed",
     ),
     _fault(
         "error-first", "an error event instead of the first token", stop_after=0.0, ending="error"
@@ -142,11 +208,15 @@ _ALL = (
     _fault("die", "the server's process ends at half of the tokens", stop_after=0.5, ending="die"),
     _fault("malformed-event", "one event is not JSON", garbage="event"),
     _fault("malformed-http", "the answer is not HTTP", garbage="http"),
+    _fault("json-page", "one JSON answer where a stream was asked for", garbage="json"),
+    _fault("html-page", "a login page with status 200", garbage="html"),
+    _fault("error-page", "an error in JSON with status 200", garbage="error"),
     # statuses
     *(
         _fault(f"http-{status}", f"status {status} with the dialect's error body", status=status)
         for status in (400, 401, 404, 422, 429, 500, 503)
     ),
+    _fault("busy", "status 503 at once, with `Retry-After: 1`", status=503, retry_after_s=1),
     _fault("http-400-empty", "status 400 without a body", status=400, error_body=False),
     _fault("http-500-empty", "status 500 without a body", status=500, error_body=False),
     _fault("redirect", "status 307 to another path", status=307),

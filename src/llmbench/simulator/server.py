@@ -5,6 +5,8 @@ import os
 import socket
 from collections.abc import Callable
 
+from msgspec import structs
+
 from llmbench.config import ConfigError, SimulatedServer
 from llmbench.process import allow_many_connections, pin
 from llmbench.simulator import encoding
@@ -77,9 +79,12 @@ class Simulator:
             line.send(encoding.page(422, f'{{"error": "Unexpected fields{names}"}}'.encode()))
             line.answered()
             return
-        if manner.status != 200 or manner.garbage == "http":
+        if manner.status != 200 or manner.garbage not in ("none", "event"):
             self._refuse(line, asked, manner, request)
             return
+        if manner.context < 1:
+            processed = max(1, int(asked.prompt_tokens * manner.context))
+            asked = structs.replace(asked, prompt_tokens=processed)
         job = CompletionJob(asked, manner, line, self._truth, request.received_ns, seed)
         stream = Streamed(job) if asked.stream else Whole(job)
         if manner.interim:
@@ -101,9 +106,16 @@ class Simulator:
         elif manner.status == 307:
             fields = (f"location: {MOVED}{request.path}",)
             line.send(encoding.page(307, b"", encoding.JSON, *fields))
+        elif manner.garbage == "html":
+            line.send(encoding.page(200, encoding.LOGIN, encoding.HTML))
+        elif manner.garbage == "json":
+            line.send(encoding.page(200, FORMATS[asked.dialect].whole(asked, manner, asked.tokens)))
         else:
             body = FORMATS[asked.dialect].error_body(manner.status, MESSAGE)
-            line.send(encoding.page(manner.status, body if manner.error_body else b""))
+            wait_s = manner.retry_after_s
+            wait = [] if wait_s is None else [f"retry-after: {wait_s}"]
+            body = body if manner.error_body else b""
+            line.send(encoding.page(manner.status, body, encoding.JSON, *wait))
         self._truth.finished(outcome_of(manner), asked.prompt_tokens, 0)
         line.answered()
 

@@ -20,6 +20,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
     yield from _errors(summary, rules)
     yield from _lengths(summary, rules)
     yield from _estimates(summary)
+    yield from _answers(summary)
     yield from _stamps(summary, rules)
     throttled = summary.throttled_share or 0.0
     if throttled >= rules.throttled_note and run.cell.limits.cores is not None:
@@ -63,6 +64,16 @@ def _estimates(summary: CellSummary) -> Iterator[str]:
             "of which the server told only the sum: time per token and inter-token latency take "
             "them as equally large; the time between chunks (chunk_gap_ms) is as it was"
         )
+
+
+def _answers(summary: CellSummary) -> Iterator[str]:
+    if summary.counted_events_share:
+        yield (
+            f"in {summary.counted_events_share:.0%} of the answers the server gave no token count: "
+            "each event with text counts as one output token"
+        )
+    for reason, count in summary.unknown_finishes.items():
+        yield f"{count} of the answers ended with the unknown finish reason {reason!r}"
 
 
 def _stamps(summary: CellSummary, rules: Rules) -> Iterator[str]:

@@ -9,6 +9,7 @@ class Rules(Struct, frozen=True):
     error_rate: float = 0.05
     output_length_hit_rate: float = 0.5
     output_length_note: float = 0.9
+    short_prompts_share: float = 0.05
     input_length_note: float = 0.99
     delivered_share: float = 0.9
     client_lag_floor_ms: float = 20.0  # or one token's time, whichever is longer

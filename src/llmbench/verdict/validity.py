@@ -113,6 +113,20 @@ def _output_length(summary: CellSummary, run: CellRun, rules: Rules) -> Problem 
     )
 
 
+def _short_prompts(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    share = summary.short_prompts_share
+    if share is None or share <= rules.short_prompts_share:
+        return None
+    return Problem(
+        "short_prompts",
+        f"in {share:.0%} of the requests the server processed only "
+        f"{summary.processed_prompt_tokens:,} of {summary.sent_prompt_tokens:,} prompt tokens, "
+        f"limit {rules.short_prompts_share:.0%}: raise its context (Ollama's with "
+        '--llm-request-add \'{"options": {"num_ctx": …}}\') or ask for fewer input tokens; if '
+        "the context is large enough, the tokenizer is not the model's",
+    )
+
+
 def _client_lag(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     lag, token = summary.client_lag_ms, summary.time_per_token_ms
     limit = max(rules.client_lag_floor_ms, token.p50 if token else 0.0)
@@ -243,6 +257,7 @@ _RULES: tuple[Rule, ...] = (
     _no_success,
     _error_rate,
     _output_length,
+    _short_prompts,
     _client_lag,
     _schedule_delay,
     _delivered,

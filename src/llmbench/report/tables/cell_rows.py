@@ -50,8 +50,8 @@ def row(result: CellResult) -> dict[str, Value]:
     for name in CellSummary.__struct_fields__:
         if name in nested:
             values |= _flat(name, fields[name])
-        elif name == "errors":
-            values[name] = " ".join(f"{kind}:{n}" for kind, n in sorted(summary.errors.items()))
+        elif name in ("errors", "unknown_finishes"):
+            values[name] = " ".join(f"{kind}:{n}" for kind, n in sorted(fields[name].items()))
         elif name not in _APART:
             values[name] = fields[name]
     return values
@@ -142,6 +142,7 @@ _TEXT = (
     "why",
     "notes",
     "errors",
+    "unknown_finishes",
     "window_rule",
     "run",
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SLICE_BYTES = 32 * 2**20  # of a journal file that are in memory at once
-_TEXTS = ("cell", "phase", "finish_reason", "error_kind", "error", "clock")
+_TEXTS = ("cell", "phase", "counted_by", "finish_reason", "error_kind", "error", "clock")
 _FLOATS = ("server_queue_ms", "server_prompt_ms", "server_decode_ms")
 
 

@@ -38,7 +38,7 @@ class OpenAIFormat:
         reason = finish(manner, asked, total) if last >= total else None
         text = text_of(first, last, manner)
         page = self._page(asked, self._choice(text, reason, manner.reasoning and last <= total / 2))
-        if asked.continuous_usage and manner.usage:
+        if asked.continuous_usage and manner.continuous_usage and manner.usage:
             page["usage"] = usage_of(asked, last)
         return encode(page)
 
