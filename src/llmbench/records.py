@@ -201,6 +201,7 @@ class RequestRecord(Struct, frozen=True):
     error_kind: ErrorKind | None = None
     error: str | None = None
     connect_ns: int | None = None  # duration; None: the connection was already open
+    paused_ns: int | None = None  # duration; its user waited as the server had refused it before
     client_lag_ns: int | None = None  # duration; longest from kernel stamp to reading
     clock: Literal["kernel", "reader"] = "kernel"
     clock_step_ns: int = 0  # change of the wall clock against the monotonic one meanwhile

@@ -137,6 +137,8 @@ class CellSummary(Struct, frozen=True):
     # what a server tells otherwise than it should
     counted_events_share: float | None = None  # of requests without a count of output tokens
     unknown_finishes: dict[str, int] = {}  # finish reason -> successes
+    pauses: int = 0  # of users whom the server had refused, or did not let in
+    paused_s: float = 0.0  # what they add up to
     short_prompts_share: float | None = None  # the server processed clearly less than was sent
     sent_prompt_tokens: int | None = None  # the median of those requests
     processed_prompt_tokens: int | None = None

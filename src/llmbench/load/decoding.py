@@ -157,6 +157,7 @@ class Decoder:
             error_kind=None if failure is None else failure[0],
             error=None if failure is None else failure[1][:300],
             connect_ns=exchange.connect_ns,
+            paused_ns=exchange.paused_ns,
             client_lag_ns=when.lag_ns,
             clock=when.clock,
             clock_step_ns=when.step_ns,

@@ -117,6 +117,8 @@ def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> di
         "dropped": dropped,
         "warmup": len(of_repeat) - len(measured),
         "errors": dict(sorted(kinds.items())),
+        "pauses": int(measured["paused_ns"].notna().sum()),
+        "paused_s": float(measured["paused_ns"].fillna(0).sum()) / 1e9,
         "error_rate": (requests - succeeded) / requests if requests else 0.0,
     }
 

@@ -18,6 +18,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _filling(summary, rules)
     yield from _errors(summary, rules)
+    yield from _pauses(summary)
     yield from _lengths(summary, rules)
     yield from _estimates(summary)
     yield from _answers(summary)
@@ -63,6 +64,14 @@ def _estimates(summary: CellSummary) -> Iterator[str]:
             f"{summary.estimated_tokens_share:.0%} of the outputs came in events of several tokens "
             "of which the server told only the sum: time per token and inter-token latency take "
             "them as equally large; the time between chunks (chunk_gap_ms) is as it was"
+        )
+
+
+def _pauses(summary: CellSummary) -> Iterator[str]:
+    if summary.pauses:
+        yield (
+            f"users paused {summary.pauses} times, {summary.paused_s:.1f} s in all, before they "
+            "asked again after the server had refused them"
         )
 
 

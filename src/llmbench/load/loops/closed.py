@@ -9,12 +9,10 @@ from llmbench.load.loops.aborting import guarded
 from llmbench.load.loops.climbing import Climb
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
+from llmbench.load.loops.pauses import BUSY, pause_s
 from llmbench.load.plan.shapes import ClosedPlan, Start
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
-
-BACKOFF_S = 0.1  # after a failure to connect, doubled for each further one in a row,
-BACKOFF_MOST_S = 2.0  # up to this, so that a server that comes back is found soon
 
 
 class ClosedLoop:
@@ -30,7 +28,7 @@ class ClosedLoop:
         self._loop = asyncio.get_running_loop()
         self._lanes = [dispatcher.lane(self._finished, start.user) for start in plan.starts]
         self._running = len(self._lanes)
-        self._backing_off = 0  # users that wait after failing to connect
+        self._pauses: dict[Lane, asyncio.TimerHandle] = {}  # of users that wait to ask again
         self._over = asyncio.Event()
         self._clock = clock
         self._climb = Climb(dispatcher, plan, clock, leads=leads)
@@ -62,7 +60,7 @@ class ClosedLoop:
         """Send until the plan is done, then wait for the last answer."""
         if self._dispatcher.stopping is not None:
             return
-        self._dispatcher.more_to_come = lambda: bool(self._yet_to_begin or self._backing_off)
+        self._dispatcher.more_to_come = lambda: bool(self._yet_to_begin or self._pauses)
         if self._plan.steps:
             begin_unix_ns = self._clock.to_unix_ns(begin_ns)
             climb = guarded(asyncio.create_task(self._climb.climb(begin_unix_ns, self._begin_step)))
@@ -82,7 +80,10 @@ class ClosedLoop:
         await self._dispatcher.drained()
 
     def _cancel_spawns(self) -> None:
-        """Cancel the users that have not begun."""
+        """Cancel the users that have not begun, and let none wait any longer."""
+        while self._pauses:
+            self._pauses.popitem()[1].cancel()
+            self._retire()
         for timer in self._timers:
             timer.cancel()
         self._running -= len(self._yet_to_begin)
@@ -121,18 +122,30 @@ class ClosedLoop:
         self._dispatcher.later(self._make_ahead, lane)
 
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
-        if lane.failures_to_connect:
-            wait_s = min(BACKOFF_S * 2 ** (lane.failures_to_connect - 1), BACKOFF_MOST_S)
-            self._backing_off += 1
-            self._loop.call_later(wait_s, self._again, lane)
+        lane.refusals = lane.refusals + 1 if exchange.status in BUSY else 0
+        failures = lane.failures_to_connect or lane.refusals
+        if failures:
+            self._pause(lane, pause_s(exchange, failures))
             return
         self._next(lane, 0)
         if lane.exchange is not None:  # stamped only now, since the sending must not wait for it
             lane.exchange.scheduled_ns = ended_ns(exchange)
 
-    def _again(self, lane: Lane) -> None:
-        self._backing_off -= 1
-        self._next(lane, monotonic_ns())
+    def _pause(self, lane: Lane, wait_s: float) -> None:
+        """Have the lane's user wait, but not beyond the end of the load."""
+        began_ns = monotonic_ns()
+        if self._dispatcher.stopping is not None:
+            wait_s = 0.0
+        elif self._deadline_ns is not None:
+            wait_s = min(wait_s, max(0.0, (self._deadline_ns - began_ns) / 1e9))
+        self._pauses[lane] = self._loop.call_later(wait_s, self._again, lane, began_ns)
+
+    def _again(self, lane: Lane, began_ns: int) -> None:
+        del self._pauses[lane]
+        now_ns = monotonic_ns()
+        self._next(lane, now_ns)
+        if lane.exchange is not None:
+            lane.exchange.paused_ns = now_ns - began_ns
 
     def _is_over(self, lane: Lane) -> bool:
         plan = self._plan

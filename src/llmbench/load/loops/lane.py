@@ -27,6 +27,7 @@ class Lane:
         self.requests = 0  # sent so far
         self.upcoming: PlannedRequest | None = None  # prepared ahead
         self.failures_to_connect = 0  # in a row
+        self.refusals = 0  # in a row, by a server that was busy
         self.on_idle_end: Callable[[], None] = lambda: None  # the server closed it
         self.planned: PlannedRequest | None = None
         self.exchange: Exchange | None = None

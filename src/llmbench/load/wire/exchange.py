@@ -24,6 +24,7 @@ class Exchange:
         "headers",
         "offset_done_ns",
         "offset_sent_ns",
+        "paused_ns",
         "polled_ns",
         "reads",
         "scheduled_ns",
@@ -44,6 +45,7 @@ class Exchange:
         self.done_ns = 0
         self.offset_sent_ns = 0
         self.offset_done_ns = 0
+        self.paused_ns: int | None = None  # duration of its user's pause before it
         self.polled_ns = 0
         self.seen_ns: int | None = None  # last token that a time-out check has found
 
