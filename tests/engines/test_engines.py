@@ -1,0 +1,111 @@
+"""The harness against engines that we did not write: counts, times, queue and refused fields."""
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from llmbench.cells import Cell, Users
+from llmbench.load.cell import run_cell
+from llmbench.metrics.summary import summarise
+from llmbench.metrics.tables import table
+from llmbench.records import Endpoint, Prompt, RequestRecord
+from llmbench.results import CellSummary
+from llmbench.servers.cores import usable_cores
+from llmbench.servers.running import RunningServer
+from llmbench.store import RunDir
+
+OUTPUT_TOKENS = 24
+TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
+PROMPTS = tuple(Prompt(f"{number}. {TEXT}", 24) for number in range(40))
+NOTHING_LONGER_THAN = 0.1
+"""Of the TTFT, or 60 ms: what an engine's own clock may leave unaccounted for here, where its API
+process, its core and the load generator share two cores."""
+
+
+def load(
+    endpoint: Endpoint, folder: Path, users: int, api: str | None = None
+) -> tuple[list[RequestRecord], CellSummary]:
+    """Two requests of each user after one to warm up; the records and what they come to."""
+    cell = Cell("engine", 24, OUTPUT_TOKENS, Users(users, 2))
+    run = RunDir.create(folder, None)
+    target = endpoint if api is None else replace(endpoint, api=api)
+    cell_run = run_cell(
+        cell,
+        target,
+        PROMPTS,
+        run=run,
+        repeat=1,
+        seed=1,
+        prompts_sha256="",
+        cores=usable_cores()[-1:],
+    )
+    records = [record for record in run.requests() if record.phase == "measured"]
+    return records, summarise(cell_run, table(run.requests()))
+
+
+def assert_whole(records: list[RequestRecord], users: int) -> None:
+    """All succeeded, with as many tokens as asked, and the server's count of the prompt."""
+    assert [(record.error_kind, record.error) for record in records] == [(None, None)] * users * 2
+    assert {record.output_tokens for record in records} == {OUTPUT_TOKENS}
+    assert {record.finish_reason for record in records} == {"length"}
+    assert all((record.input_tokens or 0) > 10 for record in records)
+
+
+@pytest.mark.parametrize("api", ["openai-completions", "openai-chat"])
+def test_vllm_gives_what_was_asked_for(vllm: RunningServer, tmp_path: Path, api: str) -> None:
+    records, _ = load(vllm.endpoint, tmp_path, 2, api)
+    assert_whole(records, 2)
+    assert vllm.endpoint.left_out == ()
+
+
+def test_vllms_own_times_are_ours(vllm: RunningServer, tmp_path: Path) -> None:
+    _, summary = load(vllm.endpoint, tmp_path, 1)
+    ttft, token = summary.ttft_ms, summary.time_per_token_ms
+    theirs = summary.server_time_per_token_ms
+    assert ttft is not None and token is not None and theirs is not None
+    assert summary.ttft_unaccounted_mean_ms is not None
+    assert -1 < summary.ttft_unaccounted_mean_ms < max(60, NOTHING_LONGER_THAN * ttft.mean)
+    assert token.p50 == pytest.approx(theirs.p50, rel=0.1)
+
+
+def test_vllms_queue_is_told_where_users_exceed_its_slots(
+    vllm: RunningServer, tmp_path: Path
+) -> None:
+    records, summary = load(vllm.endpoint, tmp_path, 4)
+    assert_whole(records, 4)
+    assert summary.server_queue_mean_ms is not None and summary.ttft_ms is not None
+    assert summary.server_queue_mean_ms > 0.2 * summary.ttft_ms.mean
+    assert summary.ttft_unaccounted_mean_ms is not None
+    assert summary.ttft_unaccounted_mean_ms > -1
+
+
+def test_transformers_is_measured_without_the_fields_that_it_refuses(
+    transformers: RunningServer, tmp_path: Path
+) -> None:
+    left_out = {field.name for field in transformers.endpoint.left_out}
+    assert {"ignore_eos", "min_tokens"} <= left_out
+    records, _ = load(transformers.endpoint, tmp_path, 2)
+    assert [record.error for record in records] == [None] * 4
+    assert all(0 < (record.output_tokens or 0) <= OUTPUT_TOKENS for record in records)
+
+
+@pytest.mark.parametrize("api", ["openai-completions", "openai-chat", "llama.cpp"])
+def test_llama_cpp_gives_what_was_asked_for(
+    llama_cpp: RunningServer, tmp_path: Path, api: str
+) -> None:
+    records, summary = load(llama_cpp.endpoint, tmp_path, 2, api)
+    assert_whole(records, 2)
+    assert summary.server_prefill_mean_ms is not None
+    assert llama_cpp.endpoint.left_out == ()
+
+
+def test_llama_cpps_queue_is_in_what_nobody_accounts_for(
+    llama_cpp: RunningServer, tmp_path: Path
+) -> None:
+    _, alone = load(llama_cpp.endpoint, tmp_path / "1", 1)
+    _, crowded = load(llama_cpp.endpoint, tmp_path / "4", 4)
+    assert alone.ttft_unaccounted_mean_ms is not None and alone.ttft_ms is not None
+    assert -1 < alone.ttft_unaccounted_mean_ms < max(60, NOTHING_LONGER_THAN * alone.ttft_ms.mean)
+    assert crowded.ttft_unaccounted_mean_ms is not None
+    assert crowded.ttft_unaccounted_mean_ms > 2 * alone.ttft_unaccounted_mean_ms
