@@ -15,7 +15,7 @@ from llmbench.servers.cores import usable_cores
 from llmbench.servers.running import RunningServer
 from llmbench.store import RunDir
 
-OUTPUT_TOKENS = 24
+OUTPUT_TOKENS = 16
 TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
 PROMPTS = tuple(Prompt(f"{number}. {TEXT}", 24) for number in range(40))
 NOTHING_LONGER_THAN = 0.1
