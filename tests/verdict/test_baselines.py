@@ -114,6 +114,22 @@ def test_what_went_wrong_is_counted_also_in_repeats_that_it_made_invalid(tmp_pat
     assert found.counts == {"failed": [1, 26], "dropped": [0, 26], "off_length": [0, 25]}
 
 
+def test_a_run_and_a_baseline_of_version_0_1_0_are_read_and_told() -> None:
+    folder = Path(__file__).parent / "written_by_0_1_0"
+    run = RunDir.open(folder / "run")
+    assert [(r.valid, r.summary.succeeded, r.slo) for r in results(run)] == [
+        (True, 4, "undecided")
+    ] * 3
+    verdict = compare(folder / "baseline.json", run.path)
+    assert lines(verdict) == [
+        "PASS: run against baseline: 0 FAIL, 0 INCONCLUSIVE, 3 PASS",
+        "note: baseline was stored by pytest-llmbench 0.1.0, which counted no failed or dropped "
+        "requests and no lengths of outputs: store it again to gate them",
+        "warning: client, request, timeouts, warmup, workers of the cells: told by one side only: "
+        "this may move the numbers",
+    ]
+
+
 def test_prompts_and_image_are_part_of_the_fingerprint(tmp_path: Path) -> None:
     def changed(run: CellRun) -> CellRun:
         launch = Launch("docker", 0, image_digest="sha256:1")

@@ -441,21 +441,6 @@ def test_a_damaged_or_foreign_baseline(tmp_path: Path, content: str, message: st
         read_baseline(path)
 
 
-def test_a_baseline_of_version_0_1_0_is_read_and_told(tmp_path: Path) -> None:
-    whole = json.loads(render(measured(a=cell(), fingerprint={"host.cpu": "x"})))
-    del whole["cells"]["a"]["counts"]
-    path = tmp_path / "main.json"
-    path.write_text(json.dumps(whole | {"version": 1}))
-    now = measured("now", fingerprint={"host.cpu": "x", "cell.a.warmup": "1"}, a=counted())
-    verdict = judge_samples(read_baseline(path), now)
-    assert verdict.state == "PASS"
-    assert lines(verdict)[1:] == [
-        "note: main was stored by pytest-llmbench 0.1.0, which counted no failed or dropped "
-        "requests and no lengths of outputs: store it again to gate them",
-        "warning: cell.a.warmup: none -> 1: this may move the numbers",
-    ]
-
-
 def test_a_baseline_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no such baseline; make one with --llm-save-baseline"):
         load_baseline(tmp_path, "main")

@@ -44,29 +44,33 @@ def differences(
 ) -> Differences:
     """All differences, for cells only of those named.
 
-    A name that one side doesn't have at all (an older version did not store it) gives only a
-    warning.
+    What one side does not have at all (an older version did not store it) is only a warning.
     """
     refused: list[str] = []
     warnings: list[str] = []
+    untold: set[str] = set()
     for name in sorted({*old, *new}):
         if name.startswith("cell.") and not any(name.startswith(f"cell.{c}.") for c in cells):
             continue
         if name.startswith("model.") and not (_of_model(name, old) and _of_model(name, new)):
             continue
-        if old.get(name) != new.get(name):
-            only_may = _only_may(name, old.get(name), new.get(name))
-            text = f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}"
-            (warnings if only_may else refused).append(text)
+        key = name.rpartition(".")[2]
+        if old.get(name) == new.get(name):
+            continue
+        if key in SINCE_2 and not (name in old and name in new):
+            untold.add(key)
+            continue
+        text = f"{name}: {old.get(name, 'none')} -> {new.get(name, 'none')}"
+        (warnings if _only_may(name, old, new) else refused).append(text)
+    if untold:
+        warnings.append(f"{', '.join(sorted(untold))} of the cells: told by one side only")
     return Differences(tuple(refused), tuple(warnings))
 
 
-def _only_may(name: str, old: str | None, new: str | None) -> bool:
+def _only_may(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool:
     """Whether a difference may move the numbers but need not."""
-    if old is None or new is None:
-        return name.rpartition(".")[2] in SINCE_2
     if name == "host.kernel":
-        return _release(old) == _release(new)
+        return _release(old.get(name, "")) == _release(new.get(name, ""))
     return name.endswith(".timeouts")
 
 
