@@ -1,9 +1,18 @@
 """Keys and headers: where secrets may be, and where not."""
 
-import pytest
+from pathlib import Path
 
-from llmbench.access import check_secrets, check_url, request_headers, tls_context
-from llmbench.config import ConfigError
+import pytest
+from msgspec import structs
+
+from llmbench.access import (
+    check_secrets,
+    check_url,
+    check_written,
+    request_headers,
+    tls_context,
+)
+from llmbench.config import ConfigError, DockerServer, ModelConfig, load_models
 from llmbench.records import ClientSettings
 
 
@@ -66,3 +75,45 @@ def test_a_query_in_a_url_is_refused_without_showing_it() -> None:
 def test_a_missing_ca_file_is_named() -> None:
     with pytest.raises(ConfigError, match=r"TLS files absent\.pem: can't be loaded"):
         tls_context(ClientSettings(ca_file="absent.pem"))
+
+
+def serving(*command: str, **server: object) -> ModelConfig:
+    """A model in a container with that command, and keys of its server."""
+    docker = DockerServer("image", command, port=80)
+    model = ModelConfig("m", "M", "m", "tgi", "none", docker)
+    return structs.replace(model, server=structs.replace(docker, **server))
+
+
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [
+        (serving("serve", "--api-key", "sesame"), "server.command: --api-key"),
+        (serving("serve", "--api-key=sesame"), "server.command: --api-key"),
+        (serving("serve", "--hf-token", "sesame", "--port"), "server.command: --hf-token"),
+        (serving("sh", "-c", "serve --api-key sesame"), "server.command: --api-key"),
+        (serving("login", "hf_" + "sesame" * 6), "server.command"),
+        (serving(settings={"HF_TOKEN": "sesame"}), "server.settings.HF_TOKEN"),
+        (serving(settings={"URL": "https://x?k=sk-" + "sesame" * 6}), "server.settings.URL"),
+        (serving(build_args={"PIP_PASSWORD": "sesame"}), "server.build_args.PIP_PASSWORD"),
+    ],
+)
+def test_a_secret_that_is_written_out_is_refused_and_not_repeated(
+    model: ModelConfig, place: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        check_written(model)
+    assert str(refused.value) == (
+        f"m: {place}: a secret doesn't belong in a file; put it into an environment variable that "
+        "the engine reads (HF_TOKEN, VLLM_API_KEY, …) and name that in server.environment"
+    )
+
+
+def test_what_only_sounds_like_a_secret_is_taken() -> None:
+    command = ("--max-tokens", "8", "--eos-token", "</s>", "--api-key-file", "/run/key", "--token")
+    settings = {"TOKENIZERS_PARALLELISM": "false", "HF_TOKEN": "", "NAME": "hf_hub sk-1"}
+    check_written(serving(*command, settings=settings))
+
+
+def test_the_configurations_that_are_shipped_have_no_secret() -> None:
+    for model in load_models(Path(__file__).parents[1] / "fixtures" / "models"):
+        check_written(model)

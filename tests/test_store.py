@@ -153,6 +153,14 @@ def test_a_replaced_file_leaves_no_part_behind(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "file").read_bytes() == b"new"
 
 
+def test_a_cell_whose_name_is_a_pattern_is_found(tmp_path: Path) -> None:
+    run, name = RunDir(tmp_path), "m[1]#a*-in8-out8-users1"
+    for cell in (name, "m1#a-in8-out8-users1"):
+        with Journal(run.journal_file(cell, 1)) as journal:
+            journal.append(record(1, cell))
+    assert [found.cell for found in run.requests(name)] == [name]
+
+
 def test_sessions_that_replace_a_file_at_once_leave_it_whole(tmp_path: Path) -> None:
     path = tmp_path / "shared.json"
 

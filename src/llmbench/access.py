@@ -7,13 +7,25 @@ record, file, log or page.
 import os
 import re
 import ssl
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 from urllib.parse import urlsplit
 
-from llmbench.config import ConfigError
+import msgspec
+
+from llmbench.config import ConfigError, ModelConfig
 from llmbench.records import ClientSettings
 
 USER_AGENT = "pytest-llmbench"
 SECRET = re.compile(r"auth|key|token|cookie|secret|password", re.IGNORECASE)
+SECRET_VALUE = re.compile(r"\b(hf_\w{16,}|gh[pousr]_\w{16,}|(sk|nvapi)-[\w-]{16,})")
+SECRET_OPTION = re.compile(
+    r"--?([\w-]*[-_])?((api|auth|access|admin|bearer|hf)[-_]?(key|token)|secret|password)|--?token",
+    re.IGNORECASE,
+)
+SECRET_NAME = re.compile(r"(.*_)?(TOKEN|KEY|SECRET|PASSWORD)", re.IGNORECASE)
+SECRET_TABLES = (("server", "settings"), ("server", "build_args"))
 
 
 def request_headers(client: ClientSettings) -> dict[str, str]:
@@ -36,6 +48,43 @@ def check_secrets(client: ClientSettings, where: str) -> None:
                 f"{where}: client.headers.{name}: a secret doesn't belong in a file; put it into "
                 f'an environment variable and write {name} = "$ITS_NAME"'
             )
+
+
+def check_written(model: ModelConfig) -> None:
+    """Raise `ConfigError` where `model` has a secret written out: files and pages would show it.
+
+    A secret shows by its form (``hf_…``, ``sk-…``) in any value, by the option before it in
+    `server.command`, or by its name in a table of the server. The message doesn't repeat it.
+    """
+    command: Sequence[str] = getattr(model.server, "command", ())
+    words = [part for word in command for part in word.split()]
+    for word, following in pairwise([*words, "--"]):
+        option, _, value = word.partition("=")
+        if SECRET_OPTION.fullmatch(option) and (value or not following.startswith("-")):
+            raise ConfigError(_written(model.name, f"server.command: {option}"))
+    for key, text in _texts(msgspec.to_builtins(model), ()):
+        named = key[:2] in SECRET_TABLES and SECRET_NAME.fullmatch(key[-1]) and text
+        if named or SECRET_VALUE.search(text):
+            raise ConfigError(_written(model.name, ".".join(key)))
+
+
+def _texts(value: Any, key: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every text in `value` with the keys that lead to it."""
+    if isinstance(value, str):
+        yield key, value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _texts(inner, (*key, str(name)))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner, key)
+
+
+def _written(model: str, place: str) -> str:
+    return (
+        f"{model}: {place}: a secret doesn't belong in a file; put it into an environment variable "
+        "that the engine reads (HF_TOKEN, VLLM_API_KEY, …) and name that in server.environment"
+    )
 
 
 def check_url(url: str, where: str) -> None:

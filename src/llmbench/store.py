@@ -148,7 +148,9 @@ class RunDir:
     ) -> Iterator[RequestRecord]:
         """The records of all cells, of one, or of one repeat; also of those that did not end."""
         folder = self.path / "journal" / "requests"
-        for path in sorted(folder.glob(f"{cell_id or '*'}/{repeat or '*'}.*.jsonl")):
+        cells = folder.glob("*") if cell_id is None else [folder / cell_id]
+        pattern = f"{repeat or '*'}.*.jsonl"
+        for path in sorted(path for cell in cells for path in cell.glob(pattern)):
             yield from self._read(path, RequestRecord)
 
     def unreadable_note(self) -> str | None:

@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import msgspec
 import pytest
@@ -63,6 +64,14 @@ def test_every_chart_is_there_as_png_and_svg_and_says_its_finding(drawn: RunDir)
     charts = [a for t, a in Outline(drawn.page_file.read_text()).tags if a.get("class") == "chart"]
     assert len(charts) == len(names)
     assert any(str(a["aria-label"]).startswith("TTFT rises") for a in charts)
+
+
+def test_links_reach_files_whose_names_have_signs(run_path: Path) -> None:
+    page = page_of(write_run(run_path, grid(("ti#ny [a]",)), configs=[model("ti#ny [a]")]))
+    links = [a["href"] or "" for tag, a in Outline(page).tags if tag == "a"]
+    files = [unquote(link) for link in links if not link.startswith(("#", "http"))]
+    assert "requests/ti#ny [a]-in128-out32-users1.csv" in files
+    assert [file for file in files if not (run_path / file).is_file()] == []
 
 
 def test_headings_landmarks_and_tables_have_meaning(drawn: RunDir) -> None:

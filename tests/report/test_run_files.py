@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import msgspec
 import pytest
 from pyarrow import parquet
 
@@ -192,3 +193,20 @@ def test_resources_csv_has_wall_clock_and_cell(run_path: Path) -> None:
     first = rows(run.resources_file)[0]
     assert first["time"] == "2026-09-21 14:13:30.000000"
     assert (first["cell"], first["memory_bytes"]) == ("tiny-in128-out32-users1", "335544320")
+
+
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t"])
+def test_a_server_s_words_are_no_formula_in_a_spreadsheet(
+    one: tuple[RunDir, Cell], begin: str
+) -> None:
+    run, cell = one
+    words = f"{begin}HYPERLINK(1)"
+    ran = cell_run(cell, 1, START_NS, START_NS + 2_000_000_000, model(), None)
+    run.append_cell_run(msgspec.structs.replace(ran, notes=(words,)))
+    bad = record(cell, error_kind="error_event", error=words, finish_reason=words)
+    failed, well = written(run, cell, bad, record(cell, request=2))
+    assert failed["error"] == failed["finish_reason"] == f"'{words}"
+    assert (well["error"], well["finish_reason"]) == ("", "length")
+    files.append_cells(run, [result for each in judged_cells(run) for result in each.results])
+    (summary,) = rows(run.cells_file)
+    assert summary["notes"].startswith(f"'{words}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from llmbench.access import check_secrets, check_url
+from llmbench.access import check_secrets, check_url, check_written
 from llmbench.apis import dialect
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models, nearest
 
@@ -48,6 +48,7 @@ def check_access(model: ModelConfig) -> None:
     except ConfigError as error:
         raise ConfigError(f"{model.name}: {error}") from None
     check_secrets(model.client, model.name)
+    check_written(model)
     if isinstance(model.server, RemoteServer):
         check_url(model.server.url, f"{model.name}: server.url")
 

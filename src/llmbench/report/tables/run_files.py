@@ -60,6 +60,9 @@ _OURS = {
 
 COLUMNS = (*DECK, *_OURS)
 
+_FORMULA = r"^([=+\-@\t\r])"
+"""How a text begins that a spreadsheet would carry out; a server's words may begin so."""
+
 
 class RequestsCsv:
     """``requests/<cell>.csv``, of which each repeat is written as soon as it is there.
@@ -155,8 +158,13 @@ def _write_rows(path: Path, table: "pa.Table", at: int) -> int:
 
     The header is plain, and fields are quoted only where CSV needs it.
     """
-    from pyarrow import csv
+    import pyarrow as pa
+    from pyarrow import compute, csv
 
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = compute.replace_substring_regex(table[place], _FORMULA, r"'\1")
+            table = table.set_column(place, field, column)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     with writing(path), path.open("r+b") as file:
@@ -171,7 +179,12 @@ def _write_rows(path: Path, table: "pa.Table", at: int) -> int:
 def write_cells(run: RunDir, cells: "pd.DataFrame") -> None:
     """Write ``cells.csv`` anew: a row for each repeat of each cell (`cell_rows.frame`)."""
     with replacing(run.cells_file) as part:
-        cells.to_csv(part, index=False, lineterminator="\n")
+        _no_formulas(cells).to_csv(part, index=False, lineterminator="\n")
+
+
+def _no_formulas(table: "pd.DataFrame") -> "pd.DataFrame":
+    """`table` with a ``'`` before each text that a spreadsheet would carry out."""
+    return table.replace(_FORMULA, r"'\1", regex=True)
 
 
 def append_cells(run: RunDir, results: Sequence[CellResult]) -> None:
@@ -180,7 +193,7 @@ def append_cells(run: RunDir, results: Sequence[CellResult]) -> None:
 
     new = not run.cells_file.is_file()
     with run.cells_file.open("a", encoding="utf-8", newline="") as file:
-        frame(results).to_csv(file, index=False, header=new, lineterminator="\n")
+        _no_formulas(frame(results)).to_csv(file, index=False, header=new, lineterminator="\n")
 
 
 def write_resources(run: RunDir, resources: "pd.DataFrame") -> None:
@@ -190,4 +203,4 @@ def write_resources(run: RunDir, resources: "pd.DataFrame") -> None:
     times = pd.to_datetime(resources["time_ns"], unit="ns").dt.strftime("%Y-%m-%d %H:%M:%S.%f")
     table = pd.concat([times.rename("time"), resources], axis=1)
     with replacing(run.resources_file) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+        _no_formulas(table).to_csv(part, index=False, lineterminator="\n")
