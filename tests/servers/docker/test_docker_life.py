@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import httpx
 import msgspec
 import pytest
+import requests
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig
+from llmbench.servers.cores import split_cores
+from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import docker_run_line
 from llmbench.servers.running import LaunchError, RunningServer
@@ -178,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/eat":
             food = bytearray(1 << 30)
             food[::4096] = b"x" * (1 << 18)
-        self.answer(b'{"content": "x", "stop": true, "choices": [{"text": "x"}]}')
+        self.answer(b'data: {"content": "x", "stop": true}\\n\\n')
 
     def answer(self, body):
         self.send_response(200)
@@ -218,7 +221,7 @@ def test_a_failing_test_leaves_nothing(launch: Launch, smollm2: ModelConfig, our
 
 
 @pytest.mark.usefixtures("server_image")
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_leave_nothing(ending: signal.Signals, tmp_path: Path, ours: Ours) -> None:
     with drill(tmp_path, ending.name) as process:
         assert len(ours(ending.name)) == 1
@@ -258,10 +261,39 @@ def test_reap_names_what_it_removed(
 ) -> None:
     with drill(tmp_path, "named") as process:
         (name,) = ours("named")
-        assert name not in reap(docker_engine)
+        lines: list[str] = []
+        assert name not in reap(docker_engine, lines.append)
         process.kill()
         process.wait(30)
-        assert reap(docker_engine) == [name]
+        assert reap(docker_engine, lines.append) == [name]
+    assert lines == [f"removed {name}, which a dead session had left"]
+
+
+def test_a_removal_that_takes_too_long_is_told_and_ends_nothing(
+    server_image: str,
+    smollm2: ModelConfig,
+    docker_engine: "DockerClient",
+    ours: Ours,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(container: object, **options: bool) -> None:
+        raise requests.ReadTimeout("Read timed out. (read timeout=60)")
+
+    lines: list[str] = []
+    cores = split_cores(1)
+    with monkeypatch.context() as patched:
+        patched.setattr("docker.models.containers.Container.remove", slow)
+        with launch_docker(
+            smollm2, Limits(1), log_dir=tmp_path, cores=cores, session="slow", say=lines.append
+        ):
+            pass
+    (name,) = ours("slow")
+    docker_engine.containers.get(name).remove(force=True)
+    assert lines[-1] == (
+        f"{name} is not removed yet: Read timed out. (read timeout=60); "
+        "the next session removes what is left of it"
+    )
 
 
 def test_a_launch_on_another_thread_leaves_signals_alone(

@@ -80,12 +80,11 @@ def launch_docker(
     """
     server = docker_server(config)
     with interrupted_by_signals(), closing(connect()) as client:
-        for name in reap(client):
-            say(f"removed {name}, which a dead session had left")
+        reap(client, say)
         facts = engine_facts(client)
         spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
         image = ensure_image(client, config.name, server, say)
-        with created(client, config, spec, facts, session) as (container, warnings):
+        with created(client, config, spec, facts, session, say) as (container, warnings):
             notes = (*(() if cores.note is None else (cores.note,)), *warnings)
             clock = Clock()
             start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes)

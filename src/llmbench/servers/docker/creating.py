@@ -4,13 +4,14 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from llmbench.config import ModelConfig
 from llmbench.servers.docker.engine import EngineFacts
-from llmbench.servers.docker.reaper import labels, remove
+from llmbench.servers.docker.images import Say
+from llmbench.servers.docker.reaper import owner, remove
 from llmbench.servers.docker.spec import ContainerSpec, format_cpuset
 from llmbench.servers.docker.watch import container_hint
 from llmbench.servers.running import LaunchError
@@ -27,13 +28,13 @@ def created(
     spec: ContainerSpec,
     facts: EngineFacts,
     session: str,
+    say: Say,
 ) -> Iterator[tuple["Container", tuple[str, ...]]]:
     """Create a container for as long as the context is open; also gives the engine's warnings.
 
     Its name is chosen here, so that it can be removed even when the answer to its creation
-    never arrived.
+    never arrived. `say` is told of one that could not be removed.
     """
-    import requests
     from docker.errors import APIError
 
     name = f"llmbench-{re.sub(r'[^a-zA-Z0-9_.-]', '-', config.name)}-{uuid4().hex[:8]}"
@@ -42,21 +43,25 @@ def created(
         try:
             api: Any = client.api  # the level at which the engine's warnings are returned
             made = api.create_container_from_config(
-                _create_request(client, spec, facts, labels(session)), name=name
+                _create_request(client, spec, facts, owner(client, session)), name=name
             )
         except APIError as error:
             made = {}  # no creation is under way
             raise refused(config.name, "created", error) from None
         yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
     finally:
-        # an engine that is gone can't remove it, but the reaper of the next session will
-        with suppress(requests.ConnectionError):
-            _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
+        problem = _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
+        if problem is not None:
+            say(f"{name} {problem}; the next session removes what is left of it")
 
 
-def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
-    """Remove the container `name`; wait up to `patience_s` for one that may still be created."""
-    from docker.errors import NotFound
+def _remove_named(client: "DockerClient", name: str, patience_s: float) -> str | None:
+    """Remove the container `name`; wait so long for one whose creation may be under way.
+
+    Why it could not be removed, as `remove` says; None when it is gone.
+    """
+    import requests
+    from docker.errors import APIError, NotFound
 
     deadline = time.monotonic() + patience_s
     while True:
@@ -66,6 +71,8 @@ def _remove_named(client: "DockerClient", name: str, patience_s: float) -> None:
             if time.monotonic() >= deadline:
                 return None
             time.sleep(0.05)
+        except (APIError, requests.RequestException) as error:  # an engine that is gone, or slow
+            return f"can't be looked up to be removed: {error}"
 
 
 def _create_request(

@@ -2,13 +2,18 @@
 
 Every container carries labels that name its session, the process that started it, and that
 process's host, boot and start time (so that a reused pid isn't taken for a living session). A
-container is removed only when all of these say that its session is dead.
+session that runs in a container itself also names that container, as in CI each job has pids of its
+own: the session is dead when its container has ended. A container is removed only when its labels
+say that its session is dead; one that can't be removed is told of, and left.
 """
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from llmbench.servers.docker.images import Say
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -19,10 +24,21 @@ PID = "llmbench.pid"
 STARTED = "llmbench.started"
 HOST = "llmbench.host"
 BOOT = "llmbench.boot"
+INSIDE = "llmbench.inside"  # id and start of the container in which the session runs
+
+OWN_CONTAINER = re.compile(r"containers/([0-9a-f]{64})/")
+"""In the mounts that an engine makes for each container (``/etc/hostname``, …)."""
+
+
+def owner(client: "DockerClient", session: str) -> dict[str, str]:
+    """The labels of what this process starts for `session` on the engine of `client`."""
+    own = own_container(_mounts())
+    inside = None if own is None else _start_of(client, own)
+    return labels(session) | ({} if inside is None else {INSIDE: inside})
 
 
 def labels(session: str) -> dict[str, str]:
-    """The labels of the containers that this process starts for `session`."""
+    """The labels of what this process starts for `session`, known without asking an engine."""
     pid = os.getpid()
     return {
         SESSION: session,
@@ -33,14 +49,28 @@ def labels(session: str) -> dict[str, str]:
     }
 
 
-def reap(client: "DockerClient") -> list[str]:
-    """Remove the containers of this host's dead sessions; return the names of those removed."""
-    ours = client.containers.list(all=True, filters={"label": SESSION}, ignore_removed=True)
+def reap(client: "DockerClient", say: Say) -> list[str]:
+    """Remove the containers of dead sessions; return the names of those removed.
+
+    `say` gets a line for each, and for each that can't be removed.
+    """
+    import requests
+    from docker.errors import APIError
+
+    try:
+        orphans = _orphans(client)
+    except (APIError, requests.RequestException) as error:
+        say(f"what dead sessions left can't be looked for: {error}")
+        return []
     removed = []
-    for container in ours:
-        if is_orphan(container.labels, running=container.status == "running"):
-            remove(container)
-            removed.append(str(container.name))
+    for container in orphans:
+        name = container.attrs["Names"][0].removeprefix("/")
+        problem = remove(container)
+        if problem is None:
+            say(f"removed {name}, which a dead session had left")
+            removed.append(name)
+        else:
+            say(f"{name}, which a dead session had left, {problem}; try: docker rm -f {name}")
     return removed
 
 
@@ -53,17 +83,28 @@ def is_orphan(of: dict[str, str], *, running: bool) -> bool:
     return process_started(int(of[PID])) != of.get(STARTED)
 
 
-def remove(container: "Container") -> None:
-    """Kill and remove a container and its unnamed volumes; it may be gone already."""
-    from docker.errors import APIError, NotFound
+def remove(container: "Container") -> str | None:
+    """Kill and remove a container and its unnamed volumes; why that can't be, None when it is gone.
+
+    An engine that takes long goes on removing it.
+    """
+    import requests
+    from docker.errors import APIError
 
     try:
         container.remove(force=True, v=True)
-    except NotFound:
-        return
     except APIError as error:
-        if error.status_code != 409:  # 409: its removal is under way
-            raise
+        gone = error.status_code in (404, 409)  # 409: its removal is under way
+        return None if gone else f"can't be removed: {error.explanation or error}"
+    except requests.RequestException as error:
+        return f"is not removed yet: {error}"
+    return None
+
+
+def own_container(mounts: str) -> str | None:
+    """The id of the container in which this process runs, by its mounts (proc(5), mountinfo)."""
+    found = OWN_CONTAINER.search(mounts)
+    return None if found is None else found[1]
 
 
 def process_started(pid: int) -> str | None:
@@ -84,6 +125,41 @@ def _process_started_elsewhere(pid: int) -> str | None:
         return f"{psutil.Process(pid).create_time():.2f}"
     except psutil.Error:
         return None
+
+
+def _orphans(client: "DockerClient") -> list["Container"]:
+    """The containers of sessions that are known to be dead; of each only what a list tells."""
+    found = client.containers.list(all=True, filters={"label": SESSION}, sparse=True)
+    return [
+        container
+        for container in found
+        if is_orphan(container.attrs["Labels"], running=container.attrs["State"] == "running")
+        or _is_outlived(client, container.attrs["Labels"])
+    ]
+
+
+def _is_outlived(client: "DockerClient", of: dict[str, str]) -> bool:
+    """Whether the session that wrote the labels `of` ran in a container that has ended."""
+    inside = of.get(INSIDE)
+    return inside is not None and _start_of(client, inside.partition(" ")[0]) != inside
+
+
+def _start_of(client: "DockerClient", container_id: str) -> str | None:
+    """Id and start of a container that runs on this engine; None where there is none."""
+    from docker.errors import NotFound
+
+    try:
+        state = client.api.inspect_container(container_id)["State"]
+    except NotFound:
+        return None
+    return f"{container_id} {state['StartedAt']}" if state["Running"] else None
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
 
 
 def _host() -> str:
