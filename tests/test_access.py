@@ -117,3 +117,40 @@ def test_what_only_sounds_like_a_secret_is_taken() -> None:
 def test_the_configurations_that_are_shipped_have_no_secret() -> None:
     for model in load_models(Path(__file__).parents[1] / "fixtures" / "models"):
         check_written(model)
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("sesame\n", "a line break at its end"),
+        ("\rsesame", "a line break at its start"),
+        ("ses\name", "a line break in its middle"),
+        ("\u201csesame\u201d", "a typographic quotation mark at its start"),
+        ("sésame", "a character outside ASCII in its middle"),
+        ("sesame\x00", "an invisible character at its end"),
+        ("\u200bsesame", "an invisible character at its start"),
+        ("sesame\udcff", "an invisible character at its end"),
+        (" sesame", "a space around it"),
+    ],
+)
+@pytest.mark.parametrize("settings", [{}, {"headers": {"X-Token": "$LLMBENCH_API_KEY"}}])
+def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(
+    key: str, problem: str, settings: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.environ", {"LLMBENCH_API_KEY": key})
+    with pytest.raises(ConfigError) as caught:
+        request_headers(ClientSettings(**settings))  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        f"LLMBENCH_API_KEY: its value has {problem}, which can't be sent in a header: set it "
+        "again without that"
+    )
+    assert caught.value.__cause__ is caught.value.__context__ is None
+
+
+def test_a_header_that_cannot_be_sent_is_named() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^client\.headers\.X-Team: its value has a line break in"
+    ):
+        request_headers(ClientSettings(headers={"X-Team": "blue\r\nx-admin: 1"}))
+    with pytest.raises(ConfigError, match=r"'X Team' can't be the name of a header"):
+        request_headers(ClientSettings(headers={"X Team": "blue"}))

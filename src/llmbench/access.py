@@ -18,6 +18,10 @@ from llmbench.config import ConfigError, ModelConfig
 from llmbench.records import ClientSettings
 
 USER_AGENT = "pytest-llmbench"
+_UNSENDABLE = dict.fromkeys("\r\n", "a line break") | dict.fromkeys(
+    "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb", "a typographic quotation mark"
+)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 SECRET = re.compile(r"auth|key|token|cookie|secret|password", re.IGNORECASE)
 SECRET_VALUE = re.compile(r"\b(hf_\w{16,}|gh[pousr]_\w{16,}|(sk|nvapi)-[\w-]{16,})")
 SECRET_OPTION = re.compile(
@@ -32,8 +36,9 @@ def request_headers(client: ClientSettings) -> dict[str, str]:
     """The user agent, the API key as a bearer token if one is set, and the configured headers.
 
     A header's value ``$NAME`` is taken from that environment variable; `ConfigError` where it
-    isn't set.
+    isn't set, and for a value that can't be sent, which no message shows.
     """
+    check_sendable(client)
     key = os.environ.get(client.api_key_env)
     bearer = {"authorization": f"Bearer {key}"} if key else {}
     configured = {name.lower(): _value(name, text) for name, text in client.headers.items()}
@@ -87,6 +92,28 @@ def _written(model: str, place: str) -> str:
     )
 
 
+def check_sendable(client: ClientSettings) -> None:
+    """Raise `ConfigError` for a key or a header that can't stand in an HTTP request.
+
+    The message names the variable and what is wrong, and not the value: it may be a secret.
+    """
+    values = {client.api_key_env: os.environ.get(client.api_key_env, "")}
+    for name, text in client.headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise ConfigError(f"client.headers: {name!r} can't be the name of a header")
+        variable = text.removeprefix("$")
+        is_told = text.startswith("$")
+        values[variable if is_told else f"client.headers.{name}"] = (
+            os.environ.get(variable, "") if is_told else text
+        )
+    for where, value in values.items():
+        if found := _obstacle(value):
+            raise ConfigError(
+                f"{where}: its value has {found}, which can't be sent in a header: set it again "
+                "without that"
+            )
+
+
 def check_url(url: str, where: str) -> None:
     """Raise `ConfigError` where `url` is not an http(s) URL, or has a password or a query."""
     parsed = urlsplit(url)
@@ -136,3 +163,19 @@ def _value(name: str, text: str) -> str:
     if value is None:
         raise ConfigError(f"client.headers.{name}: the environment variable {text[1:]} is not set")
     return value
+
+
+def _obstacle(value: str) -> str | None:
+    """What keeps a value from being sent, and where it stands, without the value itself."""
+    for number, character in enumerate(value):
+        what = _UNSENDABLE.get(character) or (
+            None
+            if character.isascii() and character.isprintable()
+            else "a character outside ASCII"
+            if character.isprintable()
+            else "an invisible character"
+        )
+        if what is not None:
+            place = "at its start" if number == 0 else "at its end"
+            return f"{what} {place if number in (0, len(value) - 1) else 'in its middle'}"
+    return "a space around it" if value != value.strip() else None

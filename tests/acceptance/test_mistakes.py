@@ -44,6 +44,15 @@ def test_an_unknown_key_of_a_toml_is_named(suite: pytest.Pytester) -> None:
     assert "tiny-sim.toml: unknown key 'grid.user'; did you mean 'users'?" in message_of(suite)
 
 
+def test_a_key_that_cannot_be_sent_is_named_and_never_shown(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMBENCH_API_KEY", "sesame\nopen")
+    output = message_of(suite, "--showlocals", "--full-trace")
+    assert "LLMBENCH_API_KEY: its value has a line break in its middle, which can't be" in output
+    assert "sesame" not in output
+
+
 def test_an_unknown_kind_of_benchmark_is_named(suite: pytest.Pytester) -> None:
     suite.makepyfile(
         test_bench="""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from llmbench.access import check_secrets, check_url, check_written
+from llmbench.access import check_secrets, check_sendable, check_url, check_written
 from llmbench.apis import dialect
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models, nearest
 
@@ -42,13 +42,14 @@ def remote_model(url: str, *, model: str, api: str, tokenizer: str) -> ModelConf
 
 
 def check_access(model: ModelConfig) -> None:
-    """Refuse an unknown dialect, a secret in a file, and a text that is not a URL."""
+    """Refuse an unknown dialect, a text that is not a URL, and a secret in a file or unsendable."""
     try:
         dialect(model.api)
     except ConfigError as error:
         raise ConfigError(f"{model.name}: {error}") from None
     check_secrets(model.client, model.name)
     check_written(model)
+    check_sendable(model.client)
     if isinstance(model.server, RemoteServer):
         check_url(model.server.url, f"{model.name}: server.url")
 
