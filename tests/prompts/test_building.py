@@ -78,6 +78,28 @@ def test_parquet_of_another_shape_is_an_error(
         build_buckets(source, words, Wanted((6,)), hurry=True, say=said.append)
 
 
+def test_records_without_a_prompt_among_others_are_dropped_and_counted(
+    words: Tokenizer, tmp_path: Path, said: list[str]
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a"}\n{"prompt": "a b c"}\n{"note": 1}\n')
+    built = build_buckets(
+        Source("file", str(path)), words, Wanted((3,)), hurry=False, say=said.append
+    )
+    assert [prompt.text for prompt in built[3].prompts] == ["a b c"]
+    assert built[3].dropped == f"{path}: 2 records dropped that have no prompt"
+    assert said[-1] == built[3].dropped
+
+
+def test_a_source_of_another_shape_is_not_read_to_its_end(words: Tokenizer, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "a"}\n' * 1000 + '{"prompt": "a b c"}\n')
+    with pytest.raises(
+        ConfigError, match=r"neither 'prompt' nor 'conversations' \(they have: text"
+    ):
+        build_buckets(Source("file", str(path)), words, Wanted((3,)), hurry=False, say=print)
+
+
 def test_a_source_without_prompts_is_an_error(
     words: Tokenizer, tmp_path: Path, said: list[str]
 ) -> None:

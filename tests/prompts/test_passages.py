@@ -70,3 +70,27 @@ def test_a_conversation_without_a_question_has_no_prompt(conversations: object) 
 def test_a_record_of_another_shape_is_an_error() -> None:
     with pytest.raises(KeyError, match="prompt"):
         passage({"text": "x"}, clean)
+
+
+@pytest.mark.parametrize("key", ["conversations", "messages", "conversation", "prompt"])
+@pytest.mark.parametrize("parts", [False, True])
+def test_a_conversation_of_roles_and_contents(key: str, parts: bool) -> None:
+    def said(text: str) -> object:
+        return [{"type": "text", "text": text}] if parts else text
+
+    record = {
+        key: [
+            {"role": "system", "content": said("Be brief.")},
+            {"role": "user", "content": said("one")},
+            {"role": "assistant", "content": said("two")},
+        ]
+    }
+    assert prompts(passage(record, clean)) == ["Be brief. USER: one ASSISTANT:"]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [["a", " b"], [{"type": "text", "text": "a b"}, {"type": "image_url", "image_url": {}}]],
+)
+def test_a_prompt_of_parts(prompt: object) -> None:
+    assert prompts(passage({"prompt": prompt}, clean)) == ["a b"]

@@ -1,3 +1,4 @@
+import codecs
 import json
 from pathlib import Path
 
@@ -37,6 +38,39 @@ def test_csv(tmp_path: Path) -> None:
     quoted = ROWS[0]["prompt"].replace('"', '""')
     path.write_text(f'\ufefflabel,prompt\r\nx,"{quoted}"\r\ny,NA\r\n', encoding="utf-8", newline="")
     assert read(path) == [row["prompt"] for row in ROWS]
+
+
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_csv_with_another_sign_between_its_columns(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"label{sign}prompt\nx{sign}a, b\ny{sign}c\n")
+    assert read(path) == ["a, b", "c"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be-sig"])
+@pytest.mark.parametrize("name", ["rows.json", "rows.jsonl", "rows.csv"])
+def test_utf_16(tmp_path: Path, name: str, encoding: str) -> None:
+    """As PowerShell writes what is sent into a file."""
+    path = tmp_path / name
+    text = {"json": '[{"prompt":"é😀"}]', "jsonl": '{"prompt":"é😀"}\n', "csv": "prompt\r\né😀\r\n"}
+    content = text[path.suffix[1:]]
+    big = codecs.BOM_UTF16_BE + content.encode("utf-16-be")
+    path.write_bytes(content.encode("utf-16") if encoding == "utf-16" else big)
+    assert read(path) == ["é😀"]
+
+
+@pytest.mark.parametrize("page", [ROWS[0], {"version": 1, "data": [ROWS[0]]}, {"rows": ROWS[:1]}])
+def test_one_object_over_several_lines(tmp_path: Path, page: object) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(page, indent=2))
+    assert read(path) == [ROWS[0]["prompt"]]
+
+
+def test_an_object_that_is_damaged_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('{\n "prompt": "a",\n "b')
+    with pytest.raises(ConfigError, match=r"rows\.json: not JSON: "):
+        read(path)
 
 
 def test_parquet(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from llmbench.records import Prompt
 
 _BATCH = 256  # passages for one call of the tokenizer, which spreads them over all cores
 _BLOCK = 4096  # rows of a hub data set that are read before the buckets are looked at again
+_ENOUGH = 1000  # records without a prompt at a source's start: then it is of another shape
 _SHARES = (0.0, 1 / 16, 4 / 16, 1.0)  # bounds of the parts of a file that are read in turn
 
 
@@ -59,26 +60,30 @@ def build_buckets(
             for length in wanted.lengths
         }
     reader = RecordReader(source, download=not hurry)
+    promptless = Promptless(source)
     sorter = Sorter(tokenizer, wanted)
     with BuildProgress(f"prompts from {source}", say) as progress:
-        complete = _read(reader, sorter, tokenizer, wanted.seed, hurry, limit, progress)
+        complete = _read(reader, promptless, sorter, tokenizer, wanted.seed, hurry, limit, progress)
     if sorter.prompts_seen == 0:
+        promptless.refuse()
         raise ConfigError(f"prompt source {source}: there is no prompt in it")
     say(
         f"{source}: {sorter.prompts_seen:,} prompts counted,"
         f" {sorter.duplicates:,} duplicates left out"
     )
-    if reader.dropped:
-        say(reader.dropped)
+    dropped = "; ".join(filter(None, (reader.dropped, promptless.dropped))) or None
+    if dropped:
+        say(dropped)
     taken = {length: sorter.take(length) for length in wanted.lengths}
     return {
-        length: Built(prompts, trimmed, complete, reader.dropped)
+        length: Built(prompts, trimmed, complete, dropped)
         for length, (prompts, trimmed) in taken.items()
     }
 
 
 def _read(
     reader: RecordReader,
+    promptless: Promptless,
     sorter: Sorter,
     tokenizer: Tokenizer,
     seed: int,
@@ -89,7 +94,7 @@ def _read(
     """Sort the records that the reader gives; return whether the whole source was read."""
     clean = cleaner(tokenizer.specials)
     for number, records in enumerate(_passes(reader, seed, hurry)):
-        for batch in _batches(_passages(islice(records, limit), clean, reader.source)):
+        for batch in _batches(_passages(islice(records, limit), clean, promptless)):
             sorter.add(batch)
             progress.show(reader.share, sorter.prompts_seen)
         last = reader.source.kind == "file" and number == len(_SHARES) - 2
@@ -116,16 +121,47 @@ def _passes(reader: RecordReader, seed: int, hurry: bool) -> Iterator[Iterable[R
             yield (record for record in reader if low <= draw.random() < high)
 
 
-def _passages(records: Iterable[Record], clean: Clean, source: Source) -> Iterator[Passage]:
+class Promptless:
+    """Counts the records of a source that have no prompt; refuses one that has no others."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._count = 0
+        self._first: tuple[str, ...] = ()
+        self.prompts = 0
+
+    def add(self, record: Record) -> None:
+        """A record had no prompt; `ConfigError` when many had none, and none had one."""
+        self._first = self._first or tuple(map(str, record))
+        self._count += 1
+        if self._count >= _ENOUGH and not self.prompts:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Raise `ConfigError` if there were such records."""
+        if self._count:
+            raise ConfigError(
+                f"prompt source {self._source}: its records have neither 'prompt' nor "
+                f"'conversations' (they have: {', '.join(self._first) or 'nothing'})"
+            )
+
+    @property
+    def dropped(self) -> str | None:
+        """What was left out; None: nothing was."""
+        if not self._count:
+            return None
+        return f"{self._source}: {self._count:,} records dropped that have no prompt"
+
+
+def _passages(records: Iterable[Record], clean: Clean, promptless: Promptless) -> Iterator[Passage]:
     for record in records:
         try:
             record_passage = passage(record, clean)
-        except KeyError as error:
-            raise ConfigError(
-                f"prompt source {source}: its records have neither 'prompt' nor 'conversations'"
-                f" (they have: {', '.join(map(str, record)) or 'nothing'})"
-            ) from error
+        except KeyError:
+            promptless.add(record)
+            continue
         if record_passage is not None:
+            promptless.prompts += 1
             yield record_passage
 
 

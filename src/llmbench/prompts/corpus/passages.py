@@ -29,26 +29,34 @@ class Passage(Struct, frozen=True):
     cuts: tuple[int, ...]
 
 
-def passage(record: Mapping[str, Any], clean: Clean) -> Passage | None:
-    """The passage in a record's ``conversations`` (ShareGPT's) or ``prompt``; None if it is empty.
+CONVERSATIONS = ("conversations", "messages", "conversation")
+COLUMNS = ("prompt", *CONVERSATIONS)
+"""The members of a record in which a prompt is looked for."""
 
-    A record that has neither key raises `KeyError`.
+
+def passage(record: Mapping[str, Any], clean: Clean) -> Passage | None:
+    """The passage in a record's conversation or ``prompt``; None if it is empty.
+
+    A conversation is a list of turns, each ``{from, value}`` (ShareGPT's) or ``{role, content}``
+    (OpenAI's). A record that has no key of `COLUMNS` raises `KeyError`.
     """
-    if "conversations" in record:
-        return from_turns(record["conversations"], clean)
-    return from_prompt(record["prompt"], clean)
+    for name in CONVERSATIONS:
+        if name in record:
+            return from_turns(record[name], clean)
+    prompt = record["prompt"]
+    if isinstance(prompt, list | tuple) and any(_speaker(turn) for turn in prompt):
+        return from_turns(prompt, clean)
+    return from_prompt(prompt, clean)
 
 
 def from_prompt(prompt: object, clean: Clean) -> Passage | None:
-    """A whole prompt; None where it is missing, not text, or empty."""
-    if not isinstance(prompt, str):
-        return None
-    text = clean(prompt)
+    """A whole prompt, be it a text or a list of parts; None where it has no text."""
+    text = clean(_text(prompt))
     return Passage(text, (len(text),)) if text else None
 
 
 def from_turns(turns: object, clean: Clean) -> Passage | None:
-    """ShareGPT's list of ``{from, value}`` as one text; None where no human says anything.
+    """A list of turns as one text; None where no human says anything.
 
     Empty turns and what stands before the first human turn (the end of an answer whose
     question is in another record) are left out; a system turn opens the text, as in vicuna.
@@ -74,7 +82,21 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
 def _turns_with_text(turns: object, clean: Clean) -> Iterator[tuple[str, str]]:
     """The speaker and the text of every turn that has text."""
     for turn in turns if isinstance(turns, (list, tuple)) else ():
-        value = turn.get("value") if isinstance(turn, Mapping) else None
-        text = clean(value) if isinstance(value, str) else ""
+        speaker = _speaker(turn)
+        text = clean(_text(turn.get("value", turn.get("content")))) if speaker else ""
         if text:
-            yield str(turn.get("from")).lower(), text
+            yield speaker, text
+
+
+def _speaker(turn: object) -> str:
+    """Who speaks in a turn, in lower case; empty for what is not a turn."""
+    return str(turn.get("from", turn.get("role", ""))).lower() if isinstance(turn, Mapping) else ""
+
+
+def _text(content: object) -> str:
+    """A text, or the texts of a list of parts (``{"type": "text", "text": …}``), joined."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content, Mapping):
+        return _text(content.get("text"))
+    return "".join(map(_text, content)) if isinstance(content, list | tuple) else ""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import msgspec
 
 from llmbench.config import ConfigError
+from llmbench.prompts.corpus.passages import COLUMNS
 from llmbench.prompts.corpus.sources import Source
 
 Record = Mapping[str, Any]
@@ -51,11 +53,25 @@ class RecordReader:
     def _parsed(self, path: Path, content: IO[bytes]) -> Iterator[Record]:
         if path.suffix == ".parquet":
             return self._parquet(content)
+        content = _as_utf8(content)
         if path.suffix == ".csv":
             return _csv(content)
-        if path.suffix == ".jsonl" or not _is_array(content):
-            return self._lines(content)
-        return self._array(content)
+        first = _first_line(content)
+        if first.startswith(b"["):
+            return self._array(content)
+        goes_on = first.startswith(b"{") and first.endswith((b"{", b"[", b",", b":"))
+        return self._object(content) if goes_on else self._lines(content)
+
+    def _object(self, content: IO[bytes]) -> Iterator[Record]:
+        """One object over several lines: a record, or what holds the list of all records."""
+        try:
+            page = msgspec.json.decode(content.read(), type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise ConfigError(f"prompt source {self.source}: not JSON: {error}") from None
+        lists = [value for name, value in page.items() if isinstance(value, list)]
+        is_record = any(name in page for name in COLUMNS)
+        for record in [page] if is_record or len(lists) != 1 else lists[0]:
+            yield record if isinstance(record, dict) else {}
 
     def _array(self, content: IO[bytes]) -> Iterator[Record]:
         """The objects of one JSON array, up to where the file is damaged or cut off."""
@@ -93,7 +109,7 @@ class RecordReader:
 
         try:
             table = parquet.ParquetFile(content)
-            names = [name for name in table.schema_arrow.names if name in _COLUMNS]
+            names = [name for name in table.schema_arrow.names if name in COLUMNS]
             for batch in table.iter_batches(batch_size=_ROWS, columns=names or None):
                 yield from batch.to_pylist()
         except pyarrow.ArrowException as error:
@@ -114,7 +130,7 @@ class RecordReader:
                 revision=source.revision,
                 streaming=not self._download,
             )
-            names = [name for name in rows.column_names or () if name in _COLUMNS]
+            names = [name for name in rows.column_names or () if name in COLUMNS]
             rows = rows.select_columns(names) if names else rows
             for batch in rows.iter(batch_size=_ROWS):
                 for values in zip(*batch.values(), strict=True):
@@ -127,20 +143,37 @@ class RecordReader:
             ) from error
 
 
-_COLUMNS = ("prompt", "conversations")
-
-
-def _is_array(content: IO[bytes]) -> bool:
-    """Whether a JSON file is one array; otherwise it has an object on each line."""
-    start = content.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+def _as_utf8(content: IO[bytes]) -> IO[bytes]:
+    """The same content in UTF-8; a file in UTF-16 (PowerShell writes it) begins with its mark."""
+    mark = content.read(2)
     content.seek(0)
-    return start.startswith(b"[")
+    if mark not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content
+    return cast(IO[bytes], io.BytesIO(content.read().decode("utf-16", "replace").encode()))
+
+
+def _first_line(content: IO[bytes]) -> bytes:
+    """The first line of a JSON file that has anything in it, as far as the file's first KiB."""
+    start = content.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")
+    content.seek(0)
+    return start.partition(b"\n")[0].rstrip()
 
 
 def _csv(content: IO[bytes]) -> Iterator[Record]:
     csv.field_size_limit(sys.maxsize)
     text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="replace", newline="")
     try:
-        yield from csv.DictReader(text)
+        heading = text.readline()
+        text.seek(0)
+        yield from csv.DictReader(text, delimiter=_delimiter(heading))
     finally:
         text.detach()  # whoever opened the file closes it
+
+
+def _delimiter(heading: str) -> str:
+    """What stands between the columns: the sign that makes a known name one of them."""
+    for sign in ",;\t|":
+        names = next(csv.reader([heading], delimiter=sign), [])
+        if any(name.strip() in COLUMNS for name in names):
+            return sign
+    return ","
