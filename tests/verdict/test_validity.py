@@ -200,6 +200,13 @@ def test_prompts_that_the_server_cut() -> None:
     )
 
 
+def test_the_simulators_own_count_of_a_prompt_is_not_held_against_the_tokenizers() -> None:
+    run = cell_run()
+    run = structs.replace(run, endpoint=structs.replace(run.endpoint, simulated=True))
+    records = back_to_back(5, prompt_tokens=8000, input_tokens=4096)
+    assert judge(summarise(run, table(records)), run, Slo()).valid
+
+
 def test_outputs_counted_by_their_events_are_noted() -> None:
     result = judged(back_to_back(5, counted_by="events", requested_output_tokens=99))
     assert result.valid  # events may hold several tokens: too few of them prove nothing
