@@ -202,6 +202,7 @@ class RequestRecord(Struct, frozen=True):
     error: str | None = None
     connect_ns: int | None = None  # duration; None: the connection was already open
     paused_ns: int | None = None  # duration; its user waited as the server had refused it before
+    resent: int = 0  # times that a closing connection lost it unread, and it was sent again
     client_lag_ns: int | None = None  # duration; longest from kernel stamp to reading
     clock: Literal["kernel", "reader"] = "kernel"
     clock_step_ns: int = 0  # change of the wall clock against the monotonic one meanwhile

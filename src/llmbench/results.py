@@ -142,6 +142,8 @@ class CellSummary(Struct, frozen=True):
     short_prompts_share: float | None = None  # the server processed clearly less than was sent
     sent_prompt_tokens: int | None = None  # the median of those requests
     processed_prompt_tokens: int | None = None
+    # of what was lost on the way
+    resent: int = 0  # times that a closing connection lost a measured request unread
     # of an open loop's queue
     overloaded: bool = False  # the server could not sustain the rate that was asked
     in_flight_growth_per_s: float | None = None  # rate asked - rate served

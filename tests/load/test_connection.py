@@ -1,14 +1,25 @@
 """The wire: connections and hostile HTTP, against servers that write bytes as told."""
 
 import asyncio
+import os
+import re
 import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from llmbench.cells import Users
+from llmbench.cells import Arrivals, Users
 from llmbench.config import ConfigError
+from llmbench.load.wire.acknowledged import acked_bytes
+from llmbench.load.wire.connection import Connection
+from llmbench.load.wire.exchange import Exchange
+from llmbench.load.wire.polling import run_loop
 from llmbench.records import Prompt, RequestRecord
+from llmbench.store import RunDir
 from tests.load.serving import (
     ANSWER,
     DONE,
@@ -60,9 +71,9 @@ def test_a_connection_closed_while_idle_is_replaced_before_the_clock_starts(load
         await writer.drain()
 
     with Scripted(script) as server:
-        records = load(endpoint(server.url), Users(1, 6))
-    assert [record.error for record in records] == [None] * 6
-    assert server.connections == 6
+        records = load(endpoint(server.url), Arrivals(50.0, "constant", requests=6))
+    assert [(record.error, record.resent) for record in records] == [(None, 0)] * 6
+    assert server.connections >= 6
 
 
 def test_a_request_is_sent_once_only_when_the_server_took_it_and_hung_up(load: Load) -> None:
@@ -81,6 +92,72 @@ def test_a_request_is_sent_once_only_when_the_server_took_it_and_hung_up(load: L
         first, second = load(endpoint(server.url), Users(1, 2))
     assert (first.error_kind, second.error_kind) == (None, "cut")
     assert requests == 2
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection by a reset instead of a close."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(("ending", "kind"), [(reset, "reset"), (lambda writer: None, "cut")])
+def test_what_a_server_took_and_did_not_answer_is_never_sent_again(
+    ending: Callable[[asyncio.StreamWriter], None], kind: str, load: Load
+) -> None:
+    requests = 0
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal requests
+        for answer in (ANSWER, None):
+            await read_request(reader)
+            requests += 1
+            if answer is None:
+                await asyncio.sleep(0.015)
+                ending(writer)
+            else:
+                writer.write(answer)
+                await writer.drain()
+
+    with Scripted(script) as server:
+        records = load(endpoint(server.url), Users(1, 10))
+    assert [(record.error_kind, record.resent) for record in records] == [(None, 0), (kind, 0)] * 5
+    assert requests == 10
+
+
+@pytest.mark.parametrize("resent", [0, 1])
+def test_a_request_that_met_the_close_on_its_way_is_given_back_once(
+    resent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server has closed, and the client sends before it hears of it: nobody took the bytes."""
+    monkeypatch.setattr("llmbench.load.wire.connection.IDLE_CHECK_NS", 10**12)
+
+    async def meet() -> Exchange:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            near = socket.create_connection(listening.getsockname())
+            far, _ = listening.accept()
+        near.setblocking(False)
+        over = loop.create_future()
+        connection = Connection(loop, near, None, 0, over.set_result)
+        exchange = Exchange()
+        exchange.resent = resent
+        far.close()
+        connection.send(b"POST / HTTP/1.1", exchange)
+        return await asyncio.wait_for(over, 5)
+
+    exchange = run_loop(meet())
+    if resent:
+        assert exchange.failure == ("cut", "the server closed the connection before its response")
+    else:
+        assert (exchange.failure, exchange.sent_ns, exchange.resent) == (None, None, 1)
+
+
+def test_where_acknowledgements_cannot_be_seen_nothing_is_sent_again() -> None:
+    near, far = socket.socketpair()
+    assert acked_bytes(near) is None
+    near.close()
+    far.close()
 
 
 def test_nobody_there_is_refused(load: Load) -> None:
@@ -132,7 +209,7 @@ def test_a_server_that_accepts_nobody_is_a_connect_timeout(load: Load) -> None:
         (
             response(b"<h1>oops", status=b"502 Bad Gateway"),
             "http_5xx",
-            "HTTP 502: <h1>oops",
+            "HTTP 502: oops",
         ),
         (
             response(event("a") + b'data: {"error":{"message":"out of memory"}}\n\n' + DONE),
@@ -242,3 +319,53 @@ def _with_head(
 def test_what_is_no_plain_url_is_refused_at_once(url: str, load: Load) -> None:
     with pytest.raises(ConfigError, match=r"endpoint: .*URL"):
         load(endpoint(url))
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from llmbench.cells import Arrivals, Cell, Users
+from llmbench.config import ConfigError
+from llmbench.load import run_cell
+from llmbench.store import RunDir
+from tests.load.serving import PROMPTS, endpoint
+
+SILENT = {"x-llmbench-fault": "no-first-token"}
+
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+    try:
+        run_cell(Cell("m", 8, 8, eval(sys.argv[3])), endpoint(sys.argv[1], headers=SILENT), PROMPTS,
+                 run=RunDir(Path(sys.argv[2])), repeat=1, seed=1, prompts_sha256="x",
+                 warmup_per_user=0)
+    except ConfigError as error:
+        sys.exit(f"ConfigError: {error}")
+"""
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ("Users(100, 1)", r"100 users need about 1\d\d open files in one process, the limit is 80"),
+        (
+            "Arrivals(400.0, 'constant', requests=400)",
+            r"no more connection can be opened, for the limit of open files is 80",
+        ),
+    ],
+)
+def test_too_low_a_limit_of_open_files_is_told_and_is_no_refusal(
+    shape: str, message: str, simulator: str, tmp_path: Path
+) -> None:
+    script = tmp_path / "limited.py"
+    script.write_text(LIMITED)
+    done = subprocess.run(
+        [sys.executable, str(script), simulator, str(tmp_path), shape],
+        env=os.environ | {"PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert re.match(f"ConfigError: {message}: raise it with ulimit -n", done.stderr), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert all(record.error_kind != "refused" for record in RunDir(tmp_path).requests())

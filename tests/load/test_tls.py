@@ -1,5 +1,6 @@
 """TLS under the timed wire."""
 
+import asyncio
 import ssl
 from pathlib import Path
 
@@ -8,7 +9,16 @@ import trustme
 
 from llmbench.cells import Users
 from llmbench.config import ConfigError
-from tests.load.serving import ANSWER, Load, Scripted, answering, endpoint
+from tests.load.serving import (
+    ANSWER,
+    DONE,
+    Load,
+    Scripted,
+    answering,
+    endpoint,
+    event,
+    read_request,
+)
 
 
 @pytest.fixture
@@ -48,6 +58,22 @@ def test_verification_can_be_switched_off(
     with Scripted(answering(ANSWER), context) as server:
         (record,) = load(endpoint(server.url, verify_tls=False))
     assert record.error is None
+
+
+def test_a_body_that_ends_with_the_connection_is_whole(
+    authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load
+) -> None:
+    """Data and close_notify come in one read: the last data is not data that nobody asked for."""
+    _, context, ca_file = authority
+    whole = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + event("a") + event("b") + DONE
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(whole)
+
+    with Scripted(script, context) as server:
+        records = load(endpoint(server.url, ca_file=ca_file), Users(1, 5))
+    assert [(record.error, len(record.event_ns)) for record in records] == [(None, 2)] * 5
 
 
 def test_a_client_certificate_is_shown(

@@ -78,6 +78,19 @@ def test_all_failed() -> None:
     )
 
 
+def test_requests_that_were_sent_again() -> None:
+    result = verdict(resent=1, requests=100)
+    assert result.valid
+    assert result.notes == (
+        "1 of 100 requests never reached the server, which closed their connections meanwhile, "
+        "and were sent again",
+    )
+    assert problem(verdict(resent=2, requests=100)) == (
+        "resent: 2 requests of 100 had to be sent again, limit 1%: the server closed their "
+        "connections unread; raise its keep-alive time, or see its log"
+    )
+
+
 def test_error_rate() -> None:
     result = verdict(error_rate=0.06, requests=100, errors={"stalled": 6})
     assert problem(result) == (

@@ -158,6 +158,7 @@ class Decoder:
             error=None if failure is None else failure[1][:300],
             connect_ns=exchange.connect_ns,
             paused_ns=exchange.paused_ns,
+            resent=exchange.resent,
             client_lag_ns=when.lag_ns,
             clock=when.clock,
             clock_step_ns=when.step_ns,

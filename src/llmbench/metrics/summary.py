@@ -116,6 +116,7 @@ def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> di
         "failed": requests - succeeded - dropped,
         "dropped": dropped,
         "warmup": len(of_repeat) - len(measured),
+        "resent": int(measured["resent"].sum()),
         "errors": dict(sorted(kinds.items())),
         "pauses": int(measured["paused_ns"].notna().sum()),
         "paused_s": float(measured["paused_ns"].fillna(0).sum()) / 1e9,

@@ -19,6 +19,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
     yield from _filling(summary, rules)
     yield from _errors(summary, rules)
     yield from _pauses(summary)
+    if summary.resent:
+        yield (
+            f"{summary.resent} of {summary.requests} requests never reached the server, which "
+            "closed their connections meanwhile, and were sent again"
+        )
     yield from _lengths(summary, rules)
     yield from _estimates(summary)
     yield from _answers(summary)

@@ -7,6 +7,7 @@ class Rules(Struct, frozen=True):
     """The limits of validity. Times in ms, shares between 0 and 1."""
 
     error_rate: float = 0.05
+    resent_share: float = 0.01  # of the measured requests
     output_length_hit_rate: float = 0.5
     output_length_note: float = 0.9
     short_prompts_share: float = 0.05

@@ -101,6 +101,17 @@ def _error_rate(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | N
     )
 
 
+def _resent(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    if summary.resent <= rules.resent_share * summary.requests:
+        return None
+    return Problem(
+        "resent",
+        f"{_requests(summary.resent)} of {summary.requests} had to be sent again, limit "
+        f"{rules.resent_share:.0%}: the server closed their connections unread; raise its "
+        "keep-alive time, or see its log",
+    )
+
+
 def _output_length(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     rate = summary.output_length_hit_rate
     if rate is None or rate >= rules.output_length_hit_rate:
@@ -256,6 +267,7 @@ _RULES: tuple[Rule, ...] = (
     _worker_died,
     _no_success,
     _error_rate,
+    _resent,
     _output_length,
     _short_prompts,
     _client_lag,

@@ -1,15 +1,18 @@
 """A line of requests: a connection that is kept alive, and the request under way on it."""
 
 import asyncio
+import errno
 import ssl
 from collections.abc import Callable
 
+from llmbench.config import ConfigError
 from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import guarded
 from llmbench.load.wire.connecting import connect
 from llmbench.load.wire.connection import Connection
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.target import Target
+from llmbench.process import open_files_limit
 from llmbench.records import ErrorKind
 
 Finished = Callable[["Lane", PlannedRequest, Exchange], None]
@@ -44,7 +47,8 @@ class Lane:
         """Connect before the clock starts; a failure will show when a request needs the lane."""
         try:
             await self._connect()
-        except (OSError, TimeoutError):
+        except OSError as error:
+            _refuse_few_files(error)
             self._connection = None
 
     def go(self, planned: PlannedRequest, scheduled_ns: int) -> None:
@@ -89,6 +93,7 @@ class Lane:
         except ssl.SSLError as error:
             self._give_up("tls", f"{where}: {error.reason or error}: {error}")
         except OSError as error:
+            _refuse_few_files(error)
             self._give_up("refused", f"{where}: {error.strerror or error}")
         else:
             assert self.planned is not None and self.exchange is not None
@@ -106,7 +111,7 @@ class Lane:
         self._done(exchange)
 
     def _done(self, exchange: Exchange) -> None:
-        if exchange.failure is None and exchange.sent_ns is None:  # closed while idle: again
+        if exchange.failure is None and exchange.sent_ns is None:  # it never arrived: again
             self._reopen()
             return
         planned = self.planned
@@ -117,3 +122,14 @@ class Lane:
         if self._connection is not None and not self._connection.usable:
             self._connection = None
         self._finished(self, planned, exchange)
+
+
+def _refuse_few_files(error: OSError) -> None:
+    """Raise `ConfigError` where it is this process that may open no more: the server refused
+    nothing."""
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise ConfigError(
+            "no more connection can be opened, for the limit of open files is "
+            f"{open_files_limit()}: raise it with ulimit -n, use more workers (--llm-workers), "
+            "or lower the load"
+        ) from error

@@ -13,6 +13,7 @@ from time import monotonic_ns
 import httptools
 
 from llmbench.clock import offset_ns
+from llmbench.load.wire.acknowledged import acked_bytes
 from llmbench.load.wire.exchange import Exchange, Failure
 from llmbench.load.wire.polling import add_socket, poller_of, remove_socket, seen_empty_ns
 from llmbench.load.wire.tls import Tls
@@ -29,10 +30,6 @@ IDLE_CHECK_NS = 1_000_000
 
 On one that was used just now, the event loop has not missed the server's end.
 """
-
-STALE_GRACE_NS = 20_000_000
-"""An end that comes within a round trip and this (20 ms, for a busy host) of the write has only
-crossed the request."""
 
 
 class Connection:
@@ -55,7 +52,7 @@ class Connection:
         self.usable = True
         self.on_idle_end: Callable[[], None] = lambda: None
         self.exchange: Exchange | None = None
-        self._used = False
+        self._acked: int | None = None  # bytes that the peer had acknowledged before the request
         self._idle_since_ns = monotonic_ns()
         self._unsent = memoryview(b"")
         self._chunks: list[bytes] = []
@@ -77,6 +74,7 @@ class Connection:
         self.exchange = exchange
         exchange.chunks, exchange.headers = self._chunks, self._headers  # copied at the end
         self._has_headers = self._complete = self._extra = self._keep = False
+        self._acked = acked_bytes(self._sock)
         exchange.offset_sent_ns = offset_ns()
         exchange.sent_ns = monotonic_ns()
         self._write(memoryview(sealed))
@@ -126,7 +124,7 @@ class Connection:
         now = monotonic_ns()
         exchange = self.exchange
         if exchange is None or not data:
-            self._closed(bool(data))
+            self._closed()
             return
         try:
             self._parser.feed_data(data)
@@ -152,7 +150,7 @@ class Connection:
             return
         now = monotonic_ns()
         if not data:
-            self._closed(False)
+            self._closed()
             return
         self._decrypted(data, ancillary[0][2] if ancillary else b"", now)
 
@@ -178,10 +176,10 @@ class Connection:
         if exchange is not None and self._complete:
             keep = self._keep and not self._extra and not closed
             self._end(None, keep=keep)
+        elif closed or (parts and exchange is None):
+            self._closed()
         elif exchange is not None and len(exchange.reads) == self._reads_before_end:
             self._hurry()
-        elif closed or (parts and exchange is None):
-            self._closed(bool(parts))
 
     def _hurry(self) -> None:
         """The last answer ended with its next read: this one's end must not wait for a rest."""
@@ -204,20 +202,19 @@ class Connection:
         exchange.finish(failure)
         self._chunks.clear()
         self._headers.clear()
-        self._used = True
         self._idle_since_ns = exchange.done_ns
         if not keep or self._unsent:
             self.close()
         self._done(exchange)
 
-    def _closed(self, unasked: bool) -> None:
+    def _closed(self) -> None:
         """End the connection of a peer that closed it, or that sent what nobody asked for."""
         exchange = self.exchange
         if exchange is None:
             self._idle_end()
-        elif self._retry():
-            return
-        elif self._has_headers and not unasked and self._close_delimited():
+        elif self._crossed(exchange):
+            self._give_back(exchange)
+        elif self._has_headers and self._close_delimited():
             self._end(None, keep=False)
         else:
             what = "in the middle of" if exchange.reads else "before"
@@ -226,7 +223,7 @@ class Connection:
     def _lost(self, error: OSError) -> None:
         if self.exchange is None:
             self._idle_end()
-        elif not self._retry():
+        else:
             self._end(("reset", f"the connection broke: {error.strerror or error}"), keep=False)
 
     def _idle_end(self) -> None:
@@ -236,23 +233,26 @@ class Connection:
     def _unparsable(self, error: httptools.HttpParserError) -> None:
         self._end(("malformed", f"not HTTP: {str(error) or 'upgrade'}"), keep=False)
 
-    def _retry(self) -> bool:
-        """Send the request anew if the close only crossed it on an idle connection.
+    def _crossed(self, exchange: Exchange) -> bool:
+        """Whether the peer's close crossed the request on the way, so that it never arrived.
 
-        That is so if an already used connection ends within a round trip (and some grace for a busy
-        host) of the write, with nothing received. The lane then opens another one. Returns whether
-        it was so.
+        The end of a peer that has got the request acknowledges it. A reset acknowledges nothing:
+        after one nobody knows, and the request has failed.
         """
-        exchange = self.exchange
-        if exchange is None or not self._used or exchange.reads or exchange.sent_ns is None:
-            return False
-        if monotonic_ns() - exchange.sent_ns > self.connect_ns + STALE_GRACE_NS:
-            return False
+        return (
+            not exchange.reads
+            and not exchange.resent
+            and self._acked is not None
+            and acked_bytes(self._sock) == self._acked
+        )
+
+    def _give_back(self, exchange: Exchange) -> None:
+        """End without a result: the lane sends the request again, on a new connection."""
         self.exchange = None
         self.close()
         exchange.sent_ns = None
+        exchange.resent += 1
         self._done(exchange)
-        return True
 
     def _close_delimited(self) -> bool:
         names = {name for name, _ in self._headers}

@@ -27,6 +27,7 @@ class Exchange:
         "paused_ns",
         "polled_ns",
         "reads",
+        "resent",
         "scheduled_ns",
         "seen_ns",
         "sent_ns",
@@ -42,6 +43,7 @@ class Exchange:
         self.connect_ns: int | None = None
         self.scheduled_ns = 0
         self.sent_ns: int | None = None
+        self.resent = 0  # times that the request never reached the server and was sent again
         self.done_ns = 0
         self.offset_sent_ns = 0
         self.offset_done_ns = 0

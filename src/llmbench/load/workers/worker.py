@@ -7,6 +7,7 @@ from time import monotonic_ns
 
 from llmbench.apis import dialect
 from llmbench.clock import Clock
+from llmbench.config import ConfigError
 from llmbench.load.decoding import Decoder
 from llmbench.load.loops.aborting import Faults, guarded
 from llmbench.load.loops.closed import ClosedLoop
@@ -17,11 +18,12 @@ from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
 from llmbench.load.progress import Progress
 from llmbench.load.wire.target import Target
 from llmbench.load.workers.messages import Channel, Control, Job, Outcome
-from llmbench.process import allow_many_connections
+from llmbench.process import allow_many_connections, open_files
 from llmbench.records import RequestRecord
 
 WATCH_PERIOD_S = 0.25  # how often a worker reports and hears what to do
 START_POLL_S = 0.005  # the same while it waits for the start
+SPARE_FILES = 16  # for the journal, the event loop, name resolution, …
 
 
 async def run_shard(
@@ -36,7 +38,8 @@ async def run_shard(
 
     Whatever raises in a callback (decoding, `sink`, `progress`, …) ends the load and is raised.
     """
-    allow_many_connections()
+    share = share_of(job)
+    _require_files(share)
     clock = Clock(job.anchor_ns)
     target = Target(job.endpoint, dialect(job.endpoint.api))
     maker = RequestMaker(
@@ -48,7 +51,6 @@ async def run_shard(
         salt=job.salt,
         seen=job.seen,
     )
-    share = share_of(job)
     decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(target, maker, decoder, sink)
@@ -56,6 +58,9 @@ async def run_shard(
         liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
         try:
             began_ns = await _carry_out(dispatcher, load_loop, liaison)
+        except BaseException:
+            dispatcher.stop("the load was broken off")  # timers that are still to fire send nothing
+            raise
         finally:
             try:
                 dispatcher.close()
@@ -78,6 +83,18 @@ async def run_shard(
 def share_of(job: Job) -> Plan:
     """The part of the cell's load that `job` carries."""
     return deal(job.plan, job.worker, job.workers)
+
+
+def _require_files(share: Plan) -> None:
+    """Refuse a closed loop that needs more connections than this process may open files."""
+    limit = allow_many_connections()
+    users = len(share.starts) if isinstance(share, ClosedPlan) else 0
+    needed = users + open_files() + SPARE_FILES
+    if needed > limit:
+        raise ConfigError(
+            f"{users} users need about {needed} open files in one process, the limit is {limit}: "
+            f"raise it with ulimit -n {needed}, or use more workers (--llm-workers)"
+        )
 
 
 def _loop(

@@ -50,6 +50,7 @@ _OURS = {
     "scheduled_latency(ms)": "scheduled_latency_ms",
     "client_lag(ms)": "client_lag_ms",
     "connect(ms)": "connect_ms",
+    "resent": "resent",
     "server_queue(ms)": "server_queue_ms",
     "server_prefill(ms)": "server_prompt_ms",
     "server_decode(ms)": "server_decode_ms",
