@@ -54,6 +54,13 @@ class LimitCount(Struct, frozen=True):
     value_ms: float | None
 
 
+class ErrorWords(Struct, frozen=True):
+    """What went wrong in the words of the server or the wire, and in how many requests."""
+
+    words: str
+    count: int
+
+
 class CellSummary(Struct, frozen=True):
     """The numbers of one repeat of a cell in its steady window; ``None`` means not known."""
 
@@ -137,6 +144,7 @@ class CellSummary(Struct, frozen=True):
     # what a server tells otherwise than it should
     counted_events_share: float | None = None  # of requests without a count of output tokens
     unknown_finishes: dict[str, int] = {}  # finish reason -> successes
+    common_errors: tuple[ErrorWords, ...] = ()  # the most frequent first
     pauses: int = 0  # of users whom the server had refused, or did not let in
     paused_s: float = 0.0  # what they add up to
     short_prompts_share: float | None = None  # the server processed clearly less than was sent

@@ -197,6 +197,18 @@ def test_a_single_bounded_first_token_is_noted() -> None:
     )
 
 
+def test_the_servers_own_words_say_why_requests_failed() -> None:
+    told = [failure(error=f"HTTP 401: no key (request 9f8e7d6c{n})", user=n) for n in range(3)]
+    slow = failure(error="no token within 120 s", kind="first_token_timeout", user=3)
+    assert problem(judged([*told, slow])) == (
+        "no_success: none of 4 requests succeeded (first_token_timeout 1, http_5xx 3): 3 × "
+        "“HTTP 401: no key (request …)”, 1 × “no token within 120 s”; see the errors in the "
+        "cell's requests file and the server's log"
+    )
+    some = problem(judged([*back_to_back(6, user=9), *told]))
+    assert "33.3% of 9 requests failed (http_5xx 3), 3 × “HTTP 401: no key" in some
+
+
 def judged(records: list[RequestRecord]) -> CellResult:
     return judge(summarise(cell_run(), table(records)), cell_run(), Slo())
 

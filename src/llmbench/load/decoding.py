@@ -52,6 +52,9 @@ class Decoder:
         failure = exchange.failure or _bad_status(exchange, self._dialect)
         if exchange.status is not None and 200 <= exchange.status < 300:
             problem = self._understand(planned, exchange, when, answer)
+            impossible = answer.drop_impossible()
+            if impossible is not None:
+                problem = problem or ("malformed", f"the server counted {impossible}")
             failure = _worst(exchange, problem, answer)
         return self._fill(planned, exchange, when, answer, failure)
 
@@ -92,9 +95,6 @@ class Decoder:
             if planned.stream and body and not body.endswith((b"\n", b"\r")):
                 return "cut", "the stream stopped in the middle of an event"
             return "malformed", f"not {self._dialect.name}: {error}"
-        impossible = answer.drop_impossible()
-        if impossible is not None:
-            return "malformed", f"the server counted {impossible}"
         return answer.flaw(ends_itself=self._dialect.ends_itself)
 
     def _whole(self, body: bytes, headers: Headers) -> Event:

@@ -1,5 +1,6 @@
 """Summarises one repeat of a cell (its requests and samples) as a `CellSummary`."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,10 +20,13 @@ from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
 from llmbench.records import FINISHED_WELL, CellRun, ResourceSample
-from llmbench.results import CellSummary, Distribution
+from llmbench.results import CellSummary, Distribution, ErrorWords
 
 INPUT_TOLERANCE_TOKENS = 10
 """A prompt this close to the asked length is a hit, as in the EchoSwift deck's prompt files."""
+
+MOST_ERRORS = 3
+_NUMBERS = re.compile(r"\b(?=\w*\d)[0-9a-f-]{8,}\b|\d{4,}")  # of requests, and of moments
 
 SHORT_PROMPT = 0.1
 """A server that processed a prompt of this share fewer tokens cut it: the model's own tokenizer is
@@ -118,10 +122,19 @@ def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> di
         "warmup": len(of_repeat) - len(measured),
         "resent": int(measured["resent"].sum()),
         "errors": dict(sorted(kinds.items())),
+        "common_errors": _common_errors(measured),
         "pauses": int(measured["paused_ns"].notna().sum()),
         "paused_s": float(measured["paused_ns"].fillna(0).sum()) / 1e9,
         "error_rate": (requests - succeeded) / requests if requests else 0.0,
     }
+
+
+def _common_errors(measured: pd.DataFrame) -> tuple[ErrorWords, ...]:
+    """The words of the errors that most requests ended with; long numbers in them don't count."""
+    failed = measured[~measured["ok"]]
+    words = failed["error"].fillna("").str.replace(_NUMBERS, "…", regex=True)
+    counts = words[words != ""].value_counts().head(MOST_ERRORS)
+    return tuple(ErrorWords(str(error), int(count)) for error, count in counts.items())
 
 
 def _window(window: Window | None) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from llmbench.cells import Users
 from llmbench.config import Slo
-from llmbench.metrics import UNSERVED, resolve
+from llmbench.metrics import resolve
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Problem
+from llmbench.verdict.failed_requests import error_rate, no_success, requests_of, resent
 from llmbench.verdict.notes import notes
 from llmbench.verdict.objectives import not_sustained, slo_misses, slo_undecided
 from llmbench.verdict.rules import Rules
@@ -43,7 +44,7 @@ def judge(
 def _did_not_end(summary: CellSummary) -> Problem:
     return Problem(
         "did_not_end",
-        f"the run ended before this cell did, after {_requests(summary.requests)}: "
+        f"the run ended before this cell did, after {requests_of(summary.requests)}: "
         "its numbers are of a part; run the cell again",
     )
 
@@ -68,47 +69,8 @@ def _worker_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | 
     why = f" ({'; '.join(run.workers_lost)})" if run.workers_lost else ""
     return Problem(
         "worker_died",
-        f"a load generating process died and took {_requests(lost)} with it{why}: "
+        f"a load generating process died and took {requests_of(lost)} with it{why}: "
         "run the cell again; memory of the client's host is the usual reason",
-    )
-
-
-def _no_success(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
-    if summary.succeeded:
-        return None
-    if not summary.requests:
-        if run.server_died or run.launch_error:
-            return None
-        return Problem("no_requests", "no request was measured: ask for at least one")
-    return Problem(
-        "no_success",
-        f"none of {_requests(summary.requests)} succeeded ({_kinds(summary)}): "
-        "see the errors in the cell's requests file and the server's log",
-    )
-
-
-def _error_rate(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
-    if not summary.succeeded or summary.error_rate <= rules.error_rate:
-        return None
-    others = sum(n for kind, n in summary.errors.items() if kind not in UNSERVED)
-    if summary.overloaded and others <= rules.error_rate * summary.requests:
-        return None
-    return Problem(
-        "error_rate",
-        f"{summary.error_rate:.1%} of {_requests(summary.requests)} failed ({_kinds(summary)}), "
-        f"limit {rules.error_rate:.0%}: the times are of the survivors only; lower the load or "
-        "see the server's log",
-    )
-
-
-def _resent(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
-    if summary.resent <= rules.resent_share * summary.requests:
-        return None
-    return Problem(
-        "resent",
-        f"{_requests(summary.resent)} of {summary.requests} had to be sent again, limit "
-        f"{rules.resent_share:.0%}: the server closed their connections unread; raise its "
-        "keep-alive time, or see its log",
     )
 
 
@@ -182,7 +144,7 @@ def _delivered(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
 def _lost_load(summary: CellSummary, run: CellRun) -> str:
     if summary.dropped:
         return (
-            f"{_requests(summary.dropped)} found too many others in flight and were dropped; "
+            f"{requests_of(summary.dropped)} found too many others in flight and were dropped; "
             "lower the rate or raise max_in_flight"
         )
     return (
@@ -265,9 +227,9 @@ _RULES: tuple[Rule, ...] = (
     _not_launched,
     _server_died,
     _worker_died,
-    _no_success,
-    _error_rate,
-    _resent,
+    no_success,
+    error_rate,
+    resent,
     _output_length,
     _short_prompts,
     _client_lag,
@@ -286,11 +248,3 @@ def _more_cpu(run: CellRun) -> str:
     if not run.client_cores or run.workers < len(run.client_cores):
         return "more workers (--llm-workers)"
     return "more cores (--llm-cores gives the server fewer) with a worker on each (--llm-workers)"
-
-
-def _kinds(summary: CellSummary) -> str:
-    return ", ".join(f"{kind} {count}" for kind, count in summary.errors.items())
-
-
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"
