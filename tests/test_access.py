@@ -9,6 +9,7 @@ from llmbench.access import (
     check_secrets,
     check_url,
     check_written,
+    masked,
     request_headers,
     tls_context,
 )
@@ -154,3 +155,10 @@ def test_a_header_that_cannot_be_sent_is_named() -> None:
         request_headers(ClientSettings(headers={"X-Team": "blue\r\nx-admin: 1"}))
     with pytest.raises(ConfigError, match=r"'X Team' can't be the name of a header"):
         request_headers(ClientSettings(headers={"X Team": "blue"}))
+
+
+def test_secrets_that_a_server_echoes_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.environ", {"LLMBENCH_API_KEY": "sesame", "TEAM": "s3cret", "X": "no"})
+    settings = ClientSettings(headers={"X-Token": "$TEAM", "X-Short": "$X", "X-Gone": "$GONE"})
+    said = "no such key sesame, no such token s3cret"
+    assert masked(said, settings) == "no such key ***, no such token ***"

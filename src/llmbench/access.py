@@ -17,6 +17,7 @@ import msgspec
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.records import ClientSettings
 
+SHORTEST_SECRET = 4  # what is shorter stands in many words by chance
 USER_AGENT = "pytest-llmbench"
 _UNSENDABLE = dict.fromkeys("\r\n", "a line break") | dict.fromkeys(
     "\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb", "a typographic quotation mark"
@@ -112,6 +113,16 @@ def check_sendable(client: ClientSettings) -> None:
                 f"{where}: its value has {found}, which can't be sent in a header: set it again "
                 "without that"
             )
+
+
+def masked(text: str, client: ClientSettings) -> str:
+    """`text`, which may be a server's, with stars for the secrets that it was sent."""
+    told = [value[1:] for value in client.headers.values() if value.startswith("$")]
+    for variable in (client.api_key_env, *told):
+        secret = os.environ.get(variable, "")
+        if len(secret) >= SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    return text
 
 
 def check_url(url: str, where: str) -> None:

@@ -369,3 +369,13 @@ def test_too_low_a_limit_of_open_files_is_told_and_is_no_refusal(
     assert re.match(f"ConfigError: {message}: raise it with ulimit -n", done.stderr), done.stderr
     assert done.stderr.count("\n") == 1
     assert all(record.error_kind != "refused" for record in RunDir(tmp_path).requests())
+
+
+def test_a_key_that_the_server_echoes_reaches_no_record(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMBENCH_API_KEY", "sesame")
+    answer = response(b'{"error": "incorrect API key: sesame"}', status=b"401 Unauthorized")
+    with Scripted(answering(answer)) as server:
+        (record,) = load(endpoint(server.url))
+    assert record.error == "HTTP 401: incorrect API key: ***"

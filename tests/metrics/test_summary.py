@@ -195,6 +195,15 @@ def test_bounded_stamps() -> None:
     assert found.ttft_uncertainty_ms == pytest.approx(9.9)
 
 
+def test_one_token_whose_streams_end_came_with_it_is_bounded_by_the_looks_at_the_socket() -> None:
+    def bounded(by_ms: int, tokens: int) -> float | None:
+        earliest = START_NS + (20 - by_ms) * MS
+        records = [request(ttft_ms=20.0, tokens=tokens, first_token_earliest_ns=earliest)]
+        return summary(records).ttft_bounded_share
+
+    assert [bounded(2, 1), bounded(4, 1), bounded(2, 5)] == [0.0, 1.0, 1.0]
+
+
 def test_client_cpu_is_for_each_token_warm_up_included() -> None:
     records = [request(phase="warmup"), *back_to_back(3, start_ms=200.0)]
     assert summary(records, cell_run(client_cpu_ns=400_000)).client_cpu_us_per_token == 20.0

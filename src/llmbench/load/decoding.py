@@ -1,6 +1,7 @@
 """Turns what was seen on the wire into a `RequestRecord`, always after the last byte has come."""
 
 import zlib
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -41,8 +42,16 @@ class PlannedRequest(Struct, frozen=True, gc=False):
 class Decoder:
     """Understands exchanges in one dialect, for one repeat of a cell."""
 
-    def __init__(self, dialect: Dialect, clock: Clock, cell: str, repeat: int, worker: int) -> None:
-        self._dialect, self._clock = dialect, clock
+    def __init__(
+        self,
+        dialect: Dialect,
+        clock: Clock,
+        cell: str,
+        repeat: int,
+        worker: int,
+        mask: Callable[[str], str] = str,
+    ) -> None:
+        self._dialect, self._clock, self._mask = dialect, clock, mask
         self._cell, self._repeat, self._worker = cell, repeat, worker
 
     def record(self, planned: PlannedRequest, exchange: Exchange) -> RequestRecord:
@@ -155,7 +164,7 @@ class Decoder:
             finish_reason=None if answer.finish_reason is None else answer.finish_reason[:40],
             http_status=exchange.status,
             error_kind=None if failure is None else failure[0],
-            error=None if failure is None else failure[1][:300],
+            error=None if failure is None else self._mask(failure[1])[:300],
             connect_ns=exchange.connect_ns,
             paused_ns=exchange.paused_ns,
             resent=exchange.resent,

@@ -38,6 +38,13 @@ OUTPUT_TOLERANCE = 0.1
 TTFT_UNCERTAIN = 0.05
 """A first token's stamp counts as bounded if its bounds are further apart than this share."""
 
+TWO_LOOKS_MS = 3.0
+"""The bounds of a token that is a whole answer: the client last looked at the idle socket then.
+
+The stream's end is read with such a token. The client looks every millisecond, so its bounds are
+no wider than two looks and their delay.
+"""
+
 NO_LIMITS = Slo()
 
 
@@ -245,7 +252,8 @@ def _client(run: CellRun, of_repeat: pd.DataFrame, inside: pd.DataFrame) -> dict
     events = int(inside["events"].sum())
     tokens = int(of_repeat["output_tokens"].fillna(0).sum())
     first = inside[inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna()]
-    wide = first["ttft_uncertainty_ms"] > TTFT_UNCERTAIN * first["ttft_ms"]
+    looks_ms = np.where(first["token_events"] > 1, 0.0, TWO_LOOKS_MS)
+    wide = first["ttft_uncertainty_ms"] > np.maximum(TTFT_UNCERTAIN * first["ttft_ms"], looks_ms)
     tried = inside[inside["sent_ns"].notna()]
     return {
         "bounded_share": int(inside["bounded"].sum()) / events if events else None,

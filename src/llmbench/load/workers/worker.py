@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from time import monotonic_ns
 
+from llmbench.access import masked
 from llmbench.apis import dialect
 from llmbench.clock import Clock
 from llmbench.config import ConfigError
@@ -51,7 +52,8 @@ async def run_shard(
         salt=job.salt,
         seen=job.seen,
     )
-    decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker)
+    mask = partial(masked, client=job.endpoint.client)
+    decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker, mask)
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(target, maker, decoder, sink)
         load_loop = _loop(dispatcher, share, clock, alone=job.workers == 1)

@@ -12,7 +12,21 @@ import httpx
 import msgspec
 from msgspec import Struct, structs
 
-from llmbench.apis import RENAMED, Ask, Dialect, Event, dialect, frames, has, omittable, tailored
+from llmbench.access import masked
+from llmbench.apis import (
+    RENAMED,
+    UNREADABLE,
+    Ask,
+    Dialect,
+    Event,
+    dialect,
+    frames,
+    has,
+    omittable,
+    salvaged,
+    tailored,
+    unframed_error,
+)
 from llmbench.config import ModelConfig
 from llmbench.records import LeftOut, RequestFields
 from llmbench.servers.readiness.http import bounded_parts, get, read_bounded
@@ -176,19 +190,24 @@ class _Answer:
                 self._first_s = time.monotonic()
         for event in self._events() if self._streamed else ():
             self._error = self._error or event.error
+        if self._streamed:
+            self._error = self._error or unframed_error(self._body)
 
     def verdict(self, config: ModelConfig, path: str) -> float:
         """The time of the first token; raises where none came, or an error came with it."""
         if self._error is not None:
             raise RefusedRequest(
-                f"{path} answers 200 with an error: {self._error[:BODY_SHOWN]}",
+                masked(f"{path} answers 200 with an error: {self._error}", config.client),
                 "look at the server's log",
                 self._error,
             )
         if self._first_s is None:
             what = "what is not" if self._foreign or not self._body.strip() else "no token of"
             raise RefusedRequest(
-                f"{path} answers 200 with {what} {config.api}: {_shown(self._body)}",
+                masked(
+                    f"{path} answers 200 with {what} {config.api}: {_shown(self._body)}",
+                    config.client,
+                ),
                 "is it an inference server's URL, and its API? A login page or a proxy may answer "
                 "in its place; otherwise look at the server's log",
                 "",
@@ -199,15 +218,22 @@ class _Answer:
         for data, _ in frames(self._body, self._dialect.framing):
             try:
                 yield self._dialect.event(data)
-            except msgspec.DecodeError:
-                self._foreign = True
+            except UNREADABLE:
+                yield from self._salvaged(data)
         if not self._body.startswith((b"data", b":", b"event", b"{", b"id", b"retry")):
+            self._foreign = True
+
+    def _salvaged(self, data: bytes) -> Iterator[Event]:
+        """What can be read of an event all the same."""
+        try:
+            yield salvaged(data, self._dialect.event)
+        except msgspec.DecodeError:
             self._foreign = True
 
     def _whole(self) -> Event | None:
         try:
             event = self._dialect.whole(self._body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._foreign = True
             return None
         self._error = event.error
@@ -225,7 +251,7 @@ def _headers(config: ModelConfig) -> dict[str, str]:
 
 def _refusal(config: ModelConfig, path: str, response: httpx.Response) -> Refused:
     body = _start(response)
-    message = f"{path} answers {response.status_code}: {_shown(body)}"
+    message = masked(f"{path} answers {response.status_code}: {_shown(body)}", config.client)
     hint = _hint(config, response)
     if response.status_code in REFUSING:
         return RefusedRequest(message, hint, body.decode(errors="replace"))
