@@ -143,7 +143,7 @@ def endpoint_of(config: ModelConfig, url: str, launch: Launch, ready: Ready) -> 
         base_url=url,
         api=config.api,
         model=config.model,
-        simulated=config.simulated,
+        simulated=config.simulated or ready.server_info.get("info.simulated") is True,
         launch=launch,
         client=config.client,
         request=ready.taken.fields,
