@@ -114,12 +114,10 @@ _SUMS = ("requests", "succeeded", "failed", "dropped", "warmup")
 
 def _merge(group: "pd.DataFrame") -> dict[str, Any]:
     used = group[group["valid"]] if group["valid"].any() else group
-    first = used.iloc[0]
-    merged: dict[str, Any] = {}
-    for name in group.columns:
-        numeric = used[name].dtype.kind in "fiu" and name not in ("repeat", "users")
-        bound = name.endswith(("_low", "_high"))  # not known where a repeat doesn't know it
-        merged[name] = used[name].median(skipna=not bound) if numeric else first[name]
+    numbers = used.select_dtypes("number").drop(columns=["repeat", "users"])
+    bounds = numbers.filter(regex="_(low|high)$")  # not known where a repeat doesn't know it
+    merged: dict[str, Any] = dict(used.iloc[0])
+    merged |= dict(numbers.median()) | dict(bounds.median(skipna=False))
     merged |= {name: int(group[name].sum()) for name in _SUMS}
     merged["error_rate"] = float(group["failed"].sum() / max(1, group["requests"].sum()))
     merged["valid"] = bool(group["valid"].all())
