@@ -17,6 +17,9 @@ CUT = 4.0
 LEAST = 5
 """With fewer repeats none is set aside, as three of four can't show which one is odd."""
 
+FLOOR = 0.005
+"""No spread counts as less: a repeat that is 2 % slower than very quiet ones hides nothing."""
+
 UNEQUAL = 2.0
 """A side this much wider than is usual for the metric has its own spread and isn't disturbed."""
 
@@ -40,20 +43,24 @@ def robust_spread(values: Sequence[float]) -> float:
 
 def spreads(contrasts: Sequence[Contrast]) -> list[float]:
     """The robust spread of a repeat of each contrast: its metric's, or its own where that is
-    much larger on both sides."""
+    much larger on both sides. Few sides know it badly, so theirs is taken to be wider."""
     own = {
         id(c): [robust_spread(side) for side in (c.old, c.new) if len(side) > 1] for c in contrasts
     }
     common: dict[str, list[float]] = defaultdict(list)
     for contrast in contrasts:
         common[contrast.metric] += own[id(contrast)]
-    usual = {metric: float(np.median(sides)) for metric, sides in common.items() if sides}
-    return [_spread(own[id(c)], usual.get(c.metric, 0.0)) for c in contrasts]
+    usual = {metric: _usual(sides) for metric, sides in common.items()}
+    return [_spread(own[id(c)], usual[c.metric]) for c in contrasts]
+
+
+def _usual(sides: Sequence[float]) -> float:
+    return float(np.median(sides)) * (1 + 1 / len(sides)) if sides else 0.0
 
 
 def _spread(sides: Sequence[float], usual: float) -> float:
     least = min(sides, default=0.0)
-    return least if least > UNEQUAL * usual else usual
+    return max(least if least > UNEQUAL * usual else usual, FLOOR)
 
 
 def undisturbed(values: Sequence[float], spread: float, *, keep: bool = False) -> tuple[float, ...]:
@@ -61,7 +68,7 @@ def undisturbed(values: Sequence[float], spread: float, *, keep: bool = False) -
 
     Larger values are worse; a repeat that is faster than the others was disturbed by nobody.
     """
-    if len(values) < LEAST or spread <= 0:
+    if len(values) < LEAST:
         return tuple(values)
     centre = float(np.median(values))
     slowest = sorted(range(len(values)), key=lambda k: -values[k])[: (len(values) - 1) // 2]
