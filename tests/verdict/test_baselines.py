@@ -47,6 +47,7 @@ def test_a_run_against_its_own_baseline_passes(tmp_path: Path) -> None:
         "throughput": (5, 5),
         "failed": (0, 0),
         "dropped": (0, 0),
+        "resent": (0, 0),
         "off_length": (0, 0),
     }
 
@@ -111,7 +112,12 @@ def test_what_went_wrong_is_counted_also_in_repeats_that_it_made_invalid(tmp_pat
         journal.append(failure(700.0, repeat=3))  # one of six: over 5 %, INVALID
     (found,) = sample_of(run).cells.values()
     assert (found.repeats, found.invalid) == (4, 1)
-    assert found.counts == {"failed": [1, 26], "dropped": [0, 26], "off_length": [0, 25]}
+    assert found.counts == {
+        "failed": [1, 26],
+        "dropped": [0, 26],
+        "resent": [0, 26],
+        "off_length": [0, 25],
+    }
 
 
 def test_a_run_and_a_baseline_of_version_0_1_0_are_read_and_told() -> None:

@@ -110,7 +110,12 @@ def test_inconclusive_can_be_made_to_fail() -> None:
     assert not judge_samples(old, measured("now", a=cell()), inconclusive="fail").failed
 
 
-COUNTS = {"failed": [0, 500], "dropped": [0, 500], "off_length": [0, 500]}
+COUNTS = {
+    "failed": [0, 500],
+    "dropped": [0, 500],
+    "resent": [0, 500],
+    "off_length": [0, 500],
+}
 
 
 def counted(**changed: list[int]) -> CellSample:
@@ -137,9 +142,10 @@ def test_outputs_cut_short_are_a_regression() -> None:
     )
 
 
-def test_dropped_requests_are_a_regression() -> None:
-    now = measured("now", a=counted(dropped=[20, 500]))
-    assert [r.metric for r in judge_samples(measured(a=counted()), now).regressions] == ["dropped"]
+@pytest.mark.parametrize("kind", ["dropped", "resent"])
+def test_dropped_and_resent_requests_are_a_regression(kind: str) -> None:
+    now = measured("now", a=counted(**{kind: [20, 500]}))
+    assert [r.metric for r in judge_samples(measured(a=counted()), now).regressions] == [kind]
 
 
 def test_few_failures_that_may_be_chance_are_inconclusive() -> None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from llmbench.verdict import validity
+from llmbench.verdict import failed_requests, validity
 from llmbench.verdict.gate.decisions import Policy
 from llmbench.verdict.gate.tolerances import TOLERANCES
 from llmbench.verdict.rules import Rules
@@ -12,7 +12,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "verdict.md").read_text(encoding="u
 
 
 def test_every_rule_of_validity_has_a_row() -> None:
-    code = Path(str(validity.__file__)).read_text(encoding="utf-8")
+    modules = (validity, failed_requests)
+    code = "".join(Path(str(m.__file__)).read_text(encoding="utf-8") for m in modules)
     rules = set(re.findall(r'Problem\(\s*"(\w+)"', code))
     table = PAGE.split("## Valid")[1].split("## Good enough")[0]
     rows = re.findall(r"^\| (`.+?) \|", table, flags=re.MULTILINE)

@@ -27,7 +27,7 @@ VERSION = 2
 """Version 2 has `counts` and a longer fingerprint than 1 (pytest-llmbench 0.1.0)."""
 READABLE = (1, VERSION)
 
-SERVERS_OWN = frozenset({"error_rate", "no_success", "output_length"})
+SERVERS_OWN = frozenset({"error_rate", "no_success", "output_length", "resent"})
 """The rules that the server breaks; a repeat that only these make INVALID counts its faults."""
 
 ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
@@ -161,6 +161,7 @@ def _counts(summaries: Sequence[CellSummary]) -> dict[str, list[int]]:
     return {
         "failed": [sum(s.failed for s in summaries), asked],
         "dropped": [sum(s.dropped for s in summaries), asked],
+        "resent": [sum(min(s.resent, s.requests) for s in summaries), asked],
         "off_length": [sum(round(n * (1 - hit)) for n, hit in counted), sum(n for n, _ in counted)],
     }
 

@@ -17,6 +17,7 @@ TOLERANCES: dict[str, float] = {
     "cold_peak_memory": 0.05,
     "failed": 0.005,
     "dropped": 0.005,
+    "resent": 0.005,
     "off_length": 0.05,
 }
 """For each metric, the change for the worse that is not yet a regression.
@@ -27,6 +28,7 @@ It is relative; for `COUNTS` it is a difference in shares of requests.
 COUNTS = {
     "failed": "requests failed",
     "dropped": "requests were dropped",
+    "resent": "requests were sent again",
     "off_length": "outputs are not of the length asked for",
 }
 """The metrics that are shares of requests, pooled over a cell's repeats."""
