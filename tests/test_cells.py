@@ -49,9 +49,12 @@ def test_cells_of_one_model_and_limits_share_a_server_and_a_name() -> None:
     assert one.id == "tiny-cores0.5-mem512m-in128-out32-users1"
 
 
-def test_the_same_cell_at_another_rate_has_three_digits() -> None:
-    cell = Cell("tiny", 128, 32, Arrivals(1.0, "gamma", 4.0)).at_rate(2.34567)
-    assert cell == Cell("tiny", 128, 32, Arrivals(2.35, "gamma", 4.0))
+def test_a_trial_is_a_cell_of_its_own_at_another_load() -> None:
+    rate = Cell("tiny", 128, 32, Arrivals(1.0, "gamma", 4.0)).trial(2.34567)
+    assert rate == Cell("tiny", 128, 32, Arrivals(2.35, "gamma", 4.0, is_trial=True))
+    assert rate.id == "tiny-in128-out32-rate2.35-gamma4-trial"
+    users = Cell("tiny", 128, 32, Users(1)).trial(3.0)
+    assert (users.id, users.is_trial) == ("tiny-in128-out32-users3-trial", True)
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ class Users(Struct, frozen=True, tag="users"):
     duration_s: float | None = None
     spawn_rate_per_s: float | None = None
     cold: bool = False
+    is_trial: bool = False  # of a search: it ends as soon as its verdict is known
     is_open_loop: ClassVar[bool] = False
 
     @property
@@ -52,7 +53,7 @@ class Users(Struct, frozen=True, tag="users"):
 
     @property
     def suffix(self) -> str:
-        return "cold" if self.cold else f"users{self.users}"
+        return "cold" if self.cold else f"users{self.users}{'-trial' if self.is_trial else ''}"
 
     @property
     def most_users(self) -> int:
@@ -102,6 +103,7 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
     requests: int | None = None
     duration_s: float | None = None
     max_in_flight: int = 1024
+    is_trial: bool = False  # of a search: it ends as soon as its verdict is known
     is_open_loop: ClassVar[bool] = True
     kind: ClassVar[str] = "rate"
     most_users: ClassVar[None] = None
@@ -114,7 +116,7 @@ class Arrivals(Struct, frozen=True, tag="arrivals"):
     def suffix(self) -> str:
         kind = "" if self.distribution == "poisson" else f"-{self.distribution}"
         shape = f"{self.burstiness:g}" if self.distribution == "gamma" else ""
-        return f"rate{self.rate_per_s:g}{kind}{shape}"
+        return f"rate{self.rate_per_s:g}{kind}{shape}{'-trial' if self.is_trial else ''}"
 
 
 class Trace(Struct, frozen=True, tag="trace"):
@@ -185,13 +187,23 @@ class Cell(Struct, frozen=True):
         return isinstance(self.shape, Users) and not self.shape.cold
 
     @property
+    def is_trial(self) -> bool:
+        """Whether it is one of the loads that a search tries."""
+        return isinstance(self.shape, Users | Arrivals) and self.shape.is_trial
+
+    @property
     def rate_per_s(self) -> float | None:
         """The rate at which requests arrive; None where the shape does not ask for one."""
         return self.shape.rate_per_s if isinstance(self.shape, Arrivals) else None
 
-    def at_rate(self, rate_per_s: float) -> "Cell":
-        """The same arrivals at another rate, rounded to three digits as it is part of the id."""
-        shape = structs.replace(self.shape, rate_per_s=float(f"{rate_per_s:.3g}"))
+    def trial(self, load: float) -> "Cell":
+        """The same cell as a trial with another number of users, or another rate (to three digits,
+        as in the id)."""
+        if isinstance(self.shape, Users):
+            shape: Shape = structs.replace(self.shape, users=round(load), is_trial=True)
+        else:
+            rate_per_s = float(f"{load:.3g}")
+            shape = structs.replace(self.shape, rate_per_s=rate_per_s, is_trial=True)
         return structs.replace(self, shape=shape)
 
 

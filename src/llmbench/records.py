@@ -116,6 +116,7 @@ ErrorKind = Literal[
     "malformed",  # not HTTP, or events that are not the dialect's
     "empty",  # ended well, without a token
     "dropped",  # never sent: too many in flight
+    "cancelled",  # by the client, when it knew enough: not a failure
     "server_died",
     "worker_died",
 ]
@@ -255,6 +256,7 @@ class CellRun(Struct, frozen=True):
     step_ends_ns: tuple[tuple[int, int], ...] = ()  # of a ramp: (users, end of that step)
     launch_error: str | None = None  # the server never answered: there are no requests
     server_died: str | None = None
+    cut_short: str | None = None  # why a trial ended before its time: its verdict was known
     clock_error_ns: int = 0  # how far stamps of different machines can be apart, duration
     workers_lost: tuple[str, ...] = ()  # a reason for each worker that died; the cell is INVALID
     notes: tuple[str, ...] = ()

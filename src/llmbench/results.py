@@ -152,6 +152,7 @@ class CellSummary(Struct, frozen=True):
     processed_prompt_tokens: int | None = None
     # of what was lost on the way
     resent: int = 0  # times that a closing connection lost a measured request unread
+    cancelled: int = 0  # in flight when a trial ended before its time; in no other count
     # of an open loop's queue
     overloaded: bool = False  # the server could not sustain the rate that was asked
     in_flight_growth_per_s: float | None = None  # rate asked - rate served
@@ -227,3 +228,19 @@ class CellResult(Struct, frozen=True):
         simulated = "SIMULATED" if self.summary.simulated else ""
         outcome = "" if self.outcome == "valid" else self.outcome.upper()
         return f"{simulated} {outcome}".strip()
+
+
+LoadUnit = Literal["requests/s", "users"]
+
+
+class Search(Struct, frozen=True):
+    """The most load within the SLO, found by trials: `met` is the answer, `missed` its bound.
+
+    ``None``: no load met the SLO; none that was tried missed it.
+    """
+
+    name: str  # as a cell's id, with what was searched in place of the load
+    unit: LoadUnit
+    met: float | None
+    missed: float | None
+    cells: tuple[str, ...]  # ids, one for each trial

@@ -20,6 +20,7 @@ from msgspec import Struct
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.journal import Journal, read_journal, writing
 from llmbench.records import SCHEMA_VERSION, CellRun, RequestRecord, ResourceSample
+from llmbench.results import Search
 
 RecordT = TypeVar("RecordT", bound=Struct)
 
@@ -126,6 +127,14 @@ class RunDir:
         """Note that a repeat of a cell begins, with all that is known about it by then."""
         with Journal(self.path / "journal" / "starts.jsonl") as journal:
             journal.append(run)
+
+    def append_search(self, search: Search) -> None:
+        with Journal(self.path / "journal" / "searches.jsonl") as journal:
+            journal.append(search)
+
+    def searches(self) -> list[Search]:
+        """The answers of the searches for the most load, in the order in which they ran."""
+        return list(self._read(self.path / "journal" / "searches.jsonl", Search))
 
     def append_samples(self, samples: Iterable[ResourceSample]) -> None:
         with Journal(self.path / "journal" / "resources.jsonl") as journal:

@@ -72,14 +72,29 @@ def test_a_trace_is_replayed(suite: pytest.Pytester) -> None:
 
 def test_the_highest_rate_is_searched_and_told(suite: pytest.Pytester) -> None:
     ask(suite, "search", "assert 15 < llm_bench.highest_rate(cell) < 28")
-    options = ("--llm-rates", "20", "--llm-arrivals", "constant", "--llm-duration", "0.5")
+    options = ("--llm-rates", "20", "--llm-arrivals", "constant", "--llm-duration", "1")
     result = suite.runpytest_subprocess(*options)
     result.assert_outcomes(passed=1)
-    told = re.search(r"highest rate that meets the SLO: ([\d.]+) requests/s", result.stdout.str())
+    told = re.search(
+        r"tiny-sim-in16-out8-highest-rate: highest rate that meets the SLO: ([\d.]+) requests/s "
+        r"\(missed at ([\d.]+)\), by \d+ trials",
+        result.stdout.str(),
+    )
     assert told is not None
-    met = {run.cell_id.rpartition("rate")[2] for run in only_run(suite).cell_runs()}
-    assert f"{told[1]}-constant" in met
-    assert len(met) > 1
+    (search,) = only_run(suite).searches()
+    assert (search.met, search.missed) == (float(told[1]), float(told[2]))
+    tried = {run.cell_id.rpartition("rate")[2] for run in only_run(suite).cell_runs()}
+    assert {f"{told[1]}-constant-trial", f"{told[2]}-constant-trial"} <= tried
+
+
+def test_the_most_users_within_the_slo_are_searched_and_told(suite: pytest.Pytester) -> None:
+    """Two slots of 85 ms each: of three users one waits at a time, of four all do."""
+    ask(suite, "most_users", "assert llm_bench.most_users(cell) == 3")
+    result = suite.runpytest_subprocess("--llm-users", "1", "--llm-requests", "5")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["tiny-sim-in16-out8-most-users: most users: 3 users (missed at 4), by * trials"]
+    )
 
 
 def test_a_cold_start_launches_a_server_for_each_repeat(suite: pytest.Pytester) -> None:

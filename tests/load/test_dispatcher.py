@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from itertools import pairwise
@@ -15,6 +16,7 @@ import pytest
 
 from llmbench.cells import Arrivals, Ramp, Trace, Users
 from llmbench.load.progress import Progress
+from llmbench.metrics import summarise, table
 from llmbench.records import RequestRecord
 from tests.load.serving import ANSWER, PROMPTS, Load, Scripted, endpoint, read_request
 from tests.processes import running_python
@@ -272,3 +274,30 @@ def test_the_gaps_are_those_of_the_server(simulator: str, load: Load) -> None:
     gaps = sorted(offsets(record))
     assert gaps[50] == pytest.approx(1e6, abs=1e5)
     assert record.client_lag_ns is not None and record.client_lag_ns >= 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_is_in_flight_is_cancelled_when_enough_is_known(
+    workers: int, load: Load, simulator: str
+) -> None:
+    flying = threading.Event()
+
+    def look(progress: Progress) -> None:
+        if progress.in_flight:
+            flying.set()
+
+    records = load(
+        endpoint(simulator),
+        Arrivals(20.0, "constant", duration_s=60),
+        output_tokens=2000,
+        workers=workers,
+        progress=look,
+        enough=lambda: "the SLO is lost" if flying.is_set() else None,
+    )
+    assert load.cell_run is not None
+    assert load.cell_run.cut_short == "the SLO is lost"
+    cancelled = [record for record in records if record.error_kind == "cancelled"]
+    assert cancelled
+    assert {record.error for record in cancelled} == {"the SLO is lost"}
+    summary = summarise(load.cell_run, table(records))
+    assert (summary.cancelled, summary.failed) == (len(cancelled), 0)

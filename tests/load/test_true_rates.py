@@ -27,7 +27,7 @@ def test_arrivals_go_on_until_the_server_has_filled_up(
     assert summary.filling_s == pytest.approx(latency_s, abs=0.3)
     assert summary.window_s == pytest.approx(1.0, abs=0.2)
     assert summary.requests_per_s == pytest.approx(20.0, rel=0.03)
-    assert summary.output_tokens_per_s == pytest.approx(160.0, rel=0.03)
+    assert summary.output_tokens_per_s == pytest.approx(160.0, abs=8.0)  # an answer more or less
     assert summary.little_residual == pytest.approx(0.0, abs=0.06)
 
 

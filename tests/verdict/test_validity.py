@@ -398,3 +398,12 @@ def test_an_open_loop_that_went_on_for_longer_says_so() -> None:
         "arrivals went on for 10 s beyond the 20 s asked: so long does the server, empty at "
         "first, take to fill up",
     )
+
+
+def test_a_trial_that_was_cut_short_misses_the_slo_and_is_valid() -> None:
+    run = cell_run(Arrivals(2.0, "constant", duration_s=20.0), cut_short="its p50 is lost")
+    flying = [failure(500.0 * n, kind="cancelled", took_ms=900.0) for n in range(4)]
+    result = judge(summarise(run, table(flying)), run, Slo())
+    assert (result.valid, result.meets_slo) == (True, False)
+    assert result.why == "the trial ended before its time: its p50 is lost"
+    assert (result.summary.cancelled, result.summary.requests) == (4, 0)

@@ -20,6 +20,8 @@ DEFAULTS = Grid(
 )
 RAMP_STEP_S = 10.0  # so that a step holds tens of requests
 RATE_CELL_S = 30.0  # so that the default rates give 15 to 120 requests
+TRIAL_S = 20.0
+"""How long arrivals go on in a trial of a search, which has several."""
 LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
 
 _LISTS: dict[str, Callable[[str], object]] = {
@@ -153,9 +155,15 @@ def open_loop(grid: Grid) -> tuple[Shape, ...]:
     )
 
 
-def first_rate(grid: Grid) -> tuple[Shape, ...]:
-    """Arrivals at the first rate, from which a search starts."""
-    return open_loop(grid)[:1]
+def highest_rate(grid: Grid) -> tuple[Shape, ...]:
+    """Arrivals at the last rate, from which a search starts: what is too much is soon seen."""
+    shorter = msgspec.structs.replace(grid, duration_s=grid.duration_s or TRIAL_S)
+    return open_loop(shorter)[-1:]
+
+
+def most_users(grid: Grid) -> tuple[Shape, ...]:
+    """The last number of users, from which a search starts."""
+    return closed_loop(grid)[-1:]
 
 
 def trace(path: str) -> tuple[Shape, ...]:

@@ -13,25 +13,22 @@ from msgspec import Struct, structs
 from llmbench.bench.launcher import Servers
 from llmbench.bench.progress_line import shown
 from llmbench.bench.runs import note_prompts
+from llmbench.bench.searching import TrialWatch, search_load
 from llmbench.bench.settings import Settings
 from llmbench.bench.shelf import Shelf
 from llmbench.cells import Cell
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.load import input_lengths, run_cell
-from llmbench.metrics import highest_rate
 from llmbench.prompts import Library
 from llmbench.records import CellRun, Endpoint, Launch, ResourceSample
-from llmbench.results import CellResult
+from llmbench.results import CellResult, Search
 from llmbench.servers import LaunchError, RunningServer, read_histograms, sums_since
 from llmbench.store import RunDir
 from llmbench.verdict import RepeatDigest, abba, judge_repeat, judged_cells, keep_digest
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-
-RATE_PRECISION = 0.1
-"""The search for the highest rate ends when that lies between two rates this close (10 %)."""
 
 
 class Measurement(Struct, frozen=True):
@@ -87,21 +84,22 @@ class Session:
         """Tell which cells are to come, so that prompts and slots are made for all at once."""
         self._planned = tuple(cells)
 
-    def highest_rate(self, cell: Cell) -> float | None:
-        """The highest rate (requests/s) at which `cell` is valid and meets its SLO, by search.
+    def search(self, cell: Cell) -> Search:
+        """The most load (rate or users) at which `cell` is valid and meets its SLO.
 
-        It starts from the cell's own rate; every rate tried is a cell of its own. None: none did.
+        It starts from the cell's own load; every load tried is a cell of its own, and every trial
+        a repeat of it. `SearchError` where a trial can't be trusted.
         """
-        assert cell.rate_per_s is not None
-        search = highest_rate(cell.rate_per_s, precision=RATE_PRECISION)
-        try:
-            rate = next(search)
-            while True:
-                measured = self.run(cell.at_rate(rate))
-                rate = search.send(measured.valid and measured.meets_slo)
-        except StopIteration as end:
-            highest: float | None = end.value
-            return highest
+        found = search_load(cell, self._trial)
+        self.run_dir.append_search(found)
+        return found
+
+    def _trial(self, cell: Cell) -> CellResult:
+        """One more repeat of `cell`, which ends as soon as its verdict is known."""
+        earlier = self.results.get(cell.id, ())
+        result = self._repeat(cell, len(earlier) + 1)
+        self._keep({cell.id: (*earlier, result)})
+        return result
 
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""
@@ -182,6 +180,8 @@ class Session:
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
         before = read_histograms(server.endpoint)
+        slo, seed = self._model(cell).slo, self.settings.seed
+        watch = TrialWatch(self.run_dir, cell, repeat, slo, seed) if cell.is_trial else None
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
             self._servers.tagged(cell.id, repeat) as samples,
@@ -199,6 +199,7 @@ class Session:
                 cluster=self.settings.cluster,
                 progress=progress,
                 died=server.died,
+                enough=watch,
                 warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
                 seen=self._servers.seen_prompts,
             )

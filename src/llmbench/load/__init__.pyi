@@ -1,3 +1,4 @@
 from .cell import run_cell as run_cell
+from .plan.shapes import due_ns as due_ns
 from .plan.traces import input_lengths as input_lengths
 from .progress import Progress as Progress

@@ -12,7 +12,7 @@ from llmbench.journal import Journal
 from llmbench.load.plan.requests import kept_apart
 from llmbench.load.progress import Progress
 from llmbench.load.wire.polling import run_loop
-from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome
+from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Questions
 from llmbench.load.workers.sharding import Sharded, run_shards
 from llmbench.load.workers.worker import run_shard
 from llmbench.process import pinned
@@ -34,6 +34,7 @@ def run_cell(
     cluster: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     died: Callable[[], str | None] | None = None,
+    enough: Callable[[], str | None] | None = None,
     warmup_per_user: int = 1,
     seen: set[str] | None = None,
 ) -> CellRun:
@@ -42,11 +43,12 @@ def run_cell(
     The client keeps to `cores`; with more than one worker each gets one of them. `cluster` is the
     address of a Dask scheduler whose workers carry the load instead of processes here. `seen` holds
     the texts that the server was sent before: others are sent first, and those that are sent now
-    are added. `died` says why the server no longer runs; it is asked about once a second, and its
-    answer ends the cell. `ConfigError` says, before anything is sent, that the plan can't be
-    carried out. Whatever is raised while the load runs is raised here: `WriteError` if records
-    can't be written, `StuckError` if the load stood still. A worker that dies raises nothing, but
-    is in `CellRun.workers_lost`.
+    are added. Two questions are asked about once a second, and an answer ends the cell: `died` says
+    why the server no longer runs, `enough` why no more needs to be measured (what is in flight is
+    cancelled then, and `CellRun.cut_short` says so). `ConfigError` says, before anything is sent,
+    that the plan can't be carried out. Whatever is raised while the load runs is raised here:
+    `WriteError` if records can't be written, `StuckError` if the load stood still. A worker that
+    dies raises nothing, but is in `CellRun.workers_lost`.
     """
     if workers < 1:
         raise ConfigError(f"{workers} workers can't carry a load; give at least 1")
@@ -62,28 +64,28 @@ def run_cell(
         workers=workers,
         seen=tuple(at for at, prompt in enumerate(prompts) if prompt.text in seen),
     )
+    questions = Questions(died, enough)
     journal_file = partial(run.journal_file, cell.id, repeat)
     if workers == 1 and cluster is None:
-        done = Sharded((_alone(job, journal_file(0), cores, progress, died),), ())
+        done = Sharded((_alone(job, journal_file(0), cores, progress, questions),), ())
     else:
-        done = run_shards(job, journal_file, cores, cluster, progress, died)
+        done = run_shards(job, journal_file, cores, cluster, progress, questions)
     seen.update(prompts[at].text for outcome in done.outcomes for at in outcome.prompts_sent)
     return _cell_run(job, done, prompts_sha256, cores)
 
 
 class Alone:
-    """The channel of a cell's only worker: nobody directs it, but the server may die."""
+    """The channel of a cell's only worker: nobody directs it, but something may end its cell."""
 
-    def __init__(self, died: Callable[[], str | None] | None) -> None:
-        self._died = died
+    def __init__(self, questions: Questions) -> None:
+        self._questions = questions
         self._asked = monotonic()
 
     def exchange(self, now: Progress, *, ready: bool) -> Control:
-        if self._died is None or monotonic() - self._asked < ASK_PERIOD_S:
+        if monotonic() - self._asked < ASK_PERIOD_S:
             return RUN
         self._asked = monotonic()
-        why = self._died()
-        return RUN if why is None else Control("server_died", why=why)
+        return self._questions.control() or RUN
 
 
 def _alone(
@@ -91,11 +93,11 @@ def _alone(
     journal_file: Path,
     cores: tuple[int, ...],
     progress: Callable[[Progress], None] | None,
-    died: Callable[[], str | None] | None,
+    questions: Questions,
 ) -> Outcome:
     """Run the whole load on this thread."""
     with pinned(cores), Journal(journal_file) as journal:
-        return run_loop(run_shard(job, Alone(died), journal.append, progress))
+        return run_loop(run_shard(job, Alone(questions), journal.append, progress))
 
 
 def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ...]) -> CellRun:
@@ -119,6 +121,7 @@ def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ..
         workers=job.workers,
         step_ends_ns=max((outcome.step_ends_ns for outcome in outcomes), key=len),
         server_died=died[0] if died else None,
+        cut_short=next((outcome.cut_short for outcome in outcomes if outcome.cut_short), None),
         workers_lost=done.lost,
         clock_error_ns=done.clock_error_ns,
         prompts_sent=len(prompts_sent),

@@ -17,7 +17,12 @@ from .percentiles import certifiable as certifiable
 from .percentiles import samples_needed as samples_needed
 from .ramps import ramp_curve as ramp_curve
 from .ramps import steady_points as steady_points
-from .search import highest_rate as highest_rate
+from .search import Border as Border
+from .search import Trial as Trial
+from .search import find_border as find_border
+from .search import is_overloaded as is_overloaded
+from .search import lost_limit as lost_limit
+from .sizes import Size as Size
 from .sizes import Sizing as Sizing
 from .sizes import sizing_of as sizing_of
 from .slos import resolve as resolve

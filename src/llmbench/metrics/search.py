@@ -1,41 +1,203 @@
-"""Searches for the highest rate that meets an SLO: which rate to try next, and when to stop.
+"""Searches for the most load that meets an SLO: which load to try next, when to stop, and when a
+trial need not go on since its verdict can't change any more.
 
 MLPerf finds the server scenario's queries/s by such a search; LLM-Inference-Bench's successor
 finds its users by doubling and bisection.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from math import sqrt
+from statistics import median
+
+import pandas as pd
+from msgspec import Struct
+
+from llmbench.cells import Arrivals, Shape, Users
+from llmbench.config import Slo
+from llmbench.metrics.overload import overload
+from llmbench.metrics.slos import limit_counts, resolve
+from llmbench.metrics.windows import Window, filling_ns
+from llmbench.results import LimitCount
+
+FACTOR = 2.0
+"""By how much the load changes while no bound is known on one side."""
+ABOVE_CAPACITY, BELOW_CAPACITY = 1.05, 0.95
+"""An overloaded trial says about what the server can do: the border is looked for between these
+shares of that, and beyond in steps of `STEP`."""
+STEP = 1.1
+VOTES = 2
+"""Trials that a bound of the answer rests on: one near the border may go either way by chance."""
+MOST_VOTES = 5
+
+SLACK = 1.2
+"""How many more requests than expected a trial may still bring, as a factor."""
+COLUMNS = ["scheduled_ns", "sent_ns", "done_ns", "error_kind", "worker"]
 
 
-def highest_rate(
-    start: float, *, precision: float = 0.05, factor: float = 2.0, most_trials: int = 20
-) -> Generator[float, bool, float | None]:
-    """Yield a rate to try, receive whether it met the SLO, and return the highest that did.
+class Trial(Struct, frozen=True):
+    """Whether a load met the SLO; what the server could do, where it was overloaded."""
 
-    The rate is multiplied by `factor` while the SLO is met (and divided while it isn't). Then the
-    interval is halved geometrically until its ends are within `precision` of each other. The
-    result is None when no rate met the SLO. A start that is not positive raises `ValueError`.
+    met: bool
+    capacity: float | None = None
+
+
+class Border(Struct, frozen=True):
+    """The answer: the highest load that met the SLO, and the lowest above it that did not.
+
+    ``None``: no load met it; none missed it within the trials.
+    """
+
+    met: float | None
+    missed: float | None
+    trials: int
+
+
+Search = Generator[float, Trial, Border]
+
+
+def find_border(
+    start: float, *, precision: float = 0.04, whole: bool = False, most_trials: int = 24
+) -> Search:
+    """Yield a load to try, receive how its trial went, and return the border of the SLO.
+
+    Doubles or halves until both sides are known, then halves the interval geometrically until its
+    ends are within `precision` of each other (neighbours, where the load is a `whole` number).
+    Then both ends are tried again: each stands when `VOTES` trials more than not agree with it,
+    or the majority of `MOST_VOTES`. `ValueError` for a start that is not positive.
     """
     if start <= 0:
-        raise ValueError(f"a search needs a rate above 0 to start from, not {start}")
-    met: float | None = None
-    missed: float | None = None
-    for _ in range(most_trials):
-        rate = next_rate(start, met, missed, factor)
-        if (yield rate):
-            met = rate
-        else:
-            missed = rate
-        if met is not None and missed is not None and missed / met <= 1 + precision:
-            break
-    return met
+        raise ValueError(f"a search needs a load above 0 to start from, not {start}")
+    votes = Votes(precision, whole=whole)
+    load: float | None = votes.rounded(start)
+    trials = 0
+    while load is not None and trials < most_trials:
+        trials += 1
+        votes.add(load, (yield load))
+        load = votes.next_load()
+    return Border(votes.low, votes.high, trials)
 
 
-def next_rate(start: float, met: float | None, missed: float | None, factor: float = 2.0) -> float:
-    """The next rate to try, given the highest that met the SLO and the lowest that missed it."""
-    if met is not None and missed is not None:
-        return sqrt(met * missed)
-    if met is not None:
-        return met * factor
-    return missed / factor if missed is not None else start
+class Votes:
+    """The trials so far, by load."""
+
+    def __init__(self, precision: float, *, whole: bool) -> None:
+        self._precision, self._whole = precision, whole
+        self._balance: dict[float, int] = {}  # of trials that met the SLO and that missed it
+        self._count: dict[float, int] = {}
+        self._capacities: list[float] = []
+
+    def add(self, load: float, trial: Trial) -> None:
+        """An overloaded trial decides by itself: it is wrong in less than one of a hundred."""
+        vote = 1 if trial.met else -1
+        if trial.capacity is not None:
+            self._capacities.append(trial.capacity)
+            vote = -VOTES
+        self._balance[load] = self._balance.get(load, 0) + vote
+        self._count[load] = self._count.get(load, 0) + 1
+
+    @property
+    def low(self) -> float | None:
+        """The highest load that met the SLO."""
+        return max((load for load, votes in self._balance.items() if votes > 0), default=None)
+
+    @property
+    def high(self) -> float | None:
+        """The lowest load above it that missed it."""
+        low = self.low or 0.0
+        missed = (load for load, votes in self._balance.items() if votes <= 0 and load > low)
+        return min(missed, default=None)
+
+    def next_load(self) -> float | None:
+        """The load to try next; None when both ends of the answer stand."""
+        tied = [load for load, votes in self._balance.items() if votes == 0]
+        if tied:
+            return tied[0]
+        low, high = self.low, self.high
+        if high is None:
+            return self.rounded((low or 1.0) * FACTOR)
+        if low is None:
+            return self._lower(high)
+        if self._is_narrow(low, high):
+            return next((load for load in (low, high) if not self._stands(load)), None)
+        return self._between(low, high)
+
+    def rounded(self, load: float) -> float:
+        """To three digits, as a cell's id has them, or to a whole number."""
+        return float(max(1, round(load))) if self._whole else float(f"{load:.3g}")
+
+    def _lower(self, high: float) -> float | None:
+        capacity = BELOW_CAPACITY * (self._capacity(high) or 0.0)
+        load = self.rounded(capacity if 0 < capacity < high / STEP else high / FACTOR)
+        return load if load < high else None
+
+    def _between(self, low: float, high: float) -> float:
+        middle = self.rounded(sqrt(low * high))
+        capacity = self._capacity(high)
+        if capacity is not None and high > low * STEP:
+            near = self.rounded(max(ABOVE_CAPACITY * capacity, low * STEP))
+            middle = near if near < high else middle
+        return min(max(middle, low + 1), high - 1) if self._whole else middle
+
+    def _capacity(self, below: float) -> float | None:
+        known = [capacity for capacity in self._capacities if capacity < below]
+        return median(known) if known else None
+
+    def _is_narrow(self, low: float, high: float) -> bool:
+        return high / low <= 1 + self._precision or (self._whole and high - low <= 1)
+
+    def _stands(self, load: float) -> bool:
+        return abs(self._balance[load]) >= VOTES or self._count[load] >= MOST_VOTES
+
+
+def is_overloaded(
+    so_far: pd.DataFrame, waiting_ns: Sequence[int], now_ns: int, shape: Shape
+) -> bool:
+    """Whether the queue of an open loop has grown up to `now_ns`.
+
+    `so_far` are the requests that have ended, `waiting_ns` the deadlines of those in flight.
+    """
+    waiting = pd.DataFrame({"scheduled_ns": waiting_ns, "sent_ns": waiting_ns})
+    waiting = waiting.assign(done_ns=now_ns, error_kind="cancelled", worker=0)
+    asked = pd.concat([so_far[COLUMNS], waiting]) if waiting_ns else so_far[COLUMNS]
+    found = overload(asked.reset_index(drop=True), shape)
+    return found is not None and found[0].grows
+
+
+def lost_limit(so_far: pd.DataFrame, now_ns: int, shape: Shape, slo: Slo) -> str | None:
+    """The limit of the SLO that is missed whatever the rest of the trial brings; None: none yet.
+
+    More requests are above it already than the percentile allows of all that the trial will have.
+    """
+    if so_far.empty:
+        return None
+    start_ns = int(so_far["scheduled_ns"].min())
+    if shape.is_open_loop:
+        start_ns += filling_ns(so_far)
+    if now_ns <= start_ns:
+        return None
+    window = Window(start_ns, now_ns, "steady")
+    for count in limit_counts(so_far, 0, window, resolve(slo), shape):
+        total = _total(count.samples, window, shape)
+        allowed = (1 - float(count.percentile[1:]) / 100) * total + 1
+        if count.over > allowed:
+            return _message(count, allowed)
+    return None
+
+
+def _total(samples: int, window: Window, shape: Shape) -> float:
+    """How many requests the trial will have at most."""
+    if isinstance(shape, Users) and shape.requests_per_user is not None:
+        return shape.users * shape.requests_per_user
+    if isinstance(shape, Arrivals) and shape.requests is not None:
+        return shape.requests
+    duration_s = shape.duration_s if isinstance(shape, Users | Arrivals) else None
+    if duration_s is None:
+        return float("inf")
+    return max(samples, SLACK * samples * duration_s / window.seconds)
+
+
+def _message(count: LimitCount, allowed: float) -> str:
+    return (
+        f"{count.over} requests are above the {count.metric} limit of {count.limit_ms:g} ms "
+        f"already, and its {count.percentile} allows {int(allowed)}"
+    )

@@ -63,9 +63,9 @@ def summarise(
     """
     of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
     of_repeat = requests if of_run.all() else requests[of_run]
-    measured = of_repeat[of_repeat["phase"] == "measured"]
-    shape = run.cell.shape
-    window, growth = window or windows.find(measured, shape), overload(measured, shape)
+    asked = of_repeat[of_repeat["phase"] == "measured"]
+    measured, shape = asked[asked["error_kind"] != "cancelled"], run.cell.shape
+    window, growth = window or windows.find(measured, shape), overload(asked, shape)
     trend = growth[0] if growth else None
     if growth and growth[0].grows:
         window = growth[1]
@@ -83,6 +83,7 @@ def summarise(
         repeat=run.repeat,
         simulated=run.endpoint.simulated,
         in_window=len(good),
+        cancelled=len(asked) - len(measured),
         goodput=goodput(measured, int(fields["requests"]), limits, shape),
         limit_counts=limit_counts(measured, unrecorded, window, limits, shape),
         **fields,
@@ -126,7 +127,7 @@ def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> di
         "succeeded": succeeded,
         "failed": requests - succeeded - dropped,
         "dropped": dropped,
-        "warmup": len(of_repeat) - len(measured),
+        "warmup": int((of_repeat["phase"] == "warmup").sum()),
         "resent": int(measured["resent"].sum()),
         "errors": dict(sorted(kinds.items())),
         "common_errors": _common_errors(measured),

@@ -107,12 +107,17 @@ def _closed(sent: pd.DataFrame) -> Window:
 
 def _open(sent: pd.DataFrame) -> Window:
     """The window up to the last deadline of the worker that ends first, as each ends by itself."""
-    scheduled = sent["scheduled_ns"]
-    begin_ns = int(scheduled.min())
-    due_s = ((scheduled - begin_ns) / 1e9).to_numpy(np.float64)
-    done_s = ((sent["done_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
+    begin_ns = int(sent["scheduled_ns"].min())
     end_ns = sent.groupby("worker")["scheduled_ns"].max().min()
-    return Window(begin_ns + round(filling(due_s, done_s) * 1e9), int(end_ns), "steady")
+    return Window(begin_ns + filling_ns(sent), int(end_ns), "steady")
+
+
+def filling_ns(requests: pd.DataFrame) -> int:
+    """How long the server took to fill up, in nanoseconds from the first deadline."""
+    begin_ns = int(requests["scheduled_ns"].min())
+    due_s = ((requests["scheduled_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
+    done_s = ((requests["done_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
+    return round(filling(due_s, done_s) * 1e9)
 
 
 def while_growing(measured: pd.DataFrame) -> Window | None:

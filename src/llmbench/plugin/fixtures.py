@@ -20,6 +20,7 @@ from llmbench.plugin.state import STATE, PluginState, session_settings
 if TYPE_CHECKING:
     from llmbench.bench import Measurement, Servers, Session, Shelf
     from llmbench.cells import Cell
+    from llmbench.results import Search
     from llmbench.servers import RunningServer
     from llmbench.store import RunDir
 
@@ -59,10 +60,25 @@ class Bench:
             return self._session.fits(cell)
 
     def highest_rate(self, cell: Cell) -> float | None:
-        """The highest rate that meets the SLO, searched from the cell's own."""
+        """The highest rate that meets the SLO, searched from the cell's own; None: none does."""
+        return self.search(cell).met
+
+    def most_users(self, cell: Cell) -> int | None:
+        """The most users with whom the SLO is met, searched from the cell's own number."""
+        met = self.search(cell).met
+        return None if met is None else round(met)
+
+    def search(self, cell: Cell) -> Search:
+        """The most load that meets the SLO, with the least above it that was seen to miss it."""
+        from llmbench.bench import SearchError
+
         self.require(cell)
-        with self._written():
-            return self._session.highest_rate(cell)
+        try:
+            with self._written():
+                return self._session.search(cell)
+        except SearchError as error:
+            message = str(error)
+        pytest.fail(message, pytrace=False)
 
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""

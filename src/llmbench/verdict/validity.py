@@ -5,7 +5,7 @@ docs/verdict.md says why each is where it is. A cell that breaks one is INVALID,
 neither pass nor fail.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from llmbench.cells import Users
 from llmbench.config import Slo
@@ -29,16 +29,22 @@ def judge(
     """
     limits = resolve(slo)
     problems = [] if ended else [_did_not_end(summary)]
-    problems += [p for rule in _RULES if (p := rule(summary, run, rules)) is not None]
+    broken = [p for rule in _RULES if (p := rule(summary, run, rules)) is not None]
+    problems += [p for p in broken if run.cut_short is None or p.rule not in _OF_WHOLE_CELLS]
     undecided = tuple(slo_undecided(summary)) if summary.succeeded else ()
     return CellResult(
         summary=summary,
         problems=tuple(problems),
-        slo_misses=tuple(slo_misses(summary, limits)) if summary.succeeded else (),
+        slo_misses=(*_cut_short(run), *(slo_misses(summary, limits) if summary.succeeded else ())),
         slo_undecided=undecided,
         notes=(*run.notes, *notes(summary, run, rules), *(limit.message for limit in undecided)),
         overloaded=not_sustained(summary),
     )
+
+
+def _cut_short(run: CellRun) -> Iterator[Problem]:
+    if run.cut_short is not None:
+        yield Problem("cut_short", f"the trial ended before its time: {run.cut_short}")
 
 
 def _did_not_end(summary: CellSummary) -> Problem:
@@ -220,6 +226,9 @@ def _throttled(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | No
         f"for, limit {rules.throttled_share:.0%}: lift the quota of the host or give --llm-cores",
     )
 
+
+_OF_WHOLE_CELLS = frozenset({"little_residual", "not_steady", "no_success", "no_requests"})
+"""The rules that say nothing about a trial that was cut short on purpose."""
 
 Rule = Callable[[CellSummary, CellRun, Rules], Problem | None]
 

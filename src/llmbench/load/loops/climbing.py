@@ -10,9 +10,9 @@ from llmbench.load.plan.shapes import ClosedPlan, RampStep, is_flat
 from llmbench.records import RequestRecord
 
 POLL_S = 0.02  # short against a step, which lasts seconds
-LATENCIES = 3.0
-"""A step lasts at least this many median latencies: one until each user's request belongs to the
-step, one to measure, and one until the first user's last answer."""
+LATENCIES, STEADY_LATENCIES = 3.0, 1.5
+"""Median latencies that a step lasts at least, and that its steady window does: from the last
+user's first sending to the first user's last answer, so that each user has sent in it."""
 MOST_HOLDS = 20.0
 """A step ends after `hold_s` times this in any case; then it may not have been steady."""
 
@@ -20,7 +20,10 @@ MOST_HOLDS = 20.0
 class StepWatch:
     """One step, with the requests of this share's users; times are Unix nanoseconds."""
 
-    def __init__(self, step: RampStep, begin_ns: int, users: int) -> None:
+    def __init__(
+        self, step: RampStep, begin_ns: int, users: int, *, warms_up: bool = False
+    ) -> None:
+        self._warms_up = warms_up
         self._step, self._begin_ns, self._users = step, begin_ns, users
         self._spawned_ns = begin_ns + round(step.spawn_s * 1e9)
         self._latencies_ns: list[int] = []
@@ -31,6 +34,8 @@ class StepWatch:
     def add(self, record: RequestRecord) -> None:
         """Count a request that was sent in this step."""
         if record.sent_ns is None or record.sent_ns < self._begin_ns:
+            return
+        if self._warms_up and record.phase == "warmup":
             return
         user = record.user
         self._latencies_ns.append(record.done_ns - record.sent_ns)
@@ -49,7 +54,8 @@ class StepWatch:
             return False
         latency_ns = median(self._latencies_ns)
         steady_ns = min(self._last_done_ns.values()) - max(self._first_sent_ns.values())
-        return held_s * 1e9 >= LATENCIES * latency_ns and steady_ns >= latency_ns
+        enough_ns = STEADY_LATENCIES * latency_ns
+        return held_s * 1e9 >= LATENCIES * latency_ns and steady_ns >= enough_ns
 
     @property
     def requests_per_s(self) -> float:
@@ -85,7 +91,7 @@ class Climb:
         """Climb from `begin_ns` (Unix) to the end of the ramp; `spawn` starts a step's users."""
         for number, step in enumerate(self._plan.steps):
             users = sum(start.step <= number for start in self._plan.starts)
-            self._watch = watch = StepWatch(step, begin_ns, users)
+            self._watch = watch = StepWatch(step, begin_ns, users, warms_up=number == 0)
             spawn(number, begin_ns)
             while not watch.is_held(self._clock.unix_ns()):
                 if self._dispatcher.stopping is not None:

@@ -17,7 +17,7 @@ from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.progress import Counts
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.target import Target
-from llmbench.records import RequestRecord
+from llmbench.records import ErrorKind, RequestRecord
 
 OPENING_AT_ONCE = 64  # connections: fewer than common servers let wait (128 or more)
 SEND_SLICE_NS = 2_000_000
@@ -123,12 +123,12 @@ class Dispatcher:
             self.stopping = why
             self.on_stop()
 
-    def abandon(self, why: str) -> None:
-        """End the load of a server that died: what is under way fails, and no more is sent."""
+    def abandon(self, kind: ErrorKind, why: str) -> None:
+        """Send no more, and end what is under way as `kind`."""
         self.stop(why)
         for lane in self.lanes:
             if lane.planned is not None:
-                lane.fail("server_died", why)
+                lane.fail(kind, why)
 
     async def sweep_timeouts(self) -> None:
         """Look after time-outs until cancelled, apart from the path of a read.

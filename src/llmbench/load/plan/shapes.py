@@ -5,7 +5,7 @@ is the same however many workers carry it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -196,6 +196,16 @@ def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, repeat: int, count: 
     draw = generator(seed, cell.load_name, str(repeat), "arrivals")
     gaps = draw.gamma(k, 1.0 / (shape.rate_per_s * k), count)
     return [float(at_s) for at_s in gaps.cumsum()]
+
+
+def due_ns(cell: Cell, known: Mapping[int, int], *, seed: int, repeat: int) -> dict[int, int]:
+    """The deadline of each request of an open loop, by its number; `known` has some of them."""
+    planned = plan(cell, seed=seed, repeat=repeat, warmup_per_user=0)
+    assert isinstance(planned, OpenPlan)
+    at_ns = {arrival.ordinal + 1: round(arrival.at_s * 1e9) for arrival in planned.arrivals}
+    request, deadline_ns = next(iter(known.items()))
+    begin_ns = deadline_ns - at_ns[request]
+    return {number: begin_ns + at for number, at in at_ns.items()}
 
 
 def _trace(cell: Cell, shape: Trace, warmup: int) -> OpenPlan:

@@ -7,7 +7,7 @@ from llmbench.clock import Clock
 from llmbench.load.loops.climbing import end_of_climb
 from llmbench.load.plan.shapes import ClosedPlan
 from llmbench.load.progress import Progress
-from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Team
+from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Questions, Team
 
 HEAD_START_NS = 300_000_000
 """The time from the last worker's being ready to the start, so that all hear of it in time."""
@@ -22,10 +22,10 @@ class Director:
         job: Job,
         team: Team,
         progress: Callable[[Progress], None] | None,
-        died: Callable[[], str | None] | None,
+        questions: Questions,
     ) -> None:
         self.began_unix_ns: int | None = None
-        self._team, self._progress, self._died = team, progress, died
+        self._team, self._progress, self._questions = team, progress, questions
         self._workers = job.workers
         self._clock = Clock()
         self._control = Control("wait")
@@ -44,11 +44,11 @@ class Director:
         if self._progress is not None and (over or now_s - self._reported_s > REPORT_S):
             self._reported_s = now_s
             self._progress(total)
-        if self._died is not None and now_s - self._asked_s > ASK_PERIOD_S:
+        if now_s - self._asked_s > ASK_PERIOD_S:
             self._asked_s = now_s
-            why = self._died()
-            if why is not None:
-                self._tell(Control("server_died", self.began_unix_ns, why))
+            control = self._questions.control(self.began_unix_ns)
+            if control is not None:
+                self._tell(control)
         self._climb([progress for progress, _ in reports])
 
     def stop(self, why: str) -> None:

@@ -1,6 +1,6 @@
 """The messages between a worker and its director: job, commands, progress, outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal, Protocol
@@ -22,11 +22,26 @@ class Control(Struct, frozen=True):
     `step` is the step of a ramp that all workers are to be in, from `step_begin_unix_ns` on.
     """
 
-    command: Literal["wait", "run", "stop", "server_died", "abort"]
+    command: Literal["wait", "run", "stop", "server_died", "cut_short", "abort"]
     begin_unix_ns: int | None = None
     why: str = ""
     step: int = 0
     step_begin_unix_ns: int | None = None
+
+
+class Questions(Struct, frozen=True):
+    """What is asked about once a second while load runs; each answers why, or None."""
+
+    died: Callable[[], str | None] | None = None  # why the server no longer runs
+    enough: Callable[[], str | None] | None = None  # why no more needs to be measured
+
+    def control(self, begin_unix_ns: int | None = None) -> Control | None:
+        """The command that follows from the answers, if any."""
+        if self.died is not None and (why := self.died()) is not None:
+            return Control("server_died", begin_unix_ns, why)
+        if self.enough is not None and (why := self.enough()) is not None:
+            return Control("cut_short", begin_unix_ns, why)
+        return None
 
 
 RUN = Control("run")
@@ -66,6 +81,7 @@ class Outcome(Struct, frozen=True):
     sent: int
     step_ends_ns: tuple[tuple[int, int], ...] = ()
     server_died: str | None = None
+    cut_short: str | None = None
     stopped: str | None = None
     prompts_sent: tuple[int, ...] = ()  # their indexes, each once
 

@@ -18,7 +18,7 @@ from llmbench.load.workers.messages import Control, Job, Outcome
 from llmbench.load.workers.worker import run_shard
 from llmbench.process import end_with, pinned
 
-_COMMANDS = ("wait", "run", "stop", "server_died", "abort")
+_COMMANDS = ("wait", "run", "stop", "server_died", "cut_short", "abort")
 _WHY_BYTES = 400  # more than a record keeps of an error (300)
 _FIELDS = 12  # of Progress, then: ready, pid
 _READY, _PID = 10, 11

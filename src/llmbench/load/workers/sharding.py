@@ -16,7 +16,7 @@ from llmbench.journal import Journal
 from llmbench.load.progress import Progress
 from llmbench.load.workers.director import Director
 from llmbench.load.workers.lost_requests import lost_requests
-from llmbench.load.workers.messages import Control, Job, Outcome, Team, WorkerLostError
+from llmbench.load.workers.messages import Control, Job, Outcome, Questions, Team, WorkerLostError
 from llmbench.load.workers.processes import LocalTeam
 from llmbench.load.workers.worker import share_of
 
@@ -38,7 +38,7 @@ def run_shards(
     cores: tuple[int, ...],
     cluster: str | None,
     progress: Callable[[Progress], None] | None,
-    died: Callable[[], str | None] | None,
+    questions: Questions,
 ) -> Sharded:
     """Deal `job` to its workers, direct them, and gather their outcomes.
 
@@ -49,7 +49,7 @@ def run_shards(
     share_of(jobs[0])  # a plan that can't be carried out is refused here, before any start
     files = [journal_file(worker) for worker in range(job.workers)]
     with _team(job, cores, cluster) as team:
-        director = Director(job, team, progress, died)
+        director = Director(job, team, progress, questions)
         futures = [team.submit(each, file) for each, file in zip(jobs, files, strict=True)]
         try:
             _direct(futures, director)

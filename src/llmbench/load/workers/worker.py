@@ -77,6 +77,7 @@ async def run_shard(
         sent=dispatcher.counts.sent,
         step_ends_ns=tuple(load_loop.step_ends_ns),
         server_died=liaison.server_died,
+        cut_short=liaison.cut_short,
         stopped=dispatcher.stopping,
         prompts_sent=tuple(sorted(dispatcher.prompts_sent)),
     )
@@ -138,6 +139,7 @@ class Liaison:
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self.server_died: str | None = None
+        self.cut_short: str | None = None
         self._dispatcher, self._channel, self._clock = dispatcher, channel, clock
         self._total, self._progress = total, progress
         self._ready = False
@@ -185,7 +187,10 @@ class Liaison:
             self._dispatcher.stop(control.why)
         elif control.command == "server_died" and self.server_died is None:
             self.server_died = control.why
-            self._dispatcher.abandon(control.why)
+            self._dispatcher.abandon("server_died", control.why)
+        elif control.command == "cut_short" and self.cut_short is None:
+            self.cut_short = control.why
+            self._dispatcher.abandon("cancelled", control.why)
         elif control.step_begin_unix_ns is not None:
             self._dispatcher.on_step(control.step, control.step_begin_unix_ns)
         elif control.command == "abort" and self._task is not None:

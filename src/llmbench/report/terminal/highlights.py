@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from llmbench.cells import Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.numbers import number, plural, size
-from llmbench.results import CellResult, CellSummary
+from llmbench.results import CellResult, CellSummary, Search
 from llmbench.store import RunDir
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
     yield from cold_starts_found(cells)
-    yield from rates_found(results)
+    searches = run.searches()
+    trials = {cell_id for search in searches for cell_id in search.cells}
+    yield from (search_said(search) for search in searches)
+    yield from rates_found([r for r in results if r.summary.cell_id not in trials])
     for model in run.info().models:
         yield from sizes_found(model, results)
     yield from views_found(results)
@@ -88,6 +91,17 @@ def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
             "-" if peak is None else size(peak),
         )
     yield table
+
+
+def search_said(search: Search) -> str:
+    """The answer of a search, with the interval in which it lies."""
+    what = "highest rate that meets the SLO" if search.unit == "requests/s" else "most users"
+    trials = plural(len(search.cells), "trial")
+    if search.met is None:
+        least = f" (missed at {search.missed:g})" if search.missed is not None else ""
+        return f"{search.name}: {what}: none{least}, by {trials}"
+    bound = "no bound found above" if search.missed is None else f"missed at {search.missed:g}"
+    return f"{search.name}: {what}: {search.met:g} {search.unit} ({bound}), by {trials}"
 
 
 def rates_found(results: Sequence[CellResult]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from llmbench.config import ConfigError, nearest
 from llmbench.metrics import certifiable
 from llmbench.records import CellRun
-from llmbench.results import CellResult, CellSummary, Distribution
+from llmbench.results import CellResult, CellSummary, Distribution, Search
 from llmbench.store import RunDir, replace_file
 from llmbench.verdict.gate.fingerprints import fingerprint
 from llmbench.verdict.judging import JudgedCell, judged_cells
@@ -64,13 +64,14 @@ def sample_of(run: RunDir, name: str = "") -> Sample:
     """The run as the gate compares it; INVALID repeats are left out and counted."""
     info = run.info()
     cells = judged_cells(run)
+    compared_cells = [cell for cell in cells if not cell.runs[0].cell.is_trial]
     return Sample(
         name=name or run.path.name,
         created=f"{datetime.fromtimestamp(info.started_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
         git_commit=info.git_commit,
         simulated=any(r.summary.simulated for cell in cells for r in cell.results),
-        fingerprint=fingerprint(info, [r for cell in cells for r in cell.runs]),
-        cells={cell.cell_id: _cell(cell) for cell in cells},
+        fingerprint=fingerprint(info, [r for cell in compared_cells for r in cell.runs]),
+        cells={cell.cell_id: _cell(cell) for cell in compared_cells} | _answers(run.searches()),
     )
 
 
@@ -126,6 +127,21 @@ def render(measured: Sample) -> bytes:
     text = json.dumps(msgspec.to_builtins(measured), indent=2, sort_keys=True, ensure_ascii=False)
     lists = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")
     return (lists.sub(lambda m: f"[{' '.join(m[1].split())}]", text) + "\n").encode()
+
+
+def _answers(searches: Sequence[Search]) -> dict[str, CellSample]:
+    """The answer of each search: its trials are other cells in each run, and not compared."""
+    found: dict[str, list[Search]] = {}
+    for search in searches:
+        found.setdefault(search.name, []).append(search)
+    return {
+        name: CellSample(
+            {"highest_load": [_round(search.met) for search in several]},
+            requests=0,
+            repeats=len(several),
+        )
+        for name, several in found.items()
+    }
 
 
 def _cell(cell: JudgedCell) -> CellSample:

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from llmbench.cells import Shape
 from llmbench.config import ModelConfig, RemoteServer
 from llmbench.records import CellRun, ClientSettings
 from llmbench.store import RunInfo
@@ -102,6 +103,13 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     return texts
 
 
+def _shape(shape: Shape) -> dict[str, Any]:
+    """The load as it was asked for; trials are not compared, so nothing is said about them."""
+    asked: dict[str, Any] = msgspec.to_builtins(shape)
+    asked.pop("is_trial", None)
+    return asked
+
+
 def _cell(run: CellRun) -> dict[str, str]:
     launch, client = run.endpoint.launch, run.endpoint.client
     versions = {k: v for k, v in launch.server_info.items() if "version" in k or "sha" in k}
@@ -112,7 +120,7 @@ def _cell(run: CellRun) -> dict[str, str]:
         "memory": _text(launch.memory_limit_bytes),
         "server": _text(versions),
         "simulated": _text(run.endpoint.simulated),
-        "shape": _text(msgspec.to_builtins(run.cell.shape)),
+        "shape": _text(_shape(run.cell.shape)),
         "warmup": _text(run.warmup_per_user),
         "workers": _text(run.workers),
         "client": _text({"stream": client.stream, "fresh_connections": client.fresh_connections}),

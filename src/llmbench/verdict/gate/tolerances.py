@@ -15,6 +15,7 @@ TOLERANCES: dict[str, float] = {
     "cold_healthy": 0.10,
     "cold_first_token": 0.10,
     "cold_peak_memory": 0.05,
+    "highest_load": 0.10,
     "failed": 0.005,
     "dropped": 0.005,
     "resent": 0.005,
@@ -38,13 +39,14 @@ OTHERS = 0.10
 
 UNITS = {
     "throughput": "tokens/s",
+    "highest_load": "",
     "cold_healthy": "s",
     "cold_first_token": "s",
     "cold_peak_memory": "MiB",
 }
 """Units of the metrics that are not times in ms."""
 
-RATES = frozenset({"throughput"})
+RATES = frozenset({"throughput", "highest_load"})
 """The metrics for which more is better."""
 
 
