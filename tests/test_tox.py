@@ -19,7 +19,7 @@ def tox(*arguments: str) -> str:
 
 def test_the_list_has_every_model_and_no_words_of_names() -> None:
     assert MODELS
-    ours = {"lint", "tests", "fix", "pkg", "smollm2"}
+    ours = {"lint", "tests", "fix", "pkg", "engines", "smollm2"}
     assert set(tox("list", "--no-desc", "-q").split()) == MODELS | PYTHONS | ours
 
 

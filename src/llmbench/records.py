@@ -98,6 +98,7 @@ class Endpoint(Struct, frozen=True):
     client: ClientSettings = ClientSettings()
     request: RequestFields = RequestFields()  # as they are sent, without those that were refused
     left_out: tuple[LeftOut, ...] = ()  # what the server refused
+    closes_connections: bool = False  # after each answer, whatever it says of keeping them alive
 
 
 ErrorKind = Literal[

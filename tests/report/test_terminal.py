@@ -55,6 +55,15 @@ def test_the_caption_says_what_the_mark_means_and_how_wide_it_is(judged: list[Ce
     assert caption([msgspec.structs.replace(judged[0], summary=summary)]) == "times in ms"
 
 
+def test_the_caption_says_where_there_are_too_few_requests_for_an_interval(
+    judged: list[CellResult],
+) -> None:
+    few = Distribution(2, 5.0, 0.0, *[5.0] * 6)
+    summary = msgspec.structs.replace(judged[0].summary, ttft_ms=few)
+    shown = caption([msgspec.structs.replace(judged[0], summary=summary)])
+    assert shown.endswith("as in TTFT p50 5.00 (too few for an interval, n = 2)")
+
+
 def test_a_simulated_run_says_so_above_the_table(judged: list[CellResult]) -> None:
     assert "SIMULATED: these numbers are not a real server's" in printed(judged)
 

@@ -7,13 +7,8 @@ import pytest
 
 from llmbench.config import ModelConfig, RemoteServer, SimulatedServer
 from llmbench.records import ClientSettings, RequestFields
-from llmbench.servers.readiness.probe import (
-    NotYet,
-    Refused,
-    Taken,
-    is_healthy,
-    try_request,
-)
+from llmbench.servers.readiness.accepted_fields import Taken, try_request
+from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy
 from llmbench.servers.readiness.self_description import server_info
 
 Answer = Callable[[httpx.Request], httpx.Response]

@@ -78,6 +78,15 @@ def test_what_the_server_refuses_is_left_out_and_said(
     )
 
 
+@pytest.mark.parametrize(("fault", "closes"), [(None, False), ("idle-close", True)])
+def test_a_server_that_closes_connections_is_known_before_the_load(
+    fault: str | None, closes: bool, simulator: Callable[[str | None], str], tmp_path: Path
+) -> None:
+    """As llama.cpp's server does after each stream, although it announces to keep them."""
+    with launched(remote(simulator(fault)), tmp_path) as server:
+        assert server.endpoint.closes_connections is closes
+
+
 def test_nothing_listens(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

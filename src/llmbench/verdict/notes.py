@@ -14,6 +14,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
     ramp = isinstance(summary.cell.shape, Ramp)  # whole by design: its steps are looked at apart
     if summary.window_rule == "whole" and summary.succeeded and not ramp:
         yield "too few requests to cut start and drain off: the window is the whole cell"
+    if run.endpoint.closes_connections:
+        yield (
+            "the server closes each connection after its answer, so every request has a new one; "
+            "connecting is not in TTFT"
+        )
     for field in run.endpoint.left_out:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _filling(summary, rules)

@@ -117,7 +117,9 @@ class Lane:
         planned = self.planned
         assert planned is not None
         self.planned = self.exchange = None
-        if self._target.endpoint.client.fresh_connections and self._connection is not None:
+        endpoint = self._target.endpoint
+        anew = endpoint.client.fresh_connections or endpoint.closes_connections
+        if anew and self._connection is not None:
             self._connection.close()
         if self._connection is not None and not self._connection.usable:
             self._connection = None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from llmbench.report.numbers import interval, is_wide, number, quantile, requests_done
+from llmbench.report.numbers import UNKNOWN, interval, is_wide, number, quantile, requests_done
 from llmbench.results import CellResult
 
 if TYPE_CHECKING:
@@ -140,7 +140,8 @@ def _first_wide(results: Sequence[CellResult]) -> str | None:
     for _, row in by_cell(frame(results)).iterrows():
         for label, name, part in _PERCENTILES:
             if is_wide(row, name, part):
-                return (
-                    f"{label} {part} {number(row[f'{name}_{part}'])} ({interval(row, name, part)})"
-                )
+                ends = interval(row, name, part)
+                if ends == f"{UNKNOWN} to {UNKNOWN}":
+                    ends = f"too few for an interval, n = {int(row[f'{name}_n'])}"
+                return f"{label} {part} {number(row[f'{name}_{part}'])} ({ends})"
     return None

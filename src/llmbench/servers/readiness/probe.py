@@ -1,7 +1,7 @@
 """Asks a server whether it is up, and whether it accepts the very request that is measured.
 
-The request that is tried has all the fields of the measured ones, and is streamed if they are.
-Where a server refuses it, the fields that it can do without are left out one at a time.
+The request that is tried has all the fields of the measured ones, and is streamed if they are;
+`accepted_fields` leaves some of them out where a server refuses it.
 """
 
 import time
@@ -10,25 +10,22 @@ from typing import Any
 
 import httpx
 import msgspec
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from llmbench.access import masked
 from llmbench.apis import (
-    RENAMED,
     UNREADABLE,
     Ask,
     Dialect,
     Event,
     dialect,
     frames,
-    has,
-    omittable,
     salvaged,
     tailored,
     unframed_error,
 )
 from llmbench.config import ModelConfig
-from llmbench.records import LeftOut, RequestFields
+from llmbench.records import RequestFields
 from llmbench.servers.readiness.http import bounded_parts, get, read_bounded
 from llmbench.simulator import HEADER
 
@@ -40,6 +37,9 @@ REFUSING = frozenset({400, 422, 500, 501})
 
 BODY_SHOWN = 300
 """The number of characters of an answer's body that an error shows."""
+
+CLOSING_S = 0.05
+"""How long the end of a connection may take to come after an answer that it was sent with."""
 
 PROMPT = "Hello"
 TOKENS = 16
@@ -66,14 +66,6 @@ class RefusedRequest(Refused):
         self.words = words
 
 
-class Taken(Struct, frozen=True):
-    """The request that the server accepted: how its fields differ from the dialect's, and why."""
-
-    fields: RequestFields
-    left_out: tuple[LeftOut, ...]
-    first_token_at_s: float  # on `time.monotonic`; without a stream the end of the answer
-
-
 def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
     """Whether the server says that it is up; False if it has no such endpoint, else `NotYet`."""
     response, body = get(http, path)
@@ -83,77 +75,23 @@ def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
     return response.is_success
 
 
-def try_request(http: httpx.Client, config: ModelConfig) -> Taken:
-    """Have the measured request answered, with as many of its fields as the server accepts.
-
-    `NotYet` or `Refused` say that no token came, whichever fields were left out.
-    """
-    taken = _first_taken(http, config)
-    return _put_back(http, config, taken) if len(taken.left_out) > 1 else taken
-
-
-def _first_taken(http: httpx.Client, config: ModelConfig) -> Taken:
-    """Leave out one more field until the request is accepted, first those that the server names."""
-    fields, left_out = config.request, list[LeftOut]()
-    refusal: RefusedRequest | None = None
-    while True:
-        try:
-            return Taken(fields, tuple(left_out), _first_token_at_s(http, config, fields))
-        except RefusedRequest as error:
-            refusal = refusal or error
-            renamed = _renamed(config, fields, error.words)
-            if renamed is not None:
-                fields = renamed
-                continue
-            field = _next_to_omit(config, fields, error.words)
-            if field is None:
-                raise refusal from None
-            left_out.append(field)
-            fields = structs.replace(fields, omit=(*fields.omit, field.name))
-
-
-def _put_back(http: httpx.Client, config: ModelConfig, taken: Taken) -> Taken:
-    """Try again each field that was left out on the way but may not be what the server refused."""
-    for field in taken.left_out[:-1]:
-        fields = structs.replace(
-            taken.fields, omit=tuple(name for name in taken.fields.omit if name != field.name)
-        )
-        try:
-            _first_token_at_s(http, config, fields)
-        except Refused:
-            continue
-        kept = tuple(other for other in taken.left_out if other != field)
-        taken = structs.replace(taken, fields=fields, left_out=kept)
-    return taken
-
-
-def _next_to_omit(config: ModelConfig, fields: RequestFields, words: str) -> LeftOut | None:
-    """The field to leave out next: one that the server's words name, else the next in line."""
-    _, body = _ask(config, fields)
-    choices = list(omittable(body))
-    named = (field for field in choices if field.name.rpartition(".")[2] in words)
-    return next(named, None) or next(iter(choices), None)
-
-
-def _renamed(config: ModelConfig, fields: RequestFields, words: str) -> RequestFields | None:
-    """The fields, one of them under its newer name, if the server's words are about that one."""
-    _, body = _ask(config, fields)
-    for old, new in RENAMED.items():
-        if has(body, old) and (new in words or old in words):
-            return structs.replace(fields, rename=fields.rename | {old: new})
-    return None
-
-
-def _ask(config: ModelConfig, fields: RequestFields) -> tuple[str, dict[str, Any]]:
+def ask(config: ModelConfig, fields: RequestFields) -> tuple[str, dict[str, Any]]:
     """The path and the body of the request, as the load sends it."""
     speaks = dialect(config.api)
     ask = Ask(PROMPT, TOKENS, config.model, stream=config.client.stream, unique="ready")
     return speaks.path(ask), tailored(speaks.body(ask), fields)
 
 
-def _first_token_at_s(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> float:
-    """The time at which the answer's first token came; `NotYet` or `Refused` if it holds none."""
-    path, body = _ask(config, fields)
+class Answered(Struct, frozen=True):
+    """When the first token came, and whether the server then closed the connection."""
+
+    first_token_at_s: float
+    closed: bool
+
+
+def answered(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> Answered:
+    """Have the request answered; `NotYet` or `Refused` if the answer holds no token."""
+    path, body = ask(config, fields)
     content = msgspec.json.encode(body)
     with http.stream("POST", path, content=content, headers=_headers(config)) as response:
         if response.status_code in LOADING:
@@ -164,7 +102,23 @@ def _first_token_at_s(http: httpx.Client, config: ModelConfig, fields: RequestFi
         for part in bounded_parts(response):
             answer.take(part)
         answer.end()
-    return answer.verdict(config, path)
+    first_s = answer.verdict(config, path)
+    return Answered(first_s, closes_soon(response))
+
+
+def closes_soon(response: httpx.Response) -> bool:
+    """Whether the server ends the connection of a response that is over, within `CLOSING_S`.
+
+    llama.cpp's server does so after every stream, although it announces to keep it alive: a next
+    request on that connection would cross its end.
+    """
+    stream = response.extensions.get("network_stream")
+    until_s = time.monotonic() + CLOSING_S
+    while stream is not None and time.monotonic() < until_s:
+        if stream.get_extra_info("is_readable"):
+            return True
+        time.sleep(CLOSING_S / 20)
+    return False
 
 
 class _Answer:

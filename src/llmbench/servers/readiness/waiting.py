@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from llmbench.config import ModelConfig
 from llmbench.records import Endpoint, Launch
+from llmbench.servers.readiness.accepted_fields import Taken, try_request
 from llmbench.servers.readiness.http import http_client
-from llmbench.servers.readiness.probe import NotYet, Refused, Taken, is_healthy, try_request
+from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy
 from llmbench.servers.readiness.self_description import server_info
 from llmbench.servers.running import LaunchError
 
@@ -148,4 +149,5 @@ def endpoint_of(config: ModelConfig, url: str, launch: Launch, ready: Ready) -> 
         client=config.client,
         request=ready.taken.fields,
         left_out=ready.taken.left_out,
+        closes_connections=ready.taken.closes_connections,
     )
