@@ -90,9 +90,9 @@ class Session:
         It starts from the cell's own load; every load tried is a cell of its own, and every trial
         a repeat of it. `SearchError` where a trial can't be trusted.
         """
-        found = search_load(cell, self._trial)
-        self.run_dir.append_search(found)
-        return found
+        search = search_load(cell, self._trial)
+        self.run_dir.append_search(search)
+        return search
 
     def _trial(self, cell: Cell) -> CellResult:
         """One more repeat of `cell`, which ends as soon as its verdict is known."""
@@ -103,11 +103,11 @@ class Session:
 
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""
-        found: dict[str, list[CellResult]] = {a.id: [], b.id: []}
+        results: dict[str, list[CellResult]] = {a.id: [], b.id: []}
         for repeat, is_a in abba(self.settings.repeats[1]):
             cell = a if is_a else b
-            found[cell.id].append(self._repeat(cell, repeat))
-        self._keep(found)
+            results[cell.id].append(self._repeat(cell, repeat))
+        self._keep(results)
 
     def run(self, cell: Cell) -> Measurement:
         """Launch what `cell` needs unless it runs already, load it, and judge what came.
@@ -117,7 +117,7 @@ class Session:
         """
         if cell.id not in self.results:
             several = self.settings.repeats[1] > 1 and cell.in_rounds
-            self._rounds([cell, *(self._mates(cell) if several else ())])
+            self._rounds([cell, *(self._others_on_server(cell) if several else ())])
         return Measurement(self.results[cell.id])
 
     def fits(self, cell: Cell) -> Measurement:
@@ -146,7 +146,7 @@ class Session:
         note_prompts(self.run_dir, tokenizer, library)
         return library
 
-    def _mates(self, cell: Cell) -> list[Cell]:
+    def _others_on_server(self, cell: Cell) -> list[Cell]:
         """The other planned cells of the cell's server that are still to be measured."""
         wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
         return [c for c in wanted if c.in_rounds and c.server_key == cell.server_key]
@@ -154,16 +154,16 @@ class Session:
     def _rounds(self, cells: Sequence[Cell]) -> None:
         """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
         fewest, most = self.settings.repeats
-        found: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
+        results: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
         still = list(cells)
         for repeat in range(1, most + 1):
             for cell in still:
-                found[cell.id].append(self._repeat(cell, repeat))
-            still = [c for c in still if repeat < fewest or not self._decided(found[c.id])]
-        self._keep(found)
+                results[cell.id].append(self._repeat(cell, repeat))
+            still = [c for c in still if repeat < fewest or not self._decided(results[c.id])]
+        self._keep(results)
 
-    def _keep(self, found: Mapping[str, Sequence[CellResult]]) -> None:
-        for cell_id, results in found.items():
+    def _keep(self, of_cells: Mapping[str, Sequence[CellResult]]) -> None:
+        for cell_id, results in of_cells.items():
             self.results[cell_id] = tuple(results)
             self._done(cell_id, self.results[cell_id])
 

@@ -44,6 +44,8 @@ def chart(merged: "pd.DataFrame", config: str) -> Chart | None:
         names = short_names(shown["cell"].tolist())
         left = shown["whole"] * 0
         for column, label in PARTS.items():
+            if not shown[column].any():
+                continue
             part = shown[column].clip(lower=0)
             axis.barh(names, part, left=left, color=colours[label], label=label, height=0.66)
             left = left + part
