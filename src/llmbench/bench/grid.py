@@ -20,7 +20,7 @@ DEFAULTS = Grid(
 )
 RAMP_STEP_S = 10.0  # so that a step holds tens of requests
 RATE_CELL_S = 30.0  # so that the default rates give 15 to 120 requests
-TRIAL_S = 20.0
+TRIAL_S = 15.0
 """How long arrivals go on in a trial of a search, which has several."""
 LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
 
