@@ -4,7 +4,16 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from llmbench.load.wire.polling import PollingLoop, add_socket, new_loop, remove_socket, run_loop
+import pytest
+
+from llmbench.load.wire.polling import (
+    Poller,
+    PollingLoop,
+    add_socket,
+    new_loop,
+    remove_socket,
+    run_loop,
+)
 
 
 async def read_all(count: int, watched: Callable[[socket.socket, Callable[[], None]], None]) -> int:
@@ -92,3 +101,27 @@ def test_what_was_not_watched_can_be_forgotten() -> None:
     remove_socket(loop, 10_000)
     loop.close()
     assert isinstance(loop, PollingLoop)
+
+
+def test_a_wait_in_many_looks_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look takes a tenth longer than it was asked to, as the kernel's timers do."""
+    now_ns = 0
+
+    class Slow:
+        def poll(self, wait_s: float, most: int = -1) -> list[tuple[int, int]]:
+            nonlocal now_ns
+            now_ns += round(wait_s * 1.1e9)
+            return []
+
+    poller = Poller()
+    near, far = socket.socketpair()
+    poller.add_socket(near.fileno(), lambda: None)
+    with monkeypatch.context() as patched:
+        patched.setattr("llmbench.load.wire.polling.monotonic_ns", lambda: now_ns)
+        patched.setattr(poller, "_epoll", Slow())
+        assert poller.select(0.25) == []
+    poller.remove_socket(near.fileno())
+    poller.close()
+    near.close()
+    far.close()
+    assert 250_000_000 <= now_ns < 251_200_000  # not 275 ms

@@ -88,15 +88,15 @@ class Poller(selectors.BaseSelector):
         if not self._readers:
             return self._epoll.poll(-1 if wait_s == inf else wait_s)
         most = len(self._readers) + 1
+        end_ns = monotonic_ns() + wait_s * 1e9  # by the clock: each look takes longer than it asks
         if self.rest_s and wait_s > self.rest_s:
             self._urgent.poll(self.rest_s)
-            wait_s -= self.rest_s
         while True:
             self.empty_ns, self._began_ns = self._began_ns, monotonic_ns()
-            ready = self._epoll.poll(min(wait_s, LOOK_S), most)
-            if ready or wait_s <= LOOK_S:
+            left_s = max((end_ns - self._began_ns) / 1e9, 0)
+            ready = self._epoll.poll(min(left_s, LOOK_S), most)
+            if ready or left_s <= LOOK_S:
                 return ready
-            wait_s -= LOOK_S
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
         return self._others.register(fileobj, events, data)
