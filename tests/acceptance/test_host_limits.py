@@ -1,5 +1,6 @@
-"""A disk that fills up ends the session soon, with what was measured and one clear line."""
+"""What the host can't give ends the session soon, with what was measured and one clear line."""
 
+import sys
 import time
 
 import pytest
@@ -70,3 +71,12 @@ def test_a_damaged_line_is_told_at_the_end_and_on_the_page(drawing: pytest.Pytes
     (run,) = (p for p in (drawing.path / "reports" / "runs").iterdir() if not p.is_symlink())
     assert told in (run / "index.html").read_text()
     assert (run / "requests.parquet").exists()
+
+
+def test_too_few_open_files_for_the_users_is_one_clear_line(suite: pytest.Pytester) -> None:
+    command = f"ulimit -n 80; exec {sys.executable} -m pytest -k test_grid --llm-users 100"
+    done = suite.run("bash", "-c", command)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    output = done.stdout.str() + done.stderr.str()
+    done.stdout.re_match_lines([r".*100 users need about \d+ open files in one process, the limit"])
+    assert "Traceback" not in output and "refused" not in output
