@@ -57,7 +57,7 @@ CLOSED = [f"tiny-in{tokens}-out8-users{users}" for tokens in (16, 32) for users 
         ("grid", CLOSED),
         ("ramp", ["tiny-in16-out8-ramp8", "tiny-in32-out8-ramp8"]),
         ("rate", [f"tiny-in{n}-out8-rate{rate:g}" for n in (16, 32) for rate in (0.5, 2)]),
-        ("search", ["tiny-in16-out8-rate0.5", "tiny-in32-out8-rate0.5"]),
+        ("search", ["tiny-in16-out8-rate2", "tiny-in32-out8-rate2"]),
         (
             "sizing",
             [cell.replace("-", f"-cores{n}-mem512m-", 1) for n in (1, 2) for cell in CLOSED],
