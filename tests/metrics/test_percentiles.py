@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import betainc
 
 from llmbench.metrics.percentiles import (
     certifiable,
@@ -31,6 +32,12 @@ from llmbench.metrics.percentiles import (
 )
 def test_samples_needed_are_mlperfs(percentile: float, over: int, needed: int) -> None:
     assert samples_needed(percentile, over) == needed
+
+
+def test_samples_needed_of_many_above_the_limit_are_the_fewest() -> None:
+    needed, over = samples_needed(50, 5_000), 5_000
+    chances = [betainc(n - over, over + 1, 0.5) for n in (needed - 1, needed)]
+    assert chances[0] > 0.01 >= chances[1]
 
 
 def test_a_percentile_is_certifiable_from_that_many_samples_on() -> None:

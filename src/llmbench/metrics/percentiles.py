@@ -34,9 +34,13 @@ def samples_needed(percentile: float, over: int = 0) -> int:
         return least
     from scipy.special import betainc
 
-    while betainc(least - over, over + 1, share) > 1 - CONFIDENCE:
-        least += 1
-    return least
+    def certified(n: int) -> bool:
+        return bool(betainc(n - over, over + 1, share) <= 1 - CONFIDENCE)
+
+    most = 2 * least
+    while not certified(most):
+        most *= 2
+    return least + bisect_left(range(least, most), True, key=certified)
 
 
 def certifiable(percentile: float, n: int) -> bool:
