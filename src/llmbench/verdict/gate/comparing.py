@@ -48,14 +48,8 @@ def gate_run(
     host_allowance: str | None = None,
 ) -> Verdict:
     """Compare a run with the baseline `name` of `folder`."""
-    return judge_samples(
-        load_baseline(folder, name),
-        sample_of(run),
-        tolerances=parse_tolerances(tolerance),
-        anyway=anyway,
-        inconclusive=inconclusive,
-        policy=policy_of(host_allowance),
-    )
+    baseline = load_baseline(folder, name)
+    return _judged(baseline, sample_of(run), tolerance, anyway, inconclusive, host_allowance)
 
 
 def compare(
@@ -68,9 +62,21 @@ def compare(
     host_allowance: str | None = None,
 ) -> Verdict:
     """Compare a run (a directory) with another one, or with a baseline (a file), from files."""
+    return _judged(_side(old), _side(new), tolerance, anyway, inconclusive, host_allowance)
+
+
+def _judged(
+    old: Sample,
+    new: Sample,
+    tolerance: str | None,
+    anyway: bool,
+    inconclusive: Inconclusive,
+    host_allowance: str | None,
+) -> Verdict:
+    """The verdict, with the tolerances and the host's allowance still as the user wrote them."""
     return judge_samples(
-        _side(old),
-        _side(new),
+        old,
+        new,
         tolerances=parse_tolerances(tolerance),
         anyway=anyway,
         inconclusive=inconclusive,
