@@ -2,7 +2,7 @@ import pytest
 from msgspec import structs
 
 from llmbench.cells import Arrivals, Ramp, Users
-from llmbench.metrics.curves import (
+from llmbench.metrics.capacity.curves import (
     Deterioration,
     Point,
     best_latency,
@@ -12,8 +12,8 @@ from llmbench.metrics.curves import (
     peak,
     sustained,
 )
+from llmbench.metrics.capacity.ramps import ramp_curve, steady_points
 from llmbench.metrics.percentiles import distribution
-from llmbench.metrics.ramps import ramp_curve, steady_points
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellSummary

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
-from llmbench.metrics.curves import Deterioration
+from llmbench.metrics.capacity.curves import Deterioration
+from llmbench.metrics.capacity.sizes import RETURNS
 from llmbench.metrics.percentiles import samples_needed
-from llmbench.metrics.sizes import RETURNS
 from llmbench.results import CellSummary
 
 PAGE = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from llmbench.metrics.search import Border, Trial, find_border
+from llmbench.metrics.capacity.search import Border, Trial, find_border
 from tests.perf.search_accuracy import CASES, hits
 
 

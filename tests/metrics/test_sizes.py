@@ -2,7 +2,7 @@ from msgspec import structs
 
 from llmbench.cells import Limits
 from llmbench.config import Price
-from llmbench.metrics.sizes import Size, sizing, sizing_of
+from llmbench.metrics.capacity.sizes import Size, sizing, sizing_of
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellResult, Problem

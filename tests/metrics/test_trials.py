@@ -2,7 +2,7 @@
 
 from llmbench.cells import Arrivals, Users
 from llmbench.config import Slo
-from llmbench.metrics.search import is_overloaded, lost_limit
+from llmbench.metrics.capacity.search import is_overloaded, lost_limit
 from llmbench.metrics.tables import table
 from tests.metrics.making import MS, START_NS, back_to_back, request, single_file
 

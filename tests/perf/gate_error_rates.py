@@ -24,10 +24,10 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from llmbench.verdict.gate.baselines import CellSample
 from llmbench.verdict.gate.contrasts import Contrast
 from llmbench.verdict.gate.counts import decide_counts
 from llmbench.verdict.gate.overall import decide_session
+from llmbench.verdict.gate.samples.baselines import CellSample
 from llmbench.verdict.gate.stopping import settled
 from llmbench.verdict.gate.tolerances import TOLERANCES
 

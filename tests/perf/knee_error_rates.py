@@ -14,7 +14,7 @@ from msgspec import structs
 from numpy.typing import NDArray
 
 from llmbench.metrics import Point, summarise, table
-from llmbench.metrics.curves import knee
+from llmbench.metrics.capacity.curves import knee
 from tests.metrics.making import back_to_back, cell_run
 
 Array = NDArray[np.float64]

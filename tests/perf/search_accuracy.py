@@ -14,8 +14,8 @@ from heapq import heappop, heappush
 import numpy as np
 from numpy.typing import NDArray
 
+from llmbench.metrics.capacity.search import Border, Trial, find_border
 from llmbench.metrics.overload import queue_trend
-from llmbench.metrics.search import Border, Trial, find_border
 from llmbench.metrics.windows import filling
 from tests.perf.overload_error_rates import queued
 

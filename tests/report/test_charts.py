@@ -9,8 +9,8 @@ import pytest
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
 from llmbench.config import Price, Slo
-from llmbench.metrics.curves import Point, findings
-from llmbench.metrics.sizes import Size, sizing
+from llmbench.metrics.capacity.curves import Point, findings
+from llmbench.metrics.capacity.sizes import Size, sizing
 from llmbench.report.charts import (
     against_baseline,
     against_users,

@@ -11,8 +11,8 @@ from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.journal import Journal
 from llmbench.records import CellRun, Endpoint, Launch
 from llmbench.store import RunDir, RunInfo
-from llmbench.verdict.gate.baselines import sample_of, save_baseline
 from llmbench.verdict.gate.comparing import compare, decided, gate_run
+from llmbench.verdict.gate.samples.baselines import sample_of, save_baseline
 from llmbench.verdict.gate.wording import lines
 from llmbench.verdict.judging import results
 from tests.metrics.making import back_to_back, cell_run, failure

@@ -8,8 +8,14 @@ import pytest
 from msgspec import structs
 
 from llmbench.config import ConfigError
-from llmbench.verdict.gate.baselines import CellSample, Sample, load_baseline, read_baseline, render
 from llmbench.verdict.gate.comparing import judge_samples
+from llmbench.verdict.gate.samples.baselines import (
+    CellSample,
+    Sample,
+    load_baseline,
+    read_baseline,
+    render,
+)
 from llmbench.verdict.gate.tolerances import parse_allowance, parse_tolerances
 from llmbench.verdict.gate.verdicts import Verdict
 from llmbench.verdict.gate.wording import lines, markdown, to_json

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import fisher_exact
 
-from llmbench.verdict.gate.baselines import CellSample
 from llmbench.verdict.gate.counts import Share, decide_counts, fisher, newcombe
+from llmbench.verdict.gate.samples.baselines import CellSample
 from llmbench.verdict.gate.tolerances import TOLERANCES
 
 

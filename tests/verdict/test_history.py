@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.verdict.gate.baselines import CellSample, Sample
 from llmbench.verdict.gate.history import append_history, otava_config
+from llmbench.verdict.gate.samples.baselines import CellSample, Sample
 from tests.verdict.test_baselines import make_run
 
 CELL = "m-in128-out64-users4"

@@ -1,11 +1,11 @@
 from .disagreements import disagreements as disagreements
-from .gate.baselines import load_baseline as load_baseline
-from .gate.baselines import save_baseline as save_baseline
 from .gate.comparing import compare as compare
 from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run
 from .gate.pairs import abba as abba
 from .gate.pairs import versus as versus
+from .gate.samples.baselines import load_baseline as load_baseline
+from .gate.samples.baselines import save_baseline as save_baseline
 from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of

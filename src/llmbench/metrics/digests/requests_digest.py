@@ -5,10 +5,10 @@ import pandas as pd
 from msgspec import Struct
 
 from llmbench.cells import Ramp
-from llmbench.metrics.curves import Point
+from llmbench.metrics.capacity.curves import Point
+from llmbench.metrics.capacity.ramps import ramp_curve
 from llmbench.metrics.digests.thinning import Values, thinned
 from llmbench.metrics.digests.timeline import Timeline, timeline_of
-from llmbench.metrics.ramps import ramp_curve
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 

@@ -9,7 +9,11 @@ from msgspec import structs
 
 from llmbench.results import CellResult
 from llmbench.store import RunDir
-from llmbench.verdict.gate.baselines import (
+from llmbench.verdict.gate.contrasts import contrasts, logs, unknown_metrics
+from llmbench.verdict.gate.counts import CountDecision, decide_counts
+from llmbench.verdict.gate.decisions import DEFAULT, Decision, Policy, decide
+from llmbench.verdict.gate.overall import ALL_CELLS, decide_session
+from llmbench.verdict.gate.samples.baselines import (
     ADVISORY,
     VERSION,
     CellSample,
@@ -19,11 +23,7 @@ from llmbench.verdict.gate.baselines import (
     read_baseline,
     sample_of,
 )
-from llmbench.verdict.gate.contrasts import contrasts, logs, unknown_metrics
-from llmbench.verdict.gate.counts import CountDecision, decide_counts
-from llmbench.verdict.gate.decisions import DEFAULT, Decision, Policy, decide
-from llmbench.verdict.gate.fingerprints import differences
-from llmbench.verdict.gate.overall import ALL_CELLS, decide_session
+from llmbench.verdict.gate.samples.fingerprints import differences
 from llmbench.verdict.gate.stopping import settled
 from llmbench.verdict.gate.tolerances import (
     RATES,

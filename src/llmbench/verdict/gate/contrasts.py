@@ -5,7 +5,7 @@ from math import log, log1p
 
 from msgspec import Struct
 
-from llmbench.verdict.gate.baselines import CellSample
+from llmbench.verdict.gate.samples.baselines import CellSample
 from llmbench.verdict.gate.tolerances import RATES
 
 

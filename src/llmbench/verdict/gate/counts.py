@@ -13,9 +13,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from llmbench.verdict.gate.baselines import CellSample
 from llmbench.verdict.gate.decisions import DEFAULT, POWER, Policy, Status
 from llmbench.verdict.gate.overall import ALL_CELLS
+from llmbench.verdict.gate.samples.baselines import CellSample
 from llmbench.verdict.gate.tolerances import COUNTS
 
 

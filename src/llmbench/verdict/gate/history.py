@@ -8,7 +8,7 @@ from statistics import median
 
 from llmbench.config import ConfigError
 from llmbench.store import RunDir
-from llmbench.verdict.gate.baselines import Sample, sample_of
+from llmbench.verdict.gate.samples.baselines import Sample, sample_of
 from llmbench.verdict.gate.tolerances import RATES
 
 GATING = ("ttft", "time_per_token", "throughput")

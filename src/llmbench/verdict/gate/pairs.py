@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from msgspec import structs
 
 from llmbench.store import RunDir
-from llmbench.verdict.gate.baselines import Sample, sample_of
 from llmbench.verdict.gate.comparing import Inconclusive, judge_samples
+from llmbench.verdict.gate.samples.baselines import Sample, sample_of
 from llmbench.verdict.gate.tolerances import parse_tolerances
 from llmbench.verdict.gate.verdicts import Verdict
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from llmbench.cells import Limits
 from llmbench.config import Price
-from llmbench.metrics.economics import usd_per_hour
+from llmbench.metrics.capacity.economics import usd_per_hour
 from llmbench.results import CellResult
 
 RETURNS = 0.5

@@ -6,7 +6,7 @@ import pandas as pd
 from msgspec import structs
 
 from llmbench.cells import Users
-from llmbench.metrics.curves import Point
+from llmbench.metrics.capacity.curves import Point
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun

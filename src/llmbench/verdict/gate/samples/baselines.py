@@ -19,7 +19,7 @@ from llmbench.metrics import certifiable
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Distribution, Search
 from llmbench.store import RunDir, replace_file
-from llmbench.verdict.gate.fingerprints import fingerprint
+from llmbench.verdict.gate.samples.fingerprints import fingerprint
 from llmbench.verdict.judging import JudgedCell, judged_cells
 
 FORMAT = "llmbench baseline"

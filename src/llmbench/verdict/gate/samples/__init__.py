@@ -1,0 +1,1 @@
+"""What is compared: a run's figures by cell, kept as a baseline, and what makes two comparable."""
