@@ -13,6 +13,7 @@ from llmbench.config import (
     load_model,
     load_models,
     parse_bytes,
+    parse_repeats,
 )
 
 MINIMAL = """
@@ -91,9 +92,65 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unknown_kind_of_server_is_named(tmp_path: Path) -> None:
-    text = error_of(tmp_path, MINIMAL.replace('"process"', '"podman"'))
-    assert "my-model.toml" in text
-    assert "podman" in text
+    text = error_of(tmp_path, MINIMAL.replace('"process"', '"dokcer"'))
+    assert text == (
+        f"{tmp_path / 'my-model.toml'}: key 'server.kind': unknown 'dokcer'; "
+        "did you mean 'docker'? (valid: process, docker, command, remote, simulated)"
+    )
+
+
+def test_a_missing_kind_lists_the_kinds(tmp_path: Path) -> None:
+    text = error_of(tmp_path, MINIMAL.replace('kind = "process"\n', ""))
+    assert "key 'server.kind' is missing (valid: process, docker, command, " in text
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('[slo]\npreset = "mlperf-lama2-70b"', "'slo.preset': unknown 'mlperf-lama2-70b'; did you"),
+        ("[slo]\nttft_ms = { p42 = 1 }", "unknown key 'slo.ttft_ms.p42' (valid: p50, p90, p95,"),
+        ("[slo]\nttft_ms = { p95 = 0 }", "key 'slo.ttft_ms[...]': expected `float` > 0"),
+        ('[grid]\nmemory = ["lots"]', "key 'grid.memory[0]': 'lots' is not a size; write it like"),
+        (
+            '[grid]\nrepeats = "few"',
+            "key 'grid.repeats': 'few' is not a number of repeats; write 5",
+        ),
+        ("[grid]\nrepeats = true", "key 'grid.repeats': expected `int | str | null`, got `bool`"),
+        (
+            '[price]\nregion = "r"\nsource = "s"\ndate = "yesterday"',
+            "key 'price.date': 'yesterday' is not a date; write it like 2026-11-25",
+        ),
+    ],
+)
+def test_a_value_that_can_t_be_used_names_file_key_and_remedy(
+    tmp_path: Path, table: str, message: str
+) -> None:
+    text = error_of(tmp_path, f"{MINIMAL}{table}\n")
+    assert text.startswith(f"{tmp_path / 'my-model.toml'}: ")
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("port = 99999", "key 'server.port': expected `int` <= 65535"),
+        ('port = 80\nmemory = "lots"', "key 'server.memory': 'lots' is not a size; write it like"),
+        ('port = 80\nshm = "1 bag"', "key 'server.shm': '1 bag' is not a size; write it like 512m"),
+    ],
+)
+def test_a_container_s_values_are_checked_when_they_are_read(
+    tmp_path: Path, key: str, message: str
+) -> None:
+    text = MINIMAL.partition("[server]")[0] + "[server]\n"
+    text += f'kind = "docker"\nimage = "i"\ncommand = []\n{key}\n'
+    assert message in error_of(tmp_path, text)
+
+
+@pytest.mark.parametrize(("written", "most"), [("4", 4), ('"4"', 4), ('"2..9"', 9)])
+def test_repeats_are_a_number_or_a_text(tmp_path: Path, written: str, most: int) -> None:
+    model = load_model(write(tmp_path, f"{MINIMAL}[grid]\nrepeats = {written}\n"))
+    assert model.grid.repeats is not None
+    assert parse_repeats(model.grid.repeats, "here")[1] == most
 
 
 def test_broken_toml_says_where(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ BASE = (
     "packages",
     "records",
     "results",
+    "mistakes",
     "config",
     "access",
     "journal",

@@ -4,9 +4,9 @@ Every error names the file, the key and, for a misspelt key, the nearest valid o
 docs/models.md documents the keys; a test compares that page with these classes.
 """
 
-import difflib
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from llmbench.cells import Limits
+from llmbench.mistakes import explain
 from llmbench.records import ClientSettings, RequestFields
 
 Positive = Annotated[float, Meta(gt=0)]
@@ -22,6 +23,21 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 ArrivalsText = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
 Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Preset = Literal[
+    "mlperf-llama2-70b",
+    "mlperf-llama2-70b-interactive",
+    "mlperf-llama3.1-405b",
+    "mlperf-llama3.1-405b-interactive",
+    "mlperf-llama3.1-8b",
+    "mlperf-llama3.1-8b-interactive",
+    "mlperf-mixtral-8x7b",
+    "mlperf-deepseek-r1",
+    "mlperf-deepseek-r1-interactive",
+    "mlperf-gpt-oss-120b",
+    "mlperf-gpt-oss-120b-interactive",
+]
+"""The names of MLPerf's limits, which `llmbench.metrics.slos` holds."""
 
 
 class ConfigError(ValueError):
@@ -51,7 +67,7 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
 
     image: str
     command: tuple[str, ...]
-    port: Count
+    port: Port
     health: str = "/health"
     entrypoint: str | None = None
     volumes: dict[str, str] = {}  # host folder or volume name -> path in the container
@@ -80,7 +96,7 @@ class CommandServer(
     """
 
     command: Annotated[tuple[str, ...], Meta(min_length=1)]
-    port: Count | None = None  # None: a free one, filled in for {port}
+    port: Port | None = None  # None: a free one, filled in for {port}
     health: str | None = None  # None: what the dialect's servers have
     environment: tuple[str, ...] = ()  # names that must be set; all of ours are passed on
     settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
@@ -141,13 +157,13 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     requests: Count | None = None  # measured, for each user
     duration_s: Positive | None = None
     spawn_rate: Positive | None = None  # users/s
-    repeats: str | None = None  # "5", or "3..12": stop when the verdict is known
+    repeats: Count | str | None = None  # 5, or "3..12": stop when the verdict is known
 
 
 class Slo(Struct, frozen=True, forbid_unknown_fields=True):
     """Limits that a cell must meet. `preset` takes MLPerf's, by name; other keys override it."""
 
-    preset: str | None = None
+    preset: Preset | None = None
     ttft_ms: Percentiles = {}
     time_per_token_ms: Percentiles = {}
     latency_ms: Percentiles = {}
@@ -229,53 +245,41 @@ def limits_of(server: Server) -> Limits:
     return Limits(server.cores, memory)
 
 
-def nearest(word: str, valid: list[str]) -> str:
-    """The end of an error: ``; did you mean 'x'?`` and the list of all valid words."""
-    close = difflib.get_close_matches(word, valid, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (valid: {', '.join(valid)})"
+def parse_repeats(value: int | str, where: str) -> tuple[int, int]:
+    """The fewest and the most repeats of ``5`` or ``"3..12"``; `where` names the key."""
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", str(value))
+    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not 1 <= low <= high:
+        raise ConfigError(f"{where}: {value!r} is not a number of repeats; write 5, or 3..12")
+    return low, high
+
+
+def _check_values(model: ModelConfig) -> None:
+    """Raise `ConfigError` for a text of `model` that isn't the size, date or count it should be."""
+    grid, server = model.grid, model.server
+    for number, size in enumerate(grid.memory or ()):
+        parse_bytes(size, f"key 'grid.memory[{number}]'")
+    for name in ("memory", "shm"):
+        if written := getattr(server, name, None):
+            parse_bytes(written, f"key 'server.{name}'")
+    if grid.repeats is not None:
+        parse_repeats(grid.repeats, "key 'grid.repeats'")
+    if model.price is not None:
+        try:
+            date.fromisoformat(model.price.date)
+        except ValueError:
+            raise ConfigError(
+                f"key 'price.date': {model.price.date!r} is not a date; write it like 2026-11-25"
+            ) from None
 
 
 def _convert(raw: dict[str, Any], path: Path) -> ModelConfig:
     """`raw` as a `ModelConfig`, with msgspec's errors in the words of a TOML file."""
     try:
-        return msgspec.convert(raw, ModelConfig)
+        model = msgspec.convert(raw, ModelConfig)
+        _check_values(model)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{path}: {_explain(str(error), raw)}") from error
-
-
-def _explain(message: str, raw: dict[str, Any]) -> str:
-    """A msgspec error as ``key: what is wrong; what would be right``."""
-    fault, _, place = message.partition(" - at `$")
-    table = place.rstrip("`").lstrip(".")
-    unknown = re.search(r"unknown field `(.+?)`", fault)
-    missing = re.search(r"missing required field `(.+?)`", fault)
-    if unknown:
-        key = f"{table}.{unknown[1]}" if table else unknown[1]
-        return f"unknown key {key!r}{nearest(unknown[1], _keys(table, raw))}"
-    if missing:
-        return f"key {f'{table}.{missing[1]}' if table else missing[1]!r} is missing"
-    return f"key {table or '(top level)'!r}: {fault[0].lower()}{fault[1:]}"
-
-
-def _keys(table: str, raw: dict[str, Any]) -> list[str]:
-    """The valid keys of the TOML table named `table`."""
-    kinds: dict[str, type[Struct]] = {
-        "process": ProcessServer,
-        "docker": DockerServer,
-        "command": CommandServer,
-        "remote": RemoteServer,
-        "simulated": SimulatedServer,
-    }
-    tables: dict[str, type[Struct]] = {
-        "": ModelConfig,
-        "grid": Grid,
-        "slo": Slo,
-        "price": Price,
-        "client": ClientSettings,
-        "request": RequestFields,
-    }
-    if table == "server":
-        return ["kind", *kinds[raw["server"]["kind"]].__struct_fields__]
-    fields = tables[table].__struct_fields__ if table in tables else ()
-    return [name for name in fields if (table, name) != ("", "name")]
+        raise ConfigError(f"{path}: {explain(error, ModelConfig, raw)}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    return model

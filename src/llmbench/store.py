@@ -25,6 +25,10 @@ from llmbench.results import Search
 RecordT = TypeVar("RecordT", bound=Struct)
 
 
+LATEST = "latest"
+"""Beside the runs: what leads to the newest."""
+
+
 class RunInfo(Struct, frozen=True):
     """``run.json``: what is needed to repeat the run, and to compare it with another one."""
 
@@ -75,6 +79,7 @@ class RunDir:
     @classmethod
     def open(cls, path: Path) -> "RunDir":
         """An existing run; `ConfigError` where `path` is not a run directory."""
+        path = run_at(path)
         if not (path / "run.json").is_file():
             raise ConfigError(f"{path}: not a run directory: it has no run.json")
         return cls(path)
@@ -193,6 +198,13 @@ class RunDir:
             raise ConfigError(
                 f"{self.info_file}: damaged, or of another version: {error}"
             ) from error
+
+
+def run_at(path: Path) -> Path:
+    """`path`; or, where ``latest`` could not be a link, the run beside it that this file names."""
+    if path.name != LATEST or not path.is_file():
+        return path
+    return path.with_name(path.read_text(encoding="utf-8").strip())
 
 
 def check_free(path: Path) -> None:

@@ -44,6 +44,14 @@ def test_an_unknown_key_of_a_toml_is_named(suite: pytest.Pytester) -> None:
     assert "tiny-sim.toml: unknown key 'grid.user'; did you mean 'users'?" in message_of(suite)
 
 
+def test_an_unknown_kind_of_server_is_named_at_collection(suite: pytest.Pytester) -> None:
+    path = suite.path / "models" / "tiny-sim.toml"
+    text = path.read_text(encoding="utf-8").replace('"simulated"', '"simulatd"')
+    path.write_text(text, encoding="utf-8")
+    output = message_of(suite)
+    assert "tiny-sim.toml: key 'server.kind': unknown 'simulatd'; did you mean 'sim" in output
+
+
 def test_a_key_that_cannot_be_sent_is_named_and_never_shown(
     suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.acceptance.conftest import MODEL
+
 DECK = [
     "request",
     "start_time",
@@ -49,6 +51,30 @@ def test_a_session_leaves_every_file_of_a_run(drawing: pytest.Pytester) -> None:
         assert (run / name).stat().st_size > 0, name
     assert list((run / "charts").glob("*.png"))
     assert list((run / "charts").glob("*.svg"))
+
+
+def test_the_newest_run_is_the_one_that_latest_leads_to(suite: pytest.Pytester) -> None:
+    suite.runpytest_subprocess("-k", "users1 and grid")
+    latest = suite.path / "reports" / "runs" / "latest"
+    assert latest.resolve() == only_run(suite)
+    elsewhere = suite.runpytest_subprocess("-k", "users1 and grid", "--llm-run-dir", "mine")
+    assert elsewhere.ret == 0
+    assert latest.resolve() == only_run(suite)
+
+
+def test_a_model_s_own_repeats_are_made(
+    suite: pytest.Pytester, add_model: Callable[[str, str], Path]
+) -> None:
+    add_model("tiny-sim", f"{MODEL}repeats = 2\n")
+    add_model("once-sim", MODEL)
+    result = suite.runpytest_subprocess("-k", "users1 and grid", "-o", "llm_repeats=1")
+    assert result.ret == 0
+    repeats = [(row["cell"].split("-")[0], row["repeat"]) for row in rows(_cells(suite))]
+    assert sorted(repeats) == [("once", "1"), ("tiny", "1"), ("tiny", "2")]
+
+
+def _cells(suite: pytest.Pytester) -> Path:
+    return only_run(suite) / "cells.csv"
 
 
 def test_the_end_shows_a_table_the_stamp_and_the_page(drawing: pytest.Pytester) -> None:

@@ -1,9 +1,9 @@
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from llmbench.cells import Arrivals
-from llmbench.config import ConfigError, Slo
+from llmbench.config import ConfigError, Preset, Slo
 from llmbench.metrics.slos import PRESETS, resolve
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
@@ -135,4 +135,8 @@ def test_own_limits_override_a_presets() -> None:
 
 def test_an_unknown_preset_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"slo.preset: .*'mlperf-lama2-70b'; did you mean "):
-        resolve(Slo(preset="mlperf-lama2-70b"))
+        resolve(Slo(preset="mlperf-lama2-70b"))  # type: ignore[arg-type]
+
+
+def test_a_configuration_may_name_every_preset_and_no_other() -> None:
+    assert set(get_args(Preset)) == set(PRESETS)

@@ -8,7 +8,8 @@ from llmbench.apis.protocol import Dialect
 from llmbench.apis.sglang import SGLang
 from llmbench.apis.tgi import Tgi
 from llmbench.apis.triton import Triton
-from llmbench.config import ConfigError, nearest
+from llmbench.config import ConfigError
+from llmbench.mistakes import nearest
 
 _DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect

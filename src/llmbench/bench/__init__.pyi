@@ -7,6 +7,7 @@ from .launcher import Servers as Servers
 from .runs import discard_if_empty as discard_if_empty
 from .runs import end_run as end_run
 from .runs import new_run as new_run
+from .runs import point_latest as point_latest
 from .searching import SearchError as SearchError
 from .session import Measurement as Measurement
 from .session import Session as Session

@@ -1,13 +1,12 @@
 """Merges the settings (command line, TOML, ini, defaults) and makes the cells of their product."""
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 
 import msgspec
 
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
-from llmbench.config import ConfigError, Grid, ModelConfig, limits_of, parse_bytes
+from llmbench.config import ConfigError, Grid, ModelConfig, limits_of, parse_bytes, parse_repeats
 
 DEFAULTS = Grid(
     input_tokens=(128,),
@@ -89,13 +88,7 @@ def merge(*grids: Grid) -> Grid:
 
 def repeats_of(grid: Grid, where: str = "grid.repeats") -> tuple[int, int]:
     """The fewest and the most repeats of each cell."""
-    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", grid.repeats or "1")
-    low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not 1 <= low <= high:
-        raise ConfigError(
-            f"{where}: {grid.repeats!r} is not a number of repeats; write 5, or 3..12"
-        )
-    return low, high
+    return parse_repeats(grid.repeats or "1", where)
 
 
 def lengths(grid: Grid) -> tuple[tuple[int, int], ...]:

@@ -1,11 +1,12 @@
 """Describes this host for ``run.json``, so that numbers of two hosts aren't compared unawares."""
 
 import importlib.metadata
-import os
 import platform
 import socket
 from pathlib import Path
 from typing import Any
+
+from llmbench.servers import usable_cores
 
 PACKAGES = (
     "pytest-llmbench",
@@ -30,7 +31,7 @@ def describe_host() -> dict[str, Any]:
     return {
         "hostname": socket.gethostname(),
         "cpu": cpu_model(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(usable_cores()),
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
         "system": platform.system(),

@@ -11,7 +11,7 @@ from llmbench.clock import Clock
 from llmbench.config import ModelConfig
 from llmbench.prompts import Library
 from llmbench.records import MEASURING_VERSION
-from llmbench.store import RunDir, RunInfo, git_commit
+from llmbench.store import LATEST, RunDir, RunInfo, git_commit
 
 
 def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
@@ -57,6 +57,20 @@ def discard_if_empty(run_dir: RunDir) -> bool:
     run_dir.info_file.unlink()
     run_dir.path.rmdir()
     return True
+
+
+def point_latest(run: Path) -> None:
+    """Let ``latest`` beside `run` lead to it: a link, or a file with its name where none can be.
+
+    There is no moment in which it is missing.
+    """
+    fresh = run.with_name(f".{LATEST}")
+    fresh.unlink(missing_ok=True)
+    try:
+        fresh.symlink_to(run.name)
+    except (OSError, NotImplementedError):  # a file system without links, as many shared ones are
+        fresh.write_text(f"{run.name}\n", encoding="utf-8")
+    fresh.replace(run.with_name(LATEST))
 
 
 def end_run(run_dir: RunDir) -> None:

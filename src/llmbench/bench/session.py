@@ -55,6 +55,7 @@ class Measurement(Struct, frozen=True):
 class Session:
     """Runs cells one after another, into one run directory.
 
+    `repeats` has the fewest and the most repeats of models that differ from `settings.repeats`;
     `out` is where the live progress goes; `decided` says, after each repeat beyond the fewest,
     whether more would change anything; `judged` gets each repeat with its requests (a row each),
     before its digest is kept; `done` is called when a cell's repeats have ended.
@@ -68,6 +69,7 @@ class Session:
         servers: Servers,
         shelf: Shelf,
         *,
+        repeats: Mapping[str, tuple[int, int]] = {},
         out: TextIO = sys.stderr,
         judged: Callable[[RepeatDigest, "DataFrame"], None] = lambda digest, requests: None,
         done: Callable[[str, tuple[CellResult, ...]], None] = lambda cell_id, results: None,
@@ -78,6 +80,7 @@ class Session:
         self.results: dict[str, tuple[CellResult, ...]] = {}
         self._servers, self._shelf = servers, shelf
         self._out, self._judged, self._done, self._decided = out, judged, done, decided
+        self._repeats = repeats
         self._planned: tuple[Cell, ...] = ()
 
     def plan(self, cells: Iterable[Cell]) -> None:
@@ -104,7 +107,7 @@ class Session:
     def alternate(self, a: Cell, b: Cell) -> None:
         """Measure two cells repeat by repeat, interleaved A B B A."""
         results: dict[str, list[CellResult]] = {a.id: [], b.id: []}
-        for repeat, is_a in abba(self.settings.repeats[1]):
+        for repeat, is_a in abba(self._repeats_of(a)[1]):
             cell = a if is_a else b
             results[cell.id].append(self._repeat(cell, repeat))
         self._keep(results)
@@ -116,7 +119,7 @@ class Session:
         a host that drifts then drifts through all of them alike, not from cell to cell.
         """
         if cell.id not in self.results:
-            several = self.settings.repeats[1] > 1 and cell.in_rounds
+            several = self._repeats_of(cell)[1] > 1 and cell.in_rounds
             self._rounds([cell, *(self._others_on_server(cell) if several else ())])
         return Measurement(self.results[cell.id])
 
@@ -153,7 +156,7 @@ class Session:
 
     def _rounds(self, cells: Sequence[Cell]) -> None:
         """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
-        fewest, most = self.settings.repeats
+        fewest, most = self._repeats_of(cells[0])
         results: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
         still = list(cells)
         for repeat in range(1, most + 1):
@@ -218,7 +221,7 @@ class Session:
     def _title(self, cell: Cell, repeat: int) -> str:
         """Which cell of how many, as in ``[3/8] tiny-in32-out8-users1 repeat 2``."""
         place = self._planned.index(cell) + 1 if cell in self._planned else "+"
-        again = f" repeat {repeat}" if self.settings.repeats[1] > 1 else ""
+        again = f" repeat {repeat}" if self._repeats_of(cell)[1] > 1 else ""
         return f"[{place}/{len(self._planned)}] {cell.id}{again}"
 
     def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
@@ -240,6 +243,10 @@ class Session:
         model = self._model(cell)
         launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=Clock().unix_ns())
         return Endpoint("", model.api, model.model, model.simulated, launch, model.client)
+
+    def _repeats_of(self, cell: Cell) -> tuple[int, int]:
+        """The fewest and the most repeats of `cell`, which are those of its model."""
+        return self._repeats.get(cell.model, self.settings.repeats)
 
     def _model(self, cell: Cell) -> ModelConfig:
         try:

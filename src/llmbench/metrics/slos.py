@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llmbench.cells import Shape
-from llmbench.config import ConfigError, Percentiles, Slo, nearest
+from llmbench.config import ConfigError, Percentiles, Preset, Slo
 from llmbench.metrics import windows
 from llmbench.metrics.windows import Window
+from llmbench.mistakes import nearest
 from llmbench.results import LimitCount
 
 
@@ -18,7 +19,7 @@ def _mlperf(ttft_ms: float, time_per_token_ms: float) -> Slo:
     return Slo(ttft_ms={"p99": ttft_ms}, time_per_token_ms={"p99": time_per_token_ms})
 
 
-PRESETS: dict[str, Slo] = {
+PRESETS: dict[Preset, Slo] = {
     "mlperf-llama2-70b": _mlperf(2000, 200),
     "mlperf-llama2-70b-interactive": _mlperf(450, 40),
     "mlperf-llama3.1-405b": _mlperf(6000, 175),
@@ -46,7 +47,7 @@ def resolve(slo: Slo) -> Slo:
         return slo
     if slo.preset not in PRESETS:
         raise ConfigError(
-            f"slo.preset: unknown preset {slo.preset!r}{nearest(slo.preset, list(PRESETS))}"
+            f"slo.preset: unknown preset {slo.preset!r}{nearest(slo.preset, [*PRESETS])}"
         )
     preset = PRESETS[slo.preset]
     return Slo(

@@ -106,6 +106,10 @@ class Options(Struct, frozen=True):
         """The grid of `model`: command line over TOML over ini over defaults."""
         return merge(self.command_line_grid, model.grid, self.ini_grid)
 
+    def repeats_of(self, model: ModelConfig) -> tuple[int, int]:
+        """The fewest and the most repeats of the cells of `model`."""
+        return repeats_of(self.grid_of(model), f"{model.name}: grid.repeats")
+
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option on the command line and in the ini file."""
@@ -167,8 +171,24 @@ def _count(config: pytest.Config, name: str) -> int:
 
 
 def _path(config: pytest.Config, name: str) -> Path:
-    """The value of an option that is a path; relative ones count from the root directory."""
-    return config.rootpath / (_text(config, name) or "")
+    """The value of an option that is a path.
+
+    A relative one counts from where the user stands if it was given on the command line, and
+    from `_home` otherwise.
+    """
+    given: str | None = config.getoption(BY_NAME[name].flag)
+    if given is not None:
+        return config.invocation_params.dir / given
+    return _home(config) / (_text(config, name) or "")
+
+
+def _home(config: pytest.Config) -> Path:
+    """The folder of the ini file; without one, where the user stands.
+
+    pytest's own root directory is then the common parent of all paths among its arguments, and
+    the value of an option (``--llm-tokenizer /models/tiny``) can be one of these.
+    """
+    return config.rootpath if config.inipath is not None else config.invocation_params.dir
 
 
 def _grid(value: Callable[[Option], object], where: Callable[[Option], str]) -> Grid:
@@ -184,12 +204,11 @@ def _grid(value: Callable[[Option], object], where: Callable[[Option], str]) -> 
 
 def _settings(config: pytest.Config, merged: Grid) -> Settings:
     """The settings that hold for the whole session, whatever the model."""
-    run_dir = _text(config, "run-dir")
     return Settings(
-        runs_dir=config.rootpath / "reports" / "runs",
+        runs_dir=_home(config) / "reports" / "runs",
         prompts_dir=_path(config, "prompts-dir"),
         prompt_source=_text(config, "prompts"),
-        run_dir=None if run_dir is None else config.rootpath / run_dir,
+        run_dir=_path(config, "run-dir") if _text(config, "run-dir") else None,
         seed=_count(config, "seed"),
         repeats=repeats_of(merged, BY_NAME["repeats"].flag),
         workers=_count(config, "workers"),

@@ -97,6 +97,7 @@ class PluginState:
             self.models,
             servers,
             shelf,
+            repeats={model.name: self.options.repeats_of(model) for model in self.models},
             out=self.terminal,
             judged=self._repeat_judged,
             done=self._cell_finished,
@@ -160,13 +161,20 @@ class PluginState:
 
         if discard_if_empty(self._run_dir):
             return
-        for step in (end_run, self._compare, self._save_baseline, self._draw):
+        for step in (end_run, self._point_latest, self._compare, self._save_baseline, self._draw):
             try:
                 step(self._run_dir)
             except ConfigError as error:
                 self.problems.append(str(error))
             except OSError as error:
                 self.problems.append(disk_fault(error) or str(error))
+
+    def _point_latest(self, run_dir: RunDir) -> None:
+        """Let ``latest`` among the runs lead to this one, unless it has a place of its own."""
+        if run_dir.path.parent == self.options.settings.runs_dir:
+            from llmbench.bench import point_latest
+
+            point_latest(run_dir.path)
 
     def _draw(self, run_dir: RunDir) -> None:
         self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=run_dir)

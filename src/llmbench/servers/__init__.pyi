@@ -1,5 +1,6 @@
 from .cores import CoreSplit as CoreSplit
 from .cores import split_cores as split_cores
+from .cores import usable_cores as usable_cores
 from .docker.spec import docker_run_line as docker_run_line
 from .launching import launch as launch
 from .launching import unavailable as unavailable

@@ -2,7 +2,8 @@
 
 import re
 
-from llmbench.config import ConfigError, nearest
+from llmbench.config import ConfigError
+from llmbench.mistakes import nearest
 
 
 def fill(word: str, values: dict[str, str], key: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.config import ConfigError, nearest
+from llmbench.config import ConfigError
+from llmbench.mistakes import nearest
 from llmbench.simulator.dialects.oddities import FAILURES
 
 Ending = Literal["done", "no-terminator", "close", "reset", "stall", "die", "error"]

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import structs
 
 from llmbench.results import CellResult
-from llmbench.store import RunDir
+from llmbench.store import RunDir, run_at
 from llmbench.verdict.gate.contrasts import contrasts, logs, unknown_metrics
 from llmbench.verdict.gate.counts import CountDecision, decide_counts
 from llmbench.verdict.gate.decisions import DEFAULT, Decision, Policy, decide
@@ -167,7 +167,7 @@ def policy_of(host_allowance: str | None) -> Policy:
 
 
 def _side(path: Path) -> Sample:
-    return sample_of(RunDir.open(path)) if path.is_dir() else read_baseline(path)
+    return sample_of(RunDir.open(path)) if run_at(path).is_dir() else read_baseline(path)
 
 
 def _faults(old: Sample, new: Sample) -> list[CellFault]:

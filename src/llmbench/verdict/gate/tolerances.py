@@ -2,7 +2,8 @@
 
 import re
 
-from llmbench.config import ConfigError, nearest
+from llmbench.config import ConfigError
+from llmbench.mistakes import nearest
 
 TOLERANCES: dict[str, float] = {
     "ttft": 0.05,

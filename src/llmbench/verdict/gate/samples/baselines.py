@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from llmbench.config import ConfigError, nearest
+from llmbench.config import ConfigError
 from llmbench.metrics import certifiable
+from llmbench.mistakes import nearest
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Distribution, Search
 from llmbench.store import RunDir, replace_file
