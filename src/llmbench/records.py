@@ -80,6 +80,7 @@ class Launch(Struct, frozen=True):
     command: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
     cpu_quota_cores: float | None = None
+    computes_on: Literal["cpu", "gpu"] | None = None
     memory_limit_bytes: int | None = None
     peak_memory_bytes: int | None = None
     log_file: str | None = None
@@ -262,6 +263,7 @@ class CellRun(Struct, frozen=True):
     workers_lost: tuple[str, ...] = ()  # a reason for each worker that died; the cell is INVALID
     notes: tuple[str, ...] = ()
     server_sums: ServerSums | None = None  # by its /metrics, from right before to right after
+    server_cpu_ns: tuple[tuple[int, int], ...] = ()  # (instant, CPU time that it had used by then)
 
 
 class ResourceSample(Struct, frozen=True):
@@ -289,3 +291,5 @@ class ResourceSample(Struct, frozen=True):
     pids: int | None = None
     gpu_percent: float | None = None
     gpu_memory_bytes: int | None = None
+    steal_ns: int | None = None  # taken from the server's cores since boot, mean of the cores
+    cpu_mhz: float | None = None  # of the server's cores, mean

@@ -136,6 +136,11 @@ class CellSummary(Struct, frozen=True):
     cpu_percent_max: float | None = None
     memory_bytes_max: int | None = None
     throttled_share: float | None = None  # of the window's time
+    steal_share: float | None = None  # of the window's time, of the server's cores
+    cpu_mhz: float | None = None  # of the server's cores
+    cpu_per_token_ms: float | None = None  # CPU time of the server / output tokens
+    cpu_per_prompt_token_ms: float | None = None
+    computes_on_cpu: bool = False  # so that the CPU time of a token is gated
     # the limits of the SLO that are percentiles, with failures and drops as infinitely slow
     limit_counts: tuple[LimitCount, ...] = ()
     # events of several tokens

@@ -143,3 +143,15 @@ def test_the_highest_rate_is_told_with_the_capacity(judged: list[CellResult]) ->
         "tiny-in128-out32: highest rate that meets the SLO: 2 requests/s (of 2 tried; overloaded "
         "from 3/s on, doing 2.10 requests/s)"
     ]
+
+
+def test_the_cpu_time_of_a_token_has_a_column_where_an_engine_computes_on_the_cpu(
+    judged: list[CellResult],
+) -> None:
+    computing = msgspec.structs.replace(
+        judged[0].summary, computes_on_cpu=True, cpu_per_token_ms=12.34
+    )
+    rows = rows_of([msgspec.structs.replace(judged[0], summary=computing), judged[1]])
+    assert [row[-2] for row in rows] == ["12.3", "–"]
+    assert "CPU/" not in printed(judged)
+    assert "CPU/" in printed([msgspec.structs.replace(judged[0], summary=computing)])

@@ -39,12 +39,15 @@ def test_the_embedded_engine_answers_with_what_was_asked_of_it(tmp_path: Path) -
         sample = server.sample()
         assert sample is not None
         assert sample.memory_bytes > 50_000_000  # at least the weights that were touched
+        cpu_ns = server.cpu_ns()
+        assert cpu_ns is not None and cpu_ns > 10_000_000  # it has answered one token
     assert (endpoint.api, endpoint.model, endpoint.simulated) == (
         "openai-completions",
         "smollm2",
         False,
     )
     assert (started.kind, started.cores) == ("process", cores.server)
+    assert started.computes_on == "cpu"
     assert started.healthy_s is not None
     assert started.first_token_s is not None
     assert 0 < started.healthy_s < started.first_token_s < 60

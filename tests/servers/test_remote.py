@@ -58,7 +58,7 @@ def test_a_server_that_runs_is_taken_in_every_dialect(
     url = simulator(None)
     with launched(remote(url + "/", api=api), tmp_path) as server:
         endpoint = server.endpoint
-        assert (server.died(), server.sample()) == (None, None)
+        assert (server.died(), server.sample(), server.cpu_ns()) == (None, None, None)
     assert (endpoint.base_url, endpoint.api, endpoint.simulated) == (url, api, True)
     assert (endpoint.launch.kind, endpoint.launch.pid) == ("remote", None)
     assert endpoint.launch.first_token_s is not None

@@ -3,6 +3,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 
 import psutil
 import pytest
@@ -21,10 +22,14 @@ class Steady:
 
     def __init__(self, *, dead: bool = False) -> None:
         self.taken = 0
+        self.cpu_readings = count(100)
         self._dead = dead
 
     def died(self) -> str | None:
         return None
+
+    def cpu_ns(self) -> int | None:
+        return None if self._dead else next(self.cpu_readings)
 
     def sample(self) -> ResourceSample | None:
         self.taken += 1
@@ -111,3 +116,29 @@ def test_a_process_that_ended_has_no_sample() -> None:
         tree = ProcessTree(process.pid, "m", None, Clock())
         process.communicate()
         assert tree.sample() is None
+
+
+def test_the_cpu_time_is_read_at_both_ends_of_a_repeat() -> None:
+    sampler = Sampler(Steady(), lambda sample: None, period_s=3600)
+    sampler.tag("a", 1)
+    sampler.tag(None)
+    first, *_, last = sampler.readings
+    sampler.stop()
+    assert (first[1], last[1]) >= (100, 101) and first[0] < last[0]
+    assert sampler.readings[-1] == last
+
+
+def test_a_repeat_has_readings_of_its_own() -> None:
+    sampler = Sampler(Steady(), lambda sample: None, period_s=3600)
+    sampler.tag("a", 1)
+    before = sampler.readings
+    sampler.tag("b", 1)
+    sampler.stop()
+    assert sampler.readings[0] > before[-1]
+
+
+def test_a_server_of_unknown_cpu_time_has_no_readings() -> None:
+    sampler = Sampler(Steady(dead=True), lambda sample: None, period_s=3600)
+    sampler.tag("a", 1)
+    sampler.stop()
+    assert sampler.readings == ()

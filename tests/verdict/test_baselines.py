@@ -15,7 +15,7 @@ from llmbench.verdict.gate.comparing import compare, decided, gate_run
 from llmbench.verdict.gate.samples.baselines import sample_of, save_baseline
 from llmbench.verdict.gate.wording import lines
 from llmbench.verdict.judging import results
-from tests.metrics.making import back_to_back, cell_run, failure
+from tests.metrics.making import START_NS, back_to_back, cell_run, failure
 
 MODEL = ModelConfig("m", "M", "m", "openai-completions", "tok", SimulatedServer())
 
@@ -201,3 +201,36 @@ def test_repeats_that_share_a_launch_are_one_cold_start(tmp_path: Path) -> None:
     assert cell_found.metrics["cold_healthy"] == [1.0]
     assert cell_found.metrics["cold_peak_memory"] == [None]
     assert len(cell_found.metrics["ttft"]) == 5
+
+
+def on_cpu(run_dir: RunDir, cores: float = 0.5) -> RunDir:
+    """The same run on a server that computes on the CPU and keeps `cores` busy."""
+    for run in run_dir.cell_runs():
+        launch = structs.replace(run.endpoint.launch, computes_on="cpu")
+        readings = ((START_NS, 0), (START_NS + 10**10, round(cores * 10**10)))
+        endpoint = structs.replace(run.endpoint, launch=launch)
+        run_dir.append_cell_run(structs.replace(run, endpoint=endpoint, server_cpu_ns=readings))
+    return run_dir
+
+
+def test_a_server_that_computes_more_for_each_token_fails(tmp_path: Path) -> None:
+    old, new = on_cpu(make_run(tmp_path / "a")), on_cpu(make_run(tmp_path / "b"), 0.6)
+    verdict = compare(old.path, new.path)
+    assert [row.metric for row in verdict.regressions] == ["cpu_per_token"]
+    assert lines(verdict)[1].startswith(
+        "FAIL m-in128-out5-users1 cpu_per_token: 13.13 -> 15.76 ms, +20.0% "
+    )
+
+
+def test_a_baseline_without_cpu_time_is_compared_without_it(tmp_path: Path) -> None:
+    old, new = make_run(tmp_path / "a"), on_cpu(make_run(tmp_path / "b"))
+    verdict = compare(old.path, new.path)
+    assert verdict.state == "PASS"
+    assert "cpu_per_token" not in {row.metric for row in verdict.comparisons}
+
+
+def test_cpu_time_that_is_no_longer_known_is_missing(tmp_path: Path) -> None:
+    verdict = compare(on_cpu(make_run(tmp_path / "a")).path, make_run(tmp_path / "b").path)
+    assert [(f.state, f.message) for f in verdict.faults] == [
+        ("MISSING", "cpu_per_token is known in a and not in this run")
+    ]

@@ -72,6 +72,11 @@ class Servers:
             if self._sampler is not None:
                 self._sampler.tag(None, None)
 
+    @property
+    def server_cpu_ns(self) -> tuple[tuple[int, int], ...]:
+        """(instant, CPU time of the server until then) of the repeat that was tagged last."""
+        return () if self._sampler is None else self._sampler.readings
+
     def close(self) -> None:
         """Stop sampling, and then stop the server."""
         self._stack.close()

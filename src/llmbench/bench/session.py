@@ -207,7 +207,8 @@ class Session:
                 seen=self._servers.seen_prompts,
             )
         sums = sums_since(before, server.endpoint)
-        return self._ended(structs.replace(run, server_sums=sums), samples)
+        cpu_ns = self._servers.server_cpu_ns
+        return self._ended(structs.replace(run, server_sums=sums, server_cpu_ns=cpu_ns), samples)
 
     def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> CellResult:
         """Keep that a repeat ended, and judge it."""

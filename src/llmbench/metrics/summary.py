@@ -16,6 +16,7 @@ from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.resources import usage
+from llmbench.metrics.server_cpu import cpu_for_tokens
 from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
@@ -76,6 +77,9 @@ def summarise(
     fields |= _queue(measured, window, trend) | _tokens(good) | _answers(good)
     fields |= _client(run, of_repeat, inside)
     fields |= server_view(good, of_repeat, run.server_sums) | usage(samples, run, window)
+    fields |= cpu_for_tokens(
+        run, window, fields["output_tokens_per_s"], fields["input_tokens_per_s"]
+    )
     limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
         cell=run.cell,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from llmbench.escaping import escaped
 from llmbench.report.advice import brief
-from llmbench.report.terminal.cell_table import COLUMNS, caption, rows_of
+from llmbench.report.terminal.cell_table import caption, columns_of, rows_of
 from llmbench.results import CellResult
 from llmbench.store import RunDir
 
@@ -24,10 +24,10 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
     if not ended:
         lines += ["**The run did not end by itself**; what is below is what it had measured.", ""]
     if results:
-        left = "cell", "verdict"
+        left, columns = ("cell", "verdict"), columns_of(results)
         lines += [
-            _line(COLUMNS),
-            _line(["---" if name in left else "---:" for name in COLUMNS]),
+            _line(columns),
+            _line(["---" if name in left else "---:" for name in columns]),
             *(_line([escaped(text) for text in row]) for row in rows_of(results)),
             "",
         ]

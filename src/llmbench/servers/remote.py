@@ -21,6 +21,9 @@ class Remote:
     def died(self) -> str | None:
         return None
 
+    def cpu_ns(self) -> int | None:
+        return None
+
     def sample(self) -> ResourceSample | None:
         return None
 

@@ -42,6 +42,9 @@ class RunningServer(Protocol):
     def died(self) -> str | None:
         """Why the server no longer runs; None while it does, and where that can't be known."""
 
+    def cpu_ns(self) -> int | None:
+        """The CPU time used so far, exact at this moment; None where that can't be known."""
+
     def sample(self) -> ResourceSample | None:
         """The present CPU and memory, without cell and repeat; None where they aren't known."""
 

@@ -112,3 +112,16 @@ def test_a_process_of_no_container_has_none() -> None:
 
 def test_a_process_that_is_not_here_has_none() -> None:
     assert find_cgroup(2**22 + 1, "0" * 64) is None
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_the_cpu_time_alone_is_that_of_the_reading(
+    version: str, request: pytest.FixtureRequest
+) -> None:
+    cgroup: Cgroup = request.getfixturevalue(version)
+    assert cgroup.cpu_ns() == 5_250_000_000
+
+
+def test_a_container_that_is_gone_has_no_cpu_time(v2: Cgroup) -> None:
+    (v2.cpu / "cpu.stat").unlink()
+    assert v2.cpu_ns() is None

@@ -1,7 +1,7 @@
 """Shows one cell in full: distributions, failures, resources, log, and how to run it again."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
@@ -94,7 +94,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
         tuple(s for s in _smalls(data, name) if s.svg),
         tuple(_table(row)),
         failures,
-        (*_launch(data, name), *_own_part(row)),
+        (*_launch(data, name), *_facts(row, _CPU), *_facts(row, _OWN_PART)),
         command(data, name),
         log,
     )
@@ -187,7 +187,18 @@ def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
         yield "peak memory", size(max(peaks))
 
 
-_OWN_PART = {
+Facts = Mapping[str, tuple[str, Callable[[Any], str]]]
+"""For a column, its name in words and how to show its value."""
+
+_CPU: Facts = {
+    "cpu_per_token_ms": ("server's CPU for each output token", milliseconds),
+    "cpu_per_prompt_token_ms": ("server's CPU for each prompt token", milliseconds),
+    "steal_share": ("stolen from the server's cores", percent),
+    "cpu_mhz": ("frequency of the server's cores", lambda v: f"{number(v)} MHz"),
+}
+"""What the server computed, and what the host did to its cores."""
+
+_OWN_PART: Facts = {
     "ttft_uncertainty_ms": ("TTFT uncertain by at most (p99)", milliseconds),
     "bounded_share": ("token events with a bounded stamp", percent),
     "delivered_share": ("asked load that was delivered", percent),
@@ -202,11 +213,12 @@ _OWN_PART = {
     "server_latency_mean_ms": ("latency by the server, mean with warm-up", milliseconds),
     "latency_difference_ms": ("latency, client's minus server's view", milliseconds),
 }
+"""How far the client itself may have shaped the numbers."""
 
 
-def _own_part(row: "pd.Series[Any]") -> Iterator[tuple[str, str]]:
-    """How far the client itself may have shaped the numbers, where that is known."""
-    for name, (label, shown) in _OWN_PART.items():
+def _facts(row: "pd.Series[Any]", wanted: Facts) -> Iterator[tuple[str, str]]:
+    """The figures that are known, in words."""
+    for name, (label, shown) in wanted.items():
         if known(row[name]):
             yield label, shown(row[name])
 

@@ -51,6 +51,7 @@ COLUMNS = (
     Column("in", "tokens/s"),
     Column("requests/s"),
     Column("CPU mean", "%"),
+    Column("CPU/token", "ms"),
     Column("memory"),
 )
 
@@ -104,6 +105,7 @@ def _values(row: "pd.Series[Any]") -> list[Value]:
         plain(row["input_tokens_per_s"]),
         plain(row["requests_per_s"]),
         plain(row["cpu_percent_mean"]),
+        plain(row["cpu_per_token_ms"]),
         Value(size(row["memory_bytes_max"]), _key(row["memory_bytes_max"])),
     ]
 

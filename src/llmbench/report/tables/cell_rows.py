@@ -144,7 +144,7 @@ _TEXT = (
     "window_rule",
     "run",
 )
-_FLAGS = ("valid", "meets_slo", "simulated", "overloaded")
+_FLAGS = ("valid", "meets_slo", "simulated", "overloaded", "computes_on_cpu")
 
 
 def _numbers(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -20,6 +20,8 @@ COLUMNS = (
     "requests/s",
     "verdict",
 )
+CPU = "CPU/ token"
+"""The column that stands before the verdict where an engine computes on the CPU."""
 
 
 def terminal_table(results: Sequence[CellResult]) -> "Table":
@@ -41,7 +43,7 @@ def terminal_table(results: Sequence[CellResult]) -> "Table":
         title_justify="left",
         caption_justify="left",
     )
-    for name in COLUMNS:
+    for name in columns_of(results):
         left = name in ("cell", "verdict")
         table.add_column(
             name.replace(" ", "\n").replace("requests/s", "req/s"),
@@ -74,10 +76,16 @@ def _all_simulated(results: Sequence[CellResult]) -> bool:
     return bool(results) and all(result.summary.simulated for result in results)
 
 
+def columns_of(results: Sequence[CellResult]) -> tuple[str, ...]:
+    """The headings of the table: those that all runs have, and `CPU` where it is known."""
+    told = any(r.summary.computes_on_cpu and r.summary.cpu_per_token_ms for r in results)
+    return (*COLUMNS[:-1], CPU, COLUMNS[-1]) if told else COLUMNS
+
+
 def rows_of(results: Sequence[CellResult]) -> list[list[str]]:
-    """The texts of the table: a row for each cell, in `COLUMNS`."""
-    mixed = not _all_simulated(results)
-    return [_row(cells, mixed) for cells in _grouped(results)]
+    """The texts of the table: a row for each cell, in the columns of `columns_of`."""
+    mixed, with_cpu = not _all_simulated(results), CPU in columns_of(results)
+    return [_row(cells, mixed, with_cpu) for cells in _grouped(results)]
 
 
 def _grouped(results: Sequence[CellResult]) -> list[list[CellResult]]:
@@ -87,7 +95,7 @@ def _grouped(results: Sequence[CellResult]) -> list[list[CellResult]]:
     return list(groups.values())
 
 
-def _row(cells: list[CellResult], mixed: bool) -> list[str]:
+def _row(cells: list[CellResult], mixed: bool, with_cpu: bool) -> list[str]:
     from llmbench.report.tables.cell_rows import by_cell, frame
 
     merged = by_cell(frame(cells)).iloc[0]
@@ -101,6 +109,7 @@ def _row(cells: list[CellResult], mixed: bool) -> list[str]:
         quantile(merged, "time_per_token_ms", "p50"),
         number(merged["output_tokens_per_s"]),
         number(merged["requests_per_s"]),
+        *([number(merged["cpu_per_token_ms"])] if with_cpu else []),
         verdict_word(cells, mixed),
     ]
 

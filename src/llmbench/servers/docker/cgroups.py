@@ -32,6 +32,15 @@ class Cgroup(Struct, frozen=True):
         except OSError:
             return None
 
+    def cpu_ns(self) -> int | None:
+        """The CPU time of all that ran in the container so far; None once it is gone."""
+        try:
+            if self.version == 1:
+                return _number(self.cpuacct / "cpuacct.usage")
+            return _table(self.cpu / "cpu.stat")["usage_usec"] * 1000
+        except OSError:
+            return None
+
     def _read_v1(self) -> UsageReading:
         now_ns = time.monotonic_ns()
         usage = _number(self.memory / "memory.usage_in_bytes")

@@ -45,6 +45,9 @@ class DockerRunning:
         code = "" if end.exit_code is None else f", exit code {end.exit_code}"
         return f"container {end.reason}{code}"
 
+    def cpu_ns(self) -> int | None:
+        return self._profile.cpu_ns()
+
     def sample(self) -> ResourceSample | None:
         return self._profile.sample()
 
@@ -154,6 +157,7 @@ def _launch(
         image_digest=digests[0].rpartition("@")[2] if digests else image.id,
         command=("docker", *start.spec.run_arguments()),
         cores=_granted_cores(pid, granted, profile),
+        computes_on="gpu" if start.spec.gpus else "cpu",
         cpu_quota_cores=granted["NanoCpus"] / 1e9 if granted["NanoCpus"] else None,
         memory_limit_bytes=granted["Memory"] or None,
         peak_memory_bytes=None if reading is None else reading.peak_bytes or reading.usage_bytes,

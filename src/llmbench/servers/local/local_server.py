@@ -4,11 +4,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from msgspec import Struct
 
 from llmbench.clock import Clock
-from llmbench.config import ModelConfig
+from llmbench.config import CommandServer, ModelConfig, ProcessServer
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.cores import CoreSplit
 from llmbench.servers.local.child import STOP_S, Child, running_child
@@ -34,6 +35,9 @@ class LocalServer:
     def died(self) -> str | None:
         failure = self._child.failure()
         return None if failure is None else str(failure)
+
+    def cpu_ns(self) -> int | None:
+        return self._tree.cpu_ns()
 
     def sample(self) -> ResourceSample | None:
         return None if self._child.failure() else self._tree.sample()
@@ -87,8 +91,20 @@ def _launch(
         pid=child.pid,
         command=child.command,
         cores=cores.server,
+        computes_on=_computes_on(config),
         peak_memory_bytes=tree.peak_memory_bytes(),
         log_file=str(child.log_file),
         server_info=ready.server_info,
         notes=() if cores.note is None else (cores.note,),
     )
+
+
+def _computes_on(config: ModelConfig) -> Literal["cpu", "gpu"] | None:
+    """What the engine computes on; a command is taken to use the GPUs of a host that has some."""
+    if isinstance(config.server, ProcessServer):
+        return "cpu"
+    if not isinstance(config.server, CommandServer):
+        return None
+    from llmbench.servers.docker.gpus import gpu_count
+
+    return "gpu" if gpu_count() else "cpu"

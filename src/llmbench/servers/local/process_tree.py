@@ -7,6 +7,7 @@ import psutil
 
 from llmbench.clock import Clock
 from llmbench.records import ResourceSample
+from llmbench.servers.local.cpu_clocks import ended_children_cpu_ns, process_cpu_ns
 
 
 class ProcessTree:
@@ -49,6 +50,18 @@ class ProcessTree:
             cpu_limit_cores=self._limit_cores,
             pids=pids,
         )
+
+    def cpu_ns(self) -> int | None:
+        """The CPU time so far of the processes that the last sample saw, and of all that ended.
+
+        A process that has ended is in the time of the one that waited for it (proc_pid_stat(5)).
+        None when none of them is left.
+        """
+        own = [time_ns for pid in self._cpu_s if (time_ns := process_cpu_ns(pid)) is not None]
+        if not own:
+            return None
+        waiting = {*self._cpu_s, self._root.pid}
+        return sum(own) + sum(ended_children_cpu_ns(pid) for pid in waiting)
 
     def peak_memory_bytes(self) -> int | None:
         """The sum of its processes' greatest resident sets so far; None where it isn't known."""

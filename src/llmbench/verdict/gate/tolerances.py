@@ -9,6 +9,7 @@ TOLERANCES: dict[str, float] = {
     "ttft": 0.05,
     "time_per_token": 0.03,
     "throughput": 0.03,
+    "cpu_per_token": 0.03,
     "ttft_p95": 0.10,
     "ttft_p99": 0.15,
     "time_per_token_p95": 0.05,

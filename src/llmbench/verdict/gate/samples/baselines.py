@@ -197,6 +197,8 @@ def compared(summary: CellSummary) -> dict[str, float | None]:
     figures = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
     if not is_open:
         figures["throughput"] = summary.output_tokens_per_s
+    if summary.computes_on_cpu and summary.cpu_per_token_ms is not None:
+        figures["cpu_per_token"] = summary.cpu_per_token_ms
     for percentile in ("p95", "p99"):
         figures[f"ttft_{percentile}"] = _at(ttft, percentile)
         figures[f"time_per_token_{percentile}"] = _at(token, percentile)
