@@ -99,6 +99,7 @@ def test_gated_weights_need_a_token(
         ("tcp://localhost:2375", ("127.0.0.1", "127.0.0.1")),
         ("tcp://127.0.0.1:2375", ("127.0.0.1", "127.0.0.1")),
         ("tcp://docker:2375", ("0.0.0.0", "docker")),  # a CI job's Docker service
+        ("https://docker:2376", ("0.0.0.0", "docker")),  # so the SDK writes a context's address
     ],
 )
 def test_ports_are_published_where_they_can_be_reached(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from llmbench.config import ConfigError, DockerServer
-from llmbench.servers.docker.images import PullProgress, _missing, ensure_image, split_tag
+from llmbench.servers.docker.images import PullProgress, _missing, ensure_image
 from llmbench.servers.running import LaunchError
 from tests.servers.docker.registry import registry
 
@@ -150,14 +150,16 @@ def _downloading(layer: str, current: int, total: int) -> dict[str, object]:
     return {"id": layer, "status": "Downloading", "progressDetail": detail}
 
 
-@pytest.mark.parametrize(
-    ("image", "parts"),
-    [
-        ("tgi", ("tgi", "latest")),
-        ("ghcr.io/hf/tgi:0.9.4", ("ghcr.io/hf/tgi", "0.9.4")),
-        ("127.0.0.1:5000/tgi", ("127.0.0.1:5000/tgi", "latest")),
-        ("tgi@sha256:ab", ("tgi", "sha256:ab")),
-    ],
-)
-def test_tags_are_split_off(image: str, parts: tuple[str, str]) -> None:
-    assert split_tag(image) == parts
+@pytest.mark.parametrize("tag", ["", "@digest"])
+def test_a_name_without_a_tag_means_latest_and_a_digest_stays(
+    docker_engine: "DockerClient", built: Callable[[str], str], tag: str
+) -> None:
+    with registry("tiny", a_layer()) as image:
+        latest = ensure_image(docker_engine, "m", server(built(image)), lambda line: None)
+        digest = latest.attrs["RepoDigests"][0]
+        docker_engine.images.remove(image, force=True)
+        name = digest if tag else image.removesuffix(":latest")
+        got = ensure_image(docker_engine, "m", server(name), lambda line: None)
+        if tag:
+            docker_engine.api.tag(digest, image)
+    assert got.id == latest.id

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import requests
 from docker.errors import APIError, NotFound
 
 from llmbench.servers.docker import reaper
+from llmbench.servers.docker.inside import own_container
 from llmbench.servers.docker.reaper import (
     BOOT,
     HOST,
@@ -20,7 +22,6 @@ from llmbench.servers.docker.reaper import (
     STARTED,
     is_orphan,
     labels,
-    own_container,
     reap,
 )
 from tests.processes import running_python
@@ -129,13 +130,17 @@ def test_an_engine_that_lists_nothing_ends_no_launch() -> None:
     assert lines == ["what dead sessions left can't be looked for: Read timed out."]
 
 
-def test_the_own_container_is_known_by_its_mounts() -> None:
+def test_the_own_container_is_known_by_its_mounts(tmp_path: Path) -> None:
+    def own(mounts: str) -> str | None:
+        (tmp_path / "mountinfo").write_text(mounts, encoding="utf-8")
+        return own_container(tmp_path / "mountinfo")
+
     identity = "4f" * 32
     docker = f"97 84 259:1 /var/lib/docker/containers/{identity}/hostname /etc/hostname rw\n"
     podman = f"/run/containers/storage/overlay-containers/{identity}/userdata/hosts /etc/hosts\n"
-    assert own_container("22 27 0:21 / /proc rw\n" + docker) == identity
-    assert own_container(podman) == identity
-    assert own_container("22 27 0:21 / /proc rw - proc proc rw\n") is None
+    assert own("22 27 0:21 / /proc rw\n" + docker) == identity
+    assert own(podman) == identity
+    assert own("22 27 0:21 / /proc rw - proc proc rw\n") is None
 
 
 def test_a_session_in_a_container_is_dead_when_that_has_ended(

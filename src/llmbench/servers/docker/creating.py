@@ -42,8 +42,8 @@ def created(
     try:
         try:
             api: Any = client.api  # the level at which the engine's warnings are returned
-            made = api.create_container_from_config(
-                _create_request(client, spec, facts, owner(client, session)), name=name
+            made = api.create_container(
+                name=name, **_create_arguments(client, spec, facts, owner(client, session))
             )
         except APIError as error:
             made = {}  # no creation is under way
@@ -75,10 +75,13 @@ def _remove_named(client: "DockerClient", name: str, patience_s: float) -> str |
             return f"can't be looked up to be removed: {error}"
 
 
-def _create_request(
+def _create_arguments(
     client: "DockerClient", spec: ContainerSpec, facts: EngineFacts, owner: dict[str, str]
 ) -> dict[str, Any]:
-    """The body of the request that creates `spec`'s container."""
+    """What the SDK is told to create `spec`'s container.
+
+    The proxies of the docker command's config.json go into its environment, as with that command.
+    """
     from docker.types import DeviceRequest, LogConfig
 
     gpus = [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None
@@ -96,16 +99,16 @@ def _create_request(
         log_config=LogConfig(type="json-file", config={"max-size": "50m"}),
     )
     variables = {name: os.environ[name] if v is None else v for name, v in spec.environment}
-    request = client.api.create_container_config(
-        spec.image,
-        list(spec.command),
-        entrypoint=spec.entrypoint,
-        environment=variables,
-        ports=[spec.port],
-        labels=owner,
-        host_config=host,
-    )
-    return dict(request)
+    return {
+        "image": spec.image,
+        "command": list(spec.command),
+        "entrypoint": spec.entrypoint,
+        "environment": variables,
+        "ports": [spec.port],
+        "labels": owner,
+        "host_config": host,
+        "use_config_proxy": True,
+    }
 
 
 def refused(name: str, step: str, error: Any) -> LaunchError:

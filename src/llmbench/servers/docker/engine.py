@@ -11,6 +11,7 @@ from msgspec import Struct
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
 from llmbench.servers.docker.gpus import gpu_count
+from llmbench.servers.docker.inside import out_of_reach
 from llmbench.servers.docker.spec import container_spec, docker_server, effective_limits
 
 if TYPE_CHECKING:
@@ -34,18 +35,26 @@ class EngineFacts(Struct, frozen=True):
 
 
 def engine_address() -> str:
-    """The engine's address: DOCKER_HOST, else the current context of the docker command."""
+    """The engine's address: DOCKER_HOST, else that of the context in DOCKER_CONTEXT or in use."""
     from docker.context import ContextAPI
 
     if os.environ.get("DOCKER_HOST"):
         return os.environ["DOCKER_HOST"]
-    context = ContextAPI.get_current_context()
-    host = getattr(context, "Host", None)
-    return str(host or "unix:///var/run/docker.sock").replace("http+unix", "unix")
+    name = os.environ.get("DOCKER_CONTEXT")
+    context = ContextAPI.get_context(name)
+    if context is None:
+        raise NoEngine(
+            f"needs Docker, and there is no context {name or 'as the current one'}; "
+            "docker context ls shows those that there are"
+        )
+    return str(context.Host).replace("http+unix", "unix")
 
 
 def connect() -> "DockerClient":
-    """A client of an engine that has answered, to be closed; `NoEngine` where none answers."""
+    """A client of an engine that has answered, to be closed; `NoEngine` where none answers.
+
+    TLS is as the context says, or DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.
+    """
     import docker
     from docker.errors import DockerException
 
@@ -53,10 +62,7 @@ def connect() -> "DockerClient":
     _knock(address)
     client = None
     try:
-        if os.environ.get("DOCKER_HOST"):
-            client = docker.from_env()
-        else:
-            client = docker.DockerClient(base_url=address)
+        client = docker.from_env()
         client.ping()
         return client
     except (DockerException, OSError) as error:
@@ -82,6 +88,11 @@ def _no_engine(address: str, error: str) -> str:
             f"needs Docker, and this user may not use {address}; add the user to the group "
             "docker, or set DOCKER_HOST"
         )
+    if "CERTIFICATE_VERIFY_FAILED" in error:
+        return (
+            f"needs Docker, and the certificate of {address} is not trusted; check the context's "
+            "TLS files, or DOCKER_CERT_PATH; REQUESTS_CA_BUNDLE goes before both, so unset it"
+        )
     return (
         f"needs Docker, and no engine answers at {address}; start Docker, or set DOCKER_HOST "
         "(.ci/docker-engine starts one on Debian)"
@@ -97,7 +108,11 @@ def reaching(address: str) -> tuple[str, str]:
             "run there, or set DOCKER_HOST"
         )
     host = parts.hostname or ""
-    if parts.scheme != "tcp" or host == "localhost" or host.startswith("127."):
+    if (
+        parts.scheme not in {"tcp", "http", "https"}
+        or host == "localhost"
+        or host.startswith("127.")
+    ):
         return LOOPBACK, LOOPBACK
     return "0.0.0.0", host
 
@@ -116,12 +131,13 @@ def docker_unavailable(config: ModelConfig, limits: Limits) -> str | None:
     if server.gpus > present:
         return f"needs {server.gpus} GPU{'s' * (server.gpus > 1)}, this host has {present}"
     try:
+        spec = container_spec(config, limits)
         with closing(connect()) as client:
             facts = engine_facts(client)
-        container_spec(config, limits)
+            obstacle = out_of_reach(client, spec)
     except ConfigError as error:
         return str(error)
-    return _too_small(facts, effective_limits(config, limits)) or _no_token(server)
+    return obstacle or _too_small(facts, effective_limits(config, limits)) or _no_token(server)
 
 
 def _too_small(facts: EngineFacts, limits: Limits) -> str | None:

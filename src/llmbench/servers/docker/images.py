@@ -66,12 +66,11 @@ class PullProgress:
 def _pull(client: "DockerClient", name: str, image: str, say: Say) -> None:
     from docker.errors import APIError
 
-    repository, tag = split_tag(image)
     progress = PullProgress(image)
     say(f"{name}: image {image} is not here: pulling it")
     failure = None
     try:
-        events = client.api.pull(repository, tag=tag, stream=True, decode=True)
+        events = client.api.pull(image, stream=True, decode=True)
         for event in _spaced(events, lambda: say(f"{name}: {progress.line()}")):
             failure = failure or event.get("error")  # read to the end: the SDK keeps its socket
             progress.update(event)
@@ -107,6 +106,7 @@ def _build(client: "DockerClient", name: str, server: DockerServer, folder: Path
             path=str(folder),
             tag=server.image,
             buildargs=server.build_args,
+            use_config_proxy=True,
             rm=True,
             forcerm=True,
             decode=True,
@@ -132,15 +132,6 @@ def _unbuilt(name: str, image: str, folder: Path, lines: list[str]) -> LaunchErr
         log_file=folder / "Dockerfile",
         hint="docker build shows the same; without a registry see .ci/docker-engine",
     )
-
-
-def split_tag(image: str) -> tuple[str, str]:
-    """The repository and the tag (or digest) of an image's name; without a tag it is ``latest``."""
-    if "@" in image:
-        repository, _, digest = image.partition("@")
-        return repository, digest
-    repository, colon, tag = image.rpartition(":")
-    return (repository, tag) if colon and "/" not in tag else (image, "latest")
 
 
 def _spaced(events: Iterable[dict[str, Any]], act: Callable[[], None]) -> Iterable[dict[str, Any]]:

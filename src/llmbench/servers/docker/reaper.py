@@ -8,12 +8,12 @@ say that its session is dead; one that can't be removed is told of, and left.
 """
 
 import os
-import re
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmbench.servers.docker.images import Say
+from llmbench.servers.docker.inside import own_container
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -26,13 +26,10 @@ HOST = "llmbench.host"
 BOOT = "llmbench.boot"
 INSIDE = "llmbench.inside"  # id and start of the container in which the session runs
 
-OWN_CONTAINER = re.compile(r"containers/([0-9a-f]{64})/")
-"""In the mounts that an engine makes for each container (``/etc/hostname``, …)."""
-
 
 def owner(client: "DockerClient", session: str) -> dict[str, str]:
     """The labels of what this process starts for `session` on the engine of `client`."""
-    own = own_container(_mounts())
+    own = own_container()
     inside = None if own is None else _start_of(client, own)
     return labels(session) | ({} if inside is None else {INSIDE: inside})
 
@@ -101,12 +98,6 @@ def remove(container: "Container") -> str | None:
     return None
 
 
-def own_container(mounts: str) -> str | None:
-    """The id of the container in which this process runs, by its mounts (proc(5), mountinfo)."""
-    found = OWN_CONTAINER.search(mounts)
-    return None if found is None else found[1]
-
-
 def process_started(pid: int) -> str | None:
     """The start time of process `pid`, as a text to compare; None when no such process exists."""
     try:
@@ -153,13 +144,6 @@ def _start_of(client: "DockerClient", container_id: str) -> str | None:
     except NotFound:
         return None
     return f"{container_id} {state['StartedAt']}" if state["Running"] else None
-
-
-def _mounts() -> str:
-    try:
-        return Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
 
 
 def _host() -> str:
