@@ -50,6 +50,15 @@ def test_an_overloaded_trial_says_where_to_look() -> None:
     assert found.met == pytest.approx(5.0, rel=0.05)
 
 
+def test_a_load_above_the_capacity_is_not_met_though_its_trials_are_too_short_to_show_it() -> None:
+    def patient(load: float) -> Trial:
+        return Trial(load <= 5.6, None if load <= 5.6 else 5.0)
+
+    found, _ = search(patient, start=4.0)
+    assert found.met is not None
+    assert 4.75 <= found.met <= 5.1
+
+
 def test_users_are_whole_and_neighbours() -> None:
     found, tried = search(up_to(37), whole=True)
     assert (found.met, found.missed) == (37, 38)

@@ -22,7 +22,6 @@ from tests.perf.overload_error_rates import queued
 Array = NDArray[np.float64]
 Server = Callable[[np.random.Generator, float], Trial]
 SLOTS, LIMIT_S = 8, 2.0
-SECONDS = {"constant": 30.0, "poisson": 300.0}
 JITTER = 0.3
 
 
@@ -37,13 +36,18 @@ def arrivals(random: np.random.Generator, kind: str, rate: float, count: int) ->
     return random.exponential(1 / rate, count).cumsum()
 
 
-def open_loop(kind: str) -> Server:
-    """A trial of an open loop: overloaded, or p95 of latency against the limit."""
+def open_loop(
+    kind: str, seconds: float, slots: int = SLOTS, limit_s: float = LIMIT_S, flooded: float = 0.0
+) -> Server:
+    """A trial of an open loop: overloaded, or p95 of latency against the limit.
+
+    With `flooded` a server works more slowly the more it is asked for beyond what it can do.
+    """
 
     def trial(random: np.random.Generator, rate: float) -> Trial:
-        seconds = SECONDS[kind]
         due = arrivals(random, kind, rate, int(rate * seconds * 4) + 20)
-        done = queued(due, times(random, len(due)), SLOTS)
+        slower = 1 + flooded * max(0.0, rate / slots - 1)
+        done = queued(due, slower * times(random, len(due)), slots)
         start = due[0] + min(filling(due, done), seconds)
         end = start + seconds
         asked = due <= end
@@ -52,7 +56,7 @@ def open_loop(kind: str) -> Server:
         if trend is not None and trend.grows:
             return Trial(False, float(((done >= 0) & (done < seconds)).sum()) / seconds)
         latency = (done - due)[due >= 0]
-        return Trial(bool(np.quantile(latency, 0.95) <= LIMIT_S))
+        return Trial(bool(np.quantile(latency, 0.95) <= limit_s))
 
     return trial
 
@@ -98,8 +102,15 @@ def search(server: Server, start: float, seed: int, *, whole: bool = False) -> B
 
 
 CASES: dict[str, tuple[Server, float, bool, Callable[[], float]]] = {
-    "rate, constant arrivals": (open_loop("constant"), 20.0, False, lambda: float(SLOTS)),
-    "rate, Poisson arrivals": (open_loop("poisson"), 20.0, False, poisson_answer),
+    "rate, constant arrivals": (open_loop("constant", 30.0), 20.0, False, lambda: float(SLOTS)),
+    "rate, Poisson arrivals": (open_loop("poisson", 300.0), 20.0, False, poisson_answer),
+    "rate, short trials": (open_loop("constant", 15.0, limit_s=10.0), 4.0, False, lambda: 8.0),
+    "rate, a flooded server": (
+        open_loop("constant", 30.0, limit_s=10.0, flooded=0.3),
+        20.0,
+        False,
+        lambda: 8.0,
+    ),
     "users": (users, 1.0, True, lambda: SLOTS * LIMIT_S),
 }
 

@@ -7,7 +7,7 @@ finds its users by doubling and bisection.
 
 from collections.abc import Generator, Sequence
 from math import sqrt
-from statistics import median
+from statistics import fmean, median
 
 import pandas as pd
 from msgspec import Struct
@@ -25,6 +25,12 @@ ABOVE_CAPACITY, BELOW_CAPACITY = 1.05, 0.95
 """An overloaded trial says about what the server can do: the border is looked for between these
 shares of that, and beyond in steps of `STEP`."""
 STEP = 1.1
+NEAR = 1.2
+"""An overloaded trial speaks of loads that are at most this factor below its own: a server that is
+flooded may do less than it can."""
+BEYOND = 1.02
+"""A load that is above what the server can do by this factor is not sustained: its trial was too
+short to show that the queue grew."""
 VOTES = 2
 """Trials that a bound of the answer rests on: one near the border may go either way by chance."""
 MOST_VOTES = 5
@@ -84,13 +90,13 @@ class Votes:
         self._precision, self._whole = precision, whole
         self._balance: dict[float, int] = {}  # of trials that met the SLO and that missed it
         self._count: dict[float, int] = {}
-        self._capacities: list[float] = []
+        self._capacities: dict[float, list[float]] = {}  # by the load that was too much
 
     def add(self, load: float, trial: Trial) -> None:
         """An overloaded trial decides by itself: it is wrong in less than one of a hundred."""
         vote = 1 if trial.met else -1
         if trial.capacity is not None:
-            self._capacities.append(trial.capacity)
+            self._capacities.setdefault(load, []).append(trial.capacity)
             vote = -VOTES
         self._balance[load] = self._balance.get(load, 0) + vote
         self._count[load] = self._count.get(load, 0) + 1
@@ -98,13 +104,13 @@ class Votes:
     @property
     def low(self) -> float | None:
         """The highest load that met the SLO."""
-        return max((load for load, votes in self._balance.items() if votes > 0), default=None)
+        return max((load for load in self._balance if self._is_met(load)), default=None)
 
     @property
     def high(self) -> float | None:
         """The lowest load above it that missed it."""
         low = self.low or 0.0
-        missed = (load for load, votes in self._balance.items() if votes <= 0 and load > low)
+        missed = (load for load in self._balance if not self._is_met(load) and load > low)
         return min(missed, default=None)
 
     def next_load(self) -> float | None:
@@ -139,14 +145,23 @@ class Votes:
         return min(max(middle, low + 1), high - 1) if self._whole else middle
 
     def _capacity(self, below: float) -> float | None:
-        known = [capacity for capacity in self._capacities if capacity < below]
+        known = [c for told in self._capacities.values() for c in told if c < below]
         return median(known) if known else None
+
+    def _is_met(self, load: float) -> bool:
+        return self._balance[load] > 0 and not self._is_beyond(load)
+
+    def _is_beyond(self, load: float) -> bool:
+        """Whether overloaded trials of loads near this one show that it is too much."""
+        near = [c for tried, told in self._capacities.items() if tried <= load * NEAR for c in told]
+        return bool(near) and load > BEYOND * fmean(near)
 
     def _is_narrow(self, low: float, high: float) -> bool:
         return high / low <= 1 + self._precision or (self._whole and high - low <= 1)
 
     def _stands(self, load: float) -> bool:
-        return abs(self._balance[load]) >= VOTES or self._count[load] >= MOST_VOTES
+        votes, count = self._balance[load], self._count[load]
+        return abs(votes) >= VOTES or count >= MOST_VOTES or self._is_beyond(load)
 
 
 def is_overloaded(
