@@ -18,7 +18,7 @@ from llmbench.calibrate import (
 from llmbench.cells import Cell, Users
 from llmbench.config import ConfigError
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord
-from llmbench.servers.cores import CoreSplit
+from llmbench.servers.placement.placing import Placement
 
 MS = 1_000_000
 RIGHT = Reported(50.0, 50.4, 50.4)
@@ -47,7 +47,7 @@ def step(users: int = 64, **changes: object) -> CalibratedLoad:
 
 
 def calibration(*steps: CalibratedLoad) -> Calibration:
-    return Calibration("spread", CoreSplit((0,), (1,)), steps)
+    return Calibration("spread", Placement((0,), (1,)), steps)
 
 
 @pytest.mark.parametrize(

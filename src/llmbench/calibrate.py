@@ -19,7 +19,7 @@ from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.load import run_cell
 from llmbench.records import CellRun, Endpoint, Prompt, RequestRecord
-from llmbench.servers import CoreSplit, launch, split_cores
+from llmbench.servers import Placement, launch, place
 from llmbench.store import RunDir
 
 TTFT_MS = 50.0  # as by default; a request then takes 1.3 s
@@ -96,7 +96,7 @@ class Calibration(Struct, frozen=True):
     """All loads of one climb; `trusted_users` is None when not even the first can be trusted."""
 
     batching: Batching
-    cores: CoreSplit
+    cores: Placement
     steps: tuple[CalibratedLoad, ...]
     rule: str = RULE
 
@@ -119,7 +119,7 @@ def calibrate(
     say: Callable[[str], None] = print,
 ) -> Calibration:
     """Climb through `steps` users and show truth and report side by side, also in `json_file`."""
-    cores = split_cores(1)
+    cores = place(1)
     if cores.note:
         say(f"note: {cores.note}")
     loads: list[CalibratedLoad] = []
@@ -134,7 +134,7 @@ def calibrate(
     return calibration
 
 
-def measure(users: int, batching: Batching, cores: CoreSplit) -> CalibratedLoad:
+def measure(users: int, batching: Batching, cores: Placement) -> CalibratedLoad:
     """Run one load on a fresh simulator."""
     config = ModelConfig(
         name="calibrate",

@@ -19,6 +19,7 @@ from llmbench.records import ClientSettings, RequestFields
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+NumaNode = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 ArrivalsText = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
@@ -52,6 +53,8 @@ class ProcessServer(
     engine: Literal["llama.cpp"]
     weights: str  # a path, or package:NAME/FILE for a file inside an installed package
     cores: Positive = 1.0
+    numa_node: NumaNode | None = None  # None: as few nodes as can be
+    smt: bool = True  # False: one thread of each physical core
     threads: Count | None = None  # None: one for each core
     context_tokens: Count = 4096  # for each slot
     slots: Count = 4
@@ -77,6 +80,8 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     build: str | None = None  # folder of a Dockerfile that makes `image` where it is missing
     build_args: dict[str, str] = {}
     cores: Positive | None = None  # whole: a cpuset; fractional: a quota
+    numa_node: NumaNode | None = None  # None: as few nodes as can be
+    smt: bool = True  # False: one thread of each physical core
     memory: str | None = None  # "512m", "64g"; swap is off
     shm: str | None = None
     gpus: Annotated[int, Meta(ge=0)] = 0
@@ -101,6 +106,8 @@ class CommandServer(
     environment: tuple[str, ...] = ()  # names that must be set; all of ours are passed on
     settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
     cores: Positive | None = None  # whole ones, pinned; None: all but the client's
+    numa_node: NumaNode | None = None  # None: as few nodes as can be
+    smt: bool = True  # False: one thread of each physical core
     threads: Count | None = None  # None: one for each core
     slots: Count = 4
     context_tokens: Count = 4096  # for each slot

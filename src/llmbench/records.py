@@ -79,6 +79,7 @@ class Launch(Struct, frozen=True):
     image_digest: str | None = None
     command: tuple[str, ...] = ()
     cores: tuple[int, ...] = ()
+    memory_nodes: tuple[int, ...] = ()  # NUMA, that its memory comes from; empty: any
     cpu_quota_cores: float | None = None
     computes_on: Literal["cpu", "gpu"] | None = None
     memory_limit_bytes: int | None = None

@@ -2,10 +2,11 @@
 
 from msgspec import structs
 
-from llmbench.bench.launcher import wanted_cores
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, ProcessServer, RemoteServer, SimulatedServer
-from llmbench.servers.cores import split_cores
+from llmbench.servers.placement.demand import demand_of
+from llmbench.servers.placement.placing import placements
+from llmbench.servers.placement.topology import flat
 
 HERE = tuple(range(8))
 NO_LIMITS = Limits()
@@ -14,7 +15,7 @@ NO_LIMITS = Limits()
 def client_cores(server: object, limits: Limits = NO_LIMITS) -> tuple[int, ...]:
     config = ModelConfig("m", "M", "m", "openai-completions", "none", SimulatedServer())
     config = structs.replace(config, server=server)
-    return split_cores(wanted_cores(config, limits), HERE, workers=4).client
+    return placements(demand_of(config.server, limits), flat(HERE), workers=4)[0].client
 
 
 def test_all_cores_are_the_clients_where_the_server_is_remote() -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ModelConfig, ProcessServer
-from llmbench.servers.cores import split_cores
 from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.placement.placing import place
 from llmbench.servers.running import RunningServer
 
 PLACE = os.environ.get("LLMBENCH_ENGINES")
@@ -42,7 +42,7 @@ def launched(config: ModelConfig, logs: Path) -> Iterator[RunningServer]:
     if reason is not None:
         pytest.skip(reason)
     with launch(
-        config, Limits(), log_dir=logs, cores=split_cores(1.0), session="engines", slots=SLOTS
+        config, Limits(), log_dir=logs, cores=place(1.0), session="engines", slots=SLOTS
     ) as server:
         pid = server.endpoint.launch.pid
         assert pid is not None

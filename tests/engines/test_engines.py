@@ -11,7 +11,7 @@ from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.records import Endpoint, Prompt, RequestRecord
 from llmbench.results import CellSummary
-from llmbench.servers.cores import usable_cores
+from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import RunningServer
 from llmbench.store import RunDir
 

@@ -7,8 +7,8 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import Placement
 from tests.load.serving import Load
 
 
@@ -20,7 +20,7 @@ def load(tmp_path: Path) -> Load:
 def simulating(server: SimulatedServer, logs: Path) -> Iterator[str]:
     """The URL of a simulator with that truth."""
     config = ModelConfig("sim", "Simulated", "sim", "openai-completions", "none", server)
-    cores = CoreSplit((), (), None)
+    cores = Placement((), (), None)
     with launch(config, Limits(), log_dir=logs, cores=cores, session="tests") as running:
         yield running.endpoint.base_url
 

@@ -12,7 +12,7 @@ from llmbench.cells import Arrivals, Ramp, Users
 from llmbench.config import ConfigError
 from llmbench.load.progress import Progress
 from llmbench.records import RequestRecord
-from llmbench.servers.cores import usable_cores
+from llmbench.servers.placement.sysfs import usable_cores
 from tests.load.other_machine import shift_clocks
 from tests.load.serving import Load, endpoint
 

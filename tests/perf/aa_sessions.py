@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from llmbench.servers.cores import split_cores
+from llmbench.servers.placement.placing import place
 
 ROOT = Path(__file__).parents[2]
 GRID = (
@@ -69,7 +69,7 @@ def states(verdict: dict[str, object]) -> Counter[str]:
 @contextmanager
 def half_the_core() -> Iterator[None]:
     """A busy loop on the server's core, which leaves the server half of it."""
-    (core, *_) = split_cores(1).server
+    (core, *_) = place(1).server
     loop = f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"
     busy = subprocess.Popen([sys.executable, "-c", loop])
     try:

@@ -13,8 +13,8 @@ from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.load.cell import run_cell
 from llmbench.load.progress import Progress
 from llmbench.records import Prompt
-from llmbench.servers.cores import split_cores
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import place
 from llmbench.store import RunDir
 
 USERS, REQUESTS, EVERY = 32, 100_000, 20_000
@@ -25,7 +25,7 @@ def main() -> None:
     server = SimulatedServer(slots=64, ttft_ms=2, ms_per_token=1)
     config = ModelConfig("memory", "Memory", "sim", "openai-completions", "none", server)
     prompts = [Prompt(f"number {number}", 4) for number in range(1000)]
-    cores, process, said = split_cores(1), psutil.Process(), set[int]()
+    cores, process, said = place(1), psutil.Process(), set[int]()
 
     def say(progress: Progress) -> None:
         if progress.done // EVERY not in said:

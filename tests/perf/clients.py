@@ -26,8 +26,8 @@ from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.load.cell import run_cell
 from llmbench.process import pinned
 from llmbench.records import Endpoint, Prompt
-from llmbench.servers.cores import split_cores
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import place
 from llmbench.store import RunDir
 
 TOKENS = 64
@@ -140,7 +140,7 @@ def main() -> None:
     options = parser.parse_args()
     server = SimulatedServer(slots=4096)
     config = ModelConfig("clients", "Clients", "sim", SPEAKS.name, "none", server)
-    cores = split_cores(1)
+    cores = place(1)
     folder = Path(tempfile.mkdtemp())
     print(f"server on cores {cores.server}, client on {cores.client} {cores.note or ''}")
     head = "users client    TTFT p50   p99 (truth p50   p99)  gap p99 (truth)  us/token  x ours"

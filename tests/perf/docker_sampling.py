@@ -10,10 +10,10 @@ from tempfile import TemporaryDirectory
 
 from llmbench.cells import Limits
 from llmbench.config import load_model
-from llmbench.servers.cores import split_cores
 from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.engine import connect
 from llmbench.servers.docker.profile import Profile
+from llmbench.servers.placement.placing import place
 
 MODEL = Path("fixtures/models/smollm2-135m-docker.toml")
 
@@ -34,7 +34,7 @@ def main() -> None:
     with (
         TemporaryDirectory() as logs,
         launch_docker(
-            load_model(MODEL), Limits(), log_dir=Path(logs), cores=split_cores(1), session="perf"
+            load_model(MODEL), Limits(), log_dir=Path(logs), cores=place(1), session="perf"
         ) as server,
     ):
         client = connect()

@@ -19,8 +19,9 @@ from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.load.cell import run_cell
 from llmbench.records import Endpoint
-from llmbench.servers.cores import CoreSplit, split_cores, usable_cores
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import Placement, place
+from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.store import RunDir
 from tests.perf.clients import PROMPTS, SPEAKS, TOKENS, percentile, plain
 
@@ -38,7 +39,7 @@ class Reported(Struct, frozen=True):
     us_per_token: float
 
 
-def ours(endpoint: Endpoint, users: int, workers: int, requests: int, cores: CoreSplit) -> Reported:
+def ours(endpoint: Endpoint, users: int, workers: int, requests: int, cores: Placement) -> Reported:
     """One cell of this client."""
     run = RunDir(Path(tempfile.mkdtemp()))
     cell = Cell("many", 128, TOKENS, Users(users, requests, spawn_rate_per_s=users / REQUEST_S))
@@ -67,7 +68,7 @@ def ours(endpoint: Endpoint, users: int, workers: int, requests: int, cores: Cor
     )
 
 
-def with_aiohttp(endpoint: Endpoint, users: int, requests: int, cores: CoreSplit) -> Reported:
+def with_aiohttp(endpoint: Endpoint, users: int, requests: int, cores: Placement) -> Reported:
     """The same load by a plain client, which has no bounds."""
     seen = plain("aiohttp", f"{endpoint.base_url}/v1/completions", users, requests, cores.client)
     p99 = percentile(seen.ttft_ms, 0.99)
@@ -102,7 +103,7 @@ def main() -> None:
         if len(usable_cores()) < workers + 1:
             print(f"{users:5} {workers:7} left out: it needs {workers + 1} cores")
             continue
-        cores = split_cores(1, workers=workers)
+        cores = place(1, workers=workers)
         folder = Path(tempfile.mkdtemp())
         with launch(config, Limits(), log_dir=folder, cores=cores, session="many") as running:
             endpoint = running.endpoint

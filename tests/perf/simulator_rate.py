@@ -22,8 +22,8 @@ from llmbench.apis.protocol import Ask
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.process import pin
-from llmbench.servers.cores import split_cores
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import place
 
 TOKENS = 64
 REQUEST_S = (50 + 20 * (TOKENS - 1)) / 1e3
@@ -68,7 +68,7 @@ def measure(users: int, batching: Any) -> str:
     """One load, as a row of the table."""
     server = SimulatedServer(batching=batching)
     config = ModelConfig("sim", "", "m", "openai-completions", "", server)
-    cores = split_cores(1)
+    cores = place(1)
     before = os.sched_getaffinity(0)
     with (
         tempfile.TemporaryDirectory() as folder,

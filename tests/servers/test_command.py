@@ -14,12 +14,13 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ConfigError, ModelConfig, load_model
-from llmbench.servers.cores import CoreSplit, usable_cores
 from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.placement.placing import Placement
+from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import LaunchError, RunningServer
 
 SIMULATE = (sys.executable, "-m", "llmbench.cli", "simulate", "--port", "{port}", "--ttft-ms", "5")
-ONE_CORE = CoreSplit(usable_cores()[:1], usable_cores()[-1:])
+ONE_CORE = Placement(usable_cores()[:1], usable_cores()[-1:])
 ROOT = str(Path(__file__).parents[2])
 ESCAPING = f"""
 setsid sleep 1000 &

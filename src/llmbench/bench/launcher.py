@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from llmbench.cells import Limits
-from llmbench.config import CommandServer, DockerServer, ModelConfig, ProcessServer, SimulatedServer
+from llmbench.config import ModelConfig
 from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
-from llmbench.servers import CoreSplit, LaunchError, RunningServer, Sampler, launch, split_cores
+from llmbench.servers import LaunchError, Placement, RunningServer, Sampler, launch, place_server
 from llmbench.store import RunDir
 
 
@@ -16,7 +16,7 @@ class Servers:
     """Holds the one server that runs, and replaces it when another one is wanted."""
 
     def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
-        self.split = CoreSplit((), (), None)
+        self.placement = Placement((), ())
         self.seen_prompts: set[str] = set()  # texts that were sent to the server that runs
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
@@ -84,16 +84,16 @@ class Servers:
         self.seen_prompts = set()
 
     def _launch(self, model: ModelConfig, limits: Limits, slots: int, workers: int) -> None:
-        self.split = split_cores(wanted_cores(model, limits), workers=workers)
-        if self.split.note:
-            self._say(f"{model.name}: {self.split.note}")
+        (self.placement,) = place_server(model, limits, workers=workers)
+        if self.placement.note:
+            self._say(f"{model.name}: {self.placement.note}")
         with ExitStack() as stack:
             server = stack.enter_context(
                 launch(
                     model,
                     limits,
                     log_dir=self._run_dir.logs,
-                    cores=self.split,
+                    cores=self.placement,
                     session=self._session,
                     slots=slots,
                     say=self._say,
@@ -115,16 +115,3 @@ class Servers:
             self._run_dir.append_samples([sample])
         if sample.cell is not None:
             self._samples.append(sample)
-
-
-def wanted_cores(model: ModelConfig, limits: Limits) -> float | None:
-    """The number of this host's cores that the model's server shall have.
-
-    It is 0 for a server that runs elsewhere, and None for one without a limit.
-    """
-    server = model.server
-    if isinstance(server, SimulatedServer):
-        return 1.0
-    if isinstance(server, ProcessServer | DockerServer | CommandServer):
-        return limits.cores or server.cores
-    return 0.0

@@ -197,7 +197,7 @@ class Session:
                 repeat=repeat,
                 seed=self.settings.seed,
                 prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
-                cores=self._servers.split.client if self.settings.cluster is None else (),
+                cores=self._servers.placement.client if self.settings.cluster is None else (),
                 workers=self.settings.workers,
                 cluster=self.settings.cluster,
                 progress=progress,

@@ -13,8 +13,22 @@ from llmbench.config import (
     RemoteServer,
     SimulatedServer,
 )
-from llmbench.servers.cores import CoreSplit
+from llmbench.servers.placement.demand import demand_of
+from llmbench.servers.placement.placing import Placement, placements
 from llmbench.servers.running import RunningServer
+
+
+def place_server(config: ModelConfig, limits: Limits, *, workers: int = 1) -> tuple[Placement, ...]:
+    """The cores of each instance of `config`'s server, and of the client with so many `workers`.
+
+    A container's cores are those of its engine's host. `ConfigError` where that can't be reached.
+    """
+    demand = demand_of(config.server, limits)
+    if isinstance(config.server, DockerServer):
+        from llmbench.servers.docker.engine import place_container
+
+        return place_container(demand, workers=workers)
+    return placements(demand, workers=workers)
 
 
 def launch(
@@ -22,7 +36,7 @@ def launch(
     limits: Limits,
     *,
     log_dir: Path,
-    cores: CoreSplit,
+    cores: Placement,
     session: str,
     slots: int | None = None,
     seed: int = 0,

@@ -10,10 +10,10 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, load_model
-from llmbench.servers.cores import split_cores
 from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.engine import NoEngine, connect
 from llmbench.servers.docker.reaper import SESSION
+from llmbench.servers.placement.placing import place
 from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def launch(server_image: str, tmp_path: Path) -> Launch:
             config,
             Limits(cores, memory_bytes),
             log_dir=tmp_path / "logs",
-            cores=split_cores(cores),
+            cores=place(cores),
             session=session,
             say=lambda line: None,
         )

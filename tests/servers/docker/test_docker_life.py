@@ -16,10 +16,10 @@ import requests
 
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig
-from llmbench.servers.cores import split_cores
 from llmbench.servers.docker.container import launch_docker
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import docker_run_line
+from llmbench.servers.placement.placing import place
 from llmbench.servers.running import LaunchError, RunningServer
 from tests.processes import Running, running_python
 
@@ -35,12 +35,12 @@ import sys
 from pathlib import Path
 from llmbench.cells import Limits
 from llmbench.config import load_model
-from llmbench.servers import split_cores
+from llmbench.servers import place
 from llmbench.servers.docker import launch_docker
 
 config = load_model(Path("fixtures/models/smollm2-135m-docker.toml"))
 with launch_docker(config, Limits(1, 512 << 20), log_dir=Path(sys.argv[1]), say=lambda line: None,
-                   cores=split_cores(1), session=sys.argv[2]):
+                   cores=place(1), session=sys.argv[2]):
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -281,7 +281,7 @@ def test_a_removal_that_takes_too_long_is_told_and_ends_nothing(
         raise requests.ReadTimeout("Read timed out. (read timeout=60)")
 
     lines: list[str] = []
-    cores = split_cores(1)
+    cores = place(1)
     with monkeypatch.context() as patched:
         patched.setattr("docker.models.containers.Container.remove", slow)
         with launch_docker(

@@ -8,15 +8,13 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.docker.spec import (
     container_spec,
     docker_run_line,
-    format_cpuset,
-    parse_cpuset,
 )
+from llmbench.servers.placement.placing import Placement
 
-EIGHT = CoreSplit((0, 1, 2, 3, 4, 5, 6), (7,))
+EIGHT = Placement((0, 1, 2, 3, 4, 5, 6), (7,))
 
 
 def model(**changes: Any) -> ModelConfig:
@@ -26,8 +24,15 @@ def model(**changes: Any) -> ModelConfig:
 
 
 def test_whole_cores_are_a_cpuset_without_quota() -> None:
-    spec = container_spec(model(), Limits(cores=2), cores=CoreSplit((4, 6), (0,)))
+    spec = container_spec(model(), Limits(cores=2), cores=Placement((4, 6), (0,)))
     assert (spec.cpuset, spec.quota_cores, spec.command) == ((4, 6), None, ("-t", "2"))
+
+
+def test_memory_comes_from_the_nodes_of_the_cores() -> None:
+    cores = Placement((20, 21), (0,), memory_nodes=(1,))
+    spec = container_spec(model(), Limits(cores=2), cores=cores)
+    assert spec.memory_nodes == (1,)
+    assert "--cpuset-cpus 20-21 --cpuset-mems 1" in " ".join(spec.run_arguments())
 
 
 def test_fractional_cores_are_a_quota_on_the_cores_that_it_takes() -> None:
@@ -46,7 +51,7 @@ def test_without_a_limit_the_client_keeps_its_core() -> None:
 
 
 def test_without_a_limit_and_without_a_free_core_nothing_is_pinned() -> None:
-    shared = CoreSplit((0, 1), (1,), "shared")
+    shared = Placement((0, 1), (1,), "shared")
     spec = container_spec(model(), Limits(), cores=shared, host_cores=2)
     assert (spec.cpuset, spec.command) == ((), ("-t", "2"))
 
@@ -59,7 +64,7 @@ def test_limits_beat_the_configuration_s_own() -> None:
 
 def test_more_cores_than_the_run_may_use_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"needs 4 cores, this run may use 2 for the server"):
-        container_spec(model(), Limits(cores=4), cores=CoreSplit((0, 1), (1,)))
+        container_spec(model(), Limits(cores=4), cores=Placement((0, 1), (1,)))
 
 
 def test_swap_is_off() -> None:
@@ -123,11 +128,3 @@ def test_every_setting_is_in_the_run_line() -> None:
         "docker run -d --shm-size 1g --gpus 4 --cap-add SYS_NICE -p 127.0.0.1::80 "
         "-v weights:/data --entrypoint serve engine:1 -t $(nproc)"
     )
-
-
-@pytest.mark.parametrize(
-    ("cores", "text"), [((), ""), ((3,), "3"), ((0, 1, 2, 3, 8), "0-3,8"), ((0, 2, 4), "0,2,4")]
-)
-def test_cpusets_are_written_as_the_kernel_does(cores: tuple[int, ...], text: str) -> None:
-    assert format_cpuset(cores) == text
-    assert parse_cpuset(text) == cores

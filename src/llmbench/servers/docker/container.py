@@ -14,14 +14,15 @@ from llmbench.clock import Clock
 from llmbench.config import DockerServer, ModelConfig
 from llmbench.process import interrupted_by_signals
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.docker.creating import created, refused
 from llmbench.servers.docker.engine import EngineFacts, connect, engine_facts
 from llmbench.servers.docker.images import Say, ensure_image
 from llmbench.servers.docker.profile import Profile
 from llmbench.servers.docker.reaper import reap
-from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server, parse_cpuset
+from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server
 from llmbench.servers.docker.watch import Watch
+from llmbench.servers.placement.placing import Placement
+from llmbench.servers.placement.topology import parse_cpuset
 from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
 from llmbench.servers.running import RunningServer
 
@@ -70,7 +71,7 @@ def launch_docker(
     limits: Limits,
     *,
     log_dir: Path,
-    cores: CoreSplit,
+    cores: Placement,
     session: str,
     slots: int | None = None,
     say: Say = print,
@@ -104,7 +105,11 @@ def _running(
     url = f"http://{start.facts.reach_at}:{_host_port(container, spec.port, watch)}"
     limit_cores = spec.quota_cores or float(len(spec.cpuset)) or None
     profile = Profile(
-        container, config.name, limit_cores=limit_cores, gpus=spec.gpus, clock=start.clock
+        container,
+        config.name,
+        limit_cores=limit_cores,
+        gpus=spec.gpus if start.facts.is_here else 0,
+        clock=start.clock,
     )
     ready = wait_until_ready(
         config, url, start.started_ns, deadline, watch, health=start.server.health
@@ -158,6 +163,7 @@ def _launch(
         command=("docker", *start.spec.run_arguments()),
         cores=_granted_cores(pid, granted, profile),
         computes_on="gpu" if start.spec.gpus else "cpu",
+        memory_nodes=parse_cpuset(granted["CpusetMems"]),
         cpu_quota_cores=granted["NanoCpus"] / 1e9 if granted["NanoCpus"] else None,
         memory_limit_bytes=granted["Memory"] or None,
         peak_memory_bytes=None if reading is None else reading.peak_bytes or reading.usage_bytes,

@@ -12,8 +12,9 @@ from llmbench.config import ModelConfig
 from llmbench.servers.docker.engine import EngineFacts
 from llmbench.servers.docker.images import Say
 from llmbench.servers.docker.reaper import owner, remove
-from llmbench.servers.docker.spec import ContainerSpec, format_cpuset
+from llmbench.servers.docker.spec import ContainerSpec
 from llmbench.servers.docker.watch import container_hint
+from llmbench.servers.placement.topology import format_cpuset
 from llmbench.servers.running import LaunchError
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ def _create_arguments(
         binds=[f"{source}:{target}" for source, target in spec.mounts],
         port_bindings={spec.port: (facts.publish_on,)},
         cpuset_cpus=format_cpuset(spec.cpuset) or None,
+        cpuset_mems=format_cpuset(spec.memory_nodes) or None,
         nano_cpus=quota,
         mem_limit=spec.memory_bytes,
         memswap_limit=spec.memory_bytes,

@@ -1,9 +1,10 @@
 """Reaches this host's Docker Engine and says whether it can run a configuration."""
 
 import os
+import platform
 import socket
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -12,7 +13,15 @@ from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
 from llmbench.servers.docker.gpus import gpu_count
 from llmbench.servers.docker.inside import out_of_reach
-from llmbench.servers.docker.spec import container_spec, docker_server, effective_limits
+from llmbench.servers.docker.spec import container_spec, docker_server
+from llmbench.servers.placement.demand import Demand, demand_of
+from llmbench.servers.placement.placing import (
+    Placement,
+    placements,
+    placements_elsewhere,
+    too_few,
+)
+from llmbench.servers.placement.topology import flat
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -27,6 +36,7 @@ class NoEngine(ConfigError):
 class EngineFacts(Struct, frozen=True):
     """What the engine's host has, and how a container's port is reached there."""
 
+    is_here: bool  # on this kernel: a container's cores and the client's are the same ones
     cores: int
     memory_bytes: int
     version: str
@@ -121,31 +131,77 @@ def engine_facts(client: "DockerClient") -> EngineFacts:
     """What the engine says about its host."""
     info = client.info()
     publish_on, reach_at = reaching(engine_address())
-    return EngineFacts(info["NCPU"], info["MemTotal"], info["ServerVersion"], publish_on, reach_at)
+    return EngineFacts(
+        is_here=runs_here(info),
+        cores=info["NCPU"],
+        memory_bytes=info["MemTotal"],
+        version=info["ServerVersion"],
+        publish_on=publish_on,
+        reach_at=reach_at,
+    )
+
+
+def runs_here(info: dict[str, Any]) -> bool:
+    """Whether an engine that says `info` of itself runs on this kernel.
+
+    Its address doesn't tell: a socket may lead into a virtual machine (Docker Desktop, colima), and
+    a CI job reaches an engine on its own host over TCP. Kernel and memory, to the byte, tell.
+    """
+    import psutil
+
+    return (
+        platform.system() == "Linux"
+        and info["KernelVersion"] == platform.release()
+        and info["MemTotal"] == psutil.virtual_memory().total
+    )
+
+
+def place_container(demand: Demand, *, workers: int = 1) -> tuple[Placement, ...]:
+    """The cores of each instance by the engine's numbers, and those of the client here."""
+    with closing(connect()) as client:
+        facts = engine_facts(client)
+    if facts.is_here:
+        return placements(demand, workers=workers)
+    return placements_elsewhere(demand, facts.cores, workers=workers)
 
 
 def docker_unavailable(config: ModelConfig, limits: Limits) -> str | None:
     """Why this host can't run `config` under `limits`, to follow "skipped: "; None when it can."""
     server = docker_server(config)
-    present = gpu_count() if server.gpus else 0
-    if server.gpus > present:
-        return f"needs {server.gpus} GPU{'s' * (server.gpus > 1)}, this host has {present}"
     try:
         spec = container_spec(config, limits)
         with closing(connect()) as client:
             facts = engine_facts(client)
             obstacle = out_of_reach(client, spec)
     except ConfigError as error:
-        return str(error)
-    return obstacle or _too_small(facts, effective_limits(config, limits)) or _no_token(server)
+        return _too_few_gpus(server, None) or str(error)
+    demand = demand_of(server, limits)
+    return (
+        _too_few_gpus(server, facts) or obstacle or _too_small(facts, demand) or _no_token(server)
+    )
 
 
-def _too_small(facts: EngineFacts, limits: Limits) -> str | None:
-    if limits.cores is not None and limits.cores > facts.cores:
-        return f"needs {limits.cores:g} cores, this host has {facts.cores}"
-    if limits.memory_bytes is not None and limits.memory_bytes > facts.memory_bytes:
-        wanted, present = limits.memory_bytes / 2**30, facts.memory_bytes / 2**30
-        return f"needs {wanted:.1f} GiB of memory, this host has {present:.1f}"
+def _too_few_gpus(server: DockerServer, facts: EngineFacts | None) -> str | None:
+    """Why this host's GPUs are too few; an engine elsewhere finds that out when it is asked."""
+    if not server.gpus or (facts is not None and not facts.is_here):
+        return None
+    present = gpu_count()
+    if server.gpus <= present:
+        return None
+    return f"needs {server.gpus} GPU{'s' * (server.gpus > 1)}, this host has {present}"
+
+
+def _too_small(facts: EngineFacts, demand: Demand) -> str | None:
+    whose = "this host" if facts.is_here else "the engine's host"
+    if demand.numa_node is not None and not facts.is_here:
+        return "server.numa_node needs an engine on this host: one elsewhere doesn't tell its nodes"
+    topology = None if facts.is_here else flat(range(facts.cores))
+    lacking = too_few(demand, topology, whose)
+    if lacking is not None:
+        return lacking
+    if demand.memory_bytes is not None and demand.memory_bytes > facts.memory_bytes:
+        wanted, present = demand.memory_bytes / 2**30, facts.memory_bytes / 2**30
+        return f"needs {wanted:.1f} GiB of memory, {whose} has {present:.1f}"
     return None
 
 

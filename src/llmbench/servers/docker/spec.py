@@ -16,8 +16,9 @@ from msgspec import Struct
 from llmbench.cells import Limits, format_bytes
 from llmbench.config import ConfigError, DockerServer, ModelConfig, limits_of, parse_bytes
 from llmbench.packages import SCHEME, how_to_install, package_folders, split_name
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.placeholders import fill
+from llmbench.servers.placement.placing import Placement
+from llmbench.servers.placement.topology import format_cpuset
 
 
 class ContainerSpec(Struct, frozen=True):
@@ -28,6 +29,7 @@ class ContainerSpec(Struct, frozen=True):
     port: int
     entrypoint: str | None = None
     cpuset: tuple[int, ...] = ()  # empty: not pinned
+    memory_nodes: tuple[int, ...] = ()  # NUMA; empty: any
     quota_cores: float | None = None
     memory_bytes: int | None = None
     shm_bytes: int | None = None
@@ -44,6 +46,8 @@ class ContainerSpec(Struct, frozen=True):
         parts: list[str] = []
         if self.cpuset:
             parts += ["--cpuset-cpus", format_cpuset(self.cpuset)]
+        if self.memory_nodes:
+            parts += ["--cpuset-mems", format_cpuset(self.memory_nodes)]
         if self.quota_cores is not None:
             parts += ["--cpus", f"{self.quota_cores:g}"]
         if self.memory_bytes is not None:
@@ -78,14 +82,15 @@ def container_spec(
     config: ModelConfig,
     limits: Limits,
     *,
-    cores: CoreSplit | None = None,
+    cores: Placement | None = None,
     slots: int | None = None,
     host_cores: int | None = None,
 ) -> ContainerSpec:
     """The container of `config` under `limits`, and under its own limits where these leave gaps.
 
-    `cores` says which cores belong to the server (None: the first ones). A server without a limit
-    is pinned to all of them if the client has others, and is not pinned otherwise.
+    `cores` says which ones belong to the server (None: the first ones). A server without a
+    limit is pinned to all of them if the client has others, and is not pinned otherwise. Its memory
+    comes from the nodes of its cores.
     """
     server = docker_server(config)
     limits = effective_limits(config, limits)
@@ -105,6 +110,7 @@ def container_spec(
         port=server.port,
         entrypoint=server.entrypoint,
         cpuset=cpuset,
+        memory_nodes=cores.memory_nodes if cores is not None and cpuset else (),
         quota_cores=quota,
         memory_bytes=limits.memory_bytes,
         shm_bytes=None if server.shm is None else parse_bytes(server.shm, "server.shm"),
@@ -131,12 +137,14 @@ def effective_limits(config: ModelConfig, limits: Limits) -> Limits:
     )
 
 
-def _cores(wanted: float | None, split: CoreSplit | None) -> tuple[tuple[int, ...], float | None]:
+def _cores(
+    wanted: float | None, placement: Placement | None
+) -> tuple[tuple[int, ...], float | None]:
     """The cpuset and the quota in cores for `wanted` cores."""
     if wanted is None:
-        return (split.server if split is not None and split.apart else ()), None
+        return (placement.server if placement is not None and placement.apart else ()), None
     count = math.ceil(wanted)
-    cpuset = tuple(range(count)) if split is None else split.server[:count]
+    cpuset = tuple(range(count)) if placement is None else placement.server[:count]
     if len(cpuset) < count:
         raise ConfigError(f"needs {wanted:g} cores, this run may use {len(cpuset)} for the server")
     return cpuset, (wanted if wanted != count else None)
@@ -164,23 +172,3 @@ def _source(source: str) -> str:
     if source.startswith(("/", ".", "~")):
         return str(Path(source).expanduser().resolve())
     return source
-
-
-def format_cpuset(cores: tuple[int, ...]) -> str:
-    """``0-3,8`` for (0, 1, 2, 3, 8)."""
-    runs: list[list[int]] = []
-    for core in sorted(cores):
-        if runs and core == runs[-1][-1] + 1:
-            runs[-1].append(core)
-        else:
-            runs.append([core])
-    return ",".join(str(r[0]) if len(r) == 1 else f"{r[0]}-{r[-1]}" for r in runs)
-
-
-def parse_cpuset(text: str) -> tuple[int, ...]:
-    """(0, 1, 2, 3, 8) for ``0-3,8``; empty for an empty text."""
-    cores: list[int] = []
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        cores += range(int(first), int(last or first) + 1)
-    return tuple(cores)

@@ -1,10 +1,12 @@
 """Watches a container: keeps its log on disk and says whether it still runs or how it ended."""
 
+import math
 import re
 import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from llmbench.cells import format_bytes
 from llmbench.servers.running import LaunchError, hint_of, tail
 
 if TYPE_CHECKING:
+    from docker import DockerClient
     from docker.models.containers import Container
 
 KILLED = 137
@@ -81,6 +84,33 @@ def ending(state: dict[str, Any], actions: Iterable[str], memory: int | None) ->
     return Ending(f"ended by itself ({state.get('Status', 'exited')})", code)
 
 
+class EngineClock:
+    """The time by the engine's own clock, which may be far from ours on another host.
+
+    It is asked for seldom, as the engine takes milliseconds to describe itself.
+    """
+
+    ASK_AGAIN_S = 60.0
+
+    def __init__(self, client: "DockerClient") -> None:
+        self._client = client
+        self._asked = -math.inf
+        self._engine_s = 0.0
+
+    def now_s(self) -> float:
+        """The Unix time on the engine's host: never less, and more by a round trip at most."""
+        if time.monotonic() - self._asked > self.ASK_AGAIN_S:
+            self._asked = time.monotonic()
+            told = self._client.info().get("SystemTime")
+            self._engine_s = unix_s(told) if told else time.time()
+        return self._engine_s + time.monotonic() - self._asked
+
+
+def unix_s(told: str) -> float:
+    """A time that the engine told, as Unix seconds."""
+    return datetime.fromisoformat(told).timestamp()
+
+
 class Watch:
     """Follows one container; readiness waits for it through `failure` and `error`."""
 
@@ -90,7 +120,9 @@ class Watch:
         self._container = container
         self._name = name
         self._memory = memory
-        self._since_s = int(time.time()) - 1
+        client = container.client
+        assert client is not None
+        self._clock = EngineClock(client)
         self.log_file = log_file
         self._log = _follow(container, log_file)
 
@@ -139,14 +171,10 @@ class Watch:
 
     def _actions(self) -> list[str]:
         """The events of the container so far: oom, kill, die, …"""
-        client = self._container.client
-        assert client is not None
-        now: Any = (
-            f"{time.time():.9f}"  # given a moment in the past, the engine doesn't wait for more
-        )
+        client: Any = self._container.client
         events = client.events(
-            since=self._since_s,
-            until=now,
+            since=f"{unix_s(self._container.attrs['Created']):.6f}",
+            until=f"{self._clock.now_s():.9f}",  # no later, as the engine waits until then
             filters={"type": "container", "container": self._container.id},
             decode=True,
         )

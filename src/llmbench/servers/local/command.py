@@ -9,22 +9,24 @@ from pathlib import Path
 
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ConfigError, ModelConfig
-from llmbench.servers.cores import CoreSplit, usable_cores
 from llmbench.servers.local.command_main import CommandSettings
 from llmbench.servers.local.local_server import running_local
 from llmbench.servers.placeholders import fill
+from llmbench.servers.placement.demand import demand_of
+from llmbench.servers.placement.placing import Placement, too_few
 from llmbench.servers.running import RunningServer
 
 
 def command_unavailable(server: CommandServer, limits: Limits) -> str | None:
     """Why this host can't run the command under `limits`; None when it can."""
-    wanted, present = limits.cores or server.cores, len(usable_cores())
+    wanted = limits.cores or server.cores
     if limits.memory_bytes is not None:
         return "a process can't be limited in memory; use a docker configuration"
     if wanted is not None and wanted != int(wanted):
         return f"a process can't have {wanted:g} cores, only whole ones; use docker for fractions"
-    if wanted is not None and wanted > present:
-        return f"needs {wanted:g} cores, this host has {present}"
+    lacking = too_few(demand_of(server, limits))
+    if lacking is not None:
+        return lacking
     if shutil.which(at_home(server.command[0])) is None:
         return f"needs the command {server.command[0]}, which is not on the PATH"
     missing = [name for name in server.environment if name not in os.environ]
@@ -40,7 +42,7 @@ def launch_command(
     limits: Limits,
     *,
     log_dir: Path,
-    cores: CoreSplit,
+    cores: Placement,
     slots: int | None = None,
 ) -> Iterator[RunningServer]:
     """Run the configuration's command; the context opens once it has answered a completion.

@@ -7,22 +7,24 @@ from pathlib import Path
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, ProcessServer
-from llmbench.servers.cores import CoreSplit, usable_cores
 from llmbench.servers.local.embedded_main import EngineSettings
 from llmbench.servers.local.local_server import running_local
 from llmbench.servers.local.weights import find_weights
+from llmbench.servers.placement.demand import demand_of
+from llmbench.servers.placement.placing import Placement, too_few
 from llmbench.servers.running import RunningServer
 
 
 def process_unavailable(server: ProcessServer, limits: Limits) -> str | None:
     """Why this host can't run the engine under `limits`; None when it can."""
-    wanted, present = limits.cores or server.cores, len(usable_cores())
+    wanted = limits.cores or server.cores
     if limits.memory_bytes is not None:
         return "a process can't be limited in memory; use a docker configuration"
     if wanted != int(wanted):
         return f"a process can't have {wanted:g} cores, only whole ones; use docker for fractions"
-    if wanted > present:
-        return f"needs {wanted:g} cores, this host has {present}"
+    lacking = too_few(demand_of(server, limits))
+    if lacking is not None:
+        return lacking
     if find_spec("xllamacpp") is None:
         return "needs the embedded engine; run: pip install 'pytest-llmbench[embedded]'"
     try:
@@ -39,7 +41,7 @@ def launch_process(
     limits: Limits,
     *,
     log_dir: Path,
-    cores: CoreSplit,
+    cores: Placement,
     slots: int | None = None,
 ) -> Iterator[RunningServer]:
     """Run llama.cpp with the configuration's weights and a thread for each server core."""

@@ -11,9 +11,9 @@ from msgspec import Struct
 from llmbench.clock import Clock
 from llmbench.config import CommandServer, ModelConfig, ProcessServer
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.local.child import STOP_S, Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
+from llmbench.servers.placement.placing import Placement
 from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
 from llmbench.servers.running import RunningServer
 
@@ -50,7 +50,7 @@ def running_local(
     settings: Struct,
     *,
     log_file: Path,
-    cores: CoreSplit,
+    cores: Placement,
     timeout_s: float,
     health: str | None = None,
     supervised: bool = False,
@@ -79,7 +79,7 @@ def _launch(
     config: ModelConfig,
     child: Child,
     tree: ProcessTree,
-    cores: CoreSplit,
+    cores: Placement,
     ready: Ready,
     started_ns: int,
 ) -> Launch:

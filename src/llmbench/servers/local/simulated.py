@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmbench.config import ModelConfig, SimulatedServer
-from llmbench.servers.cores import CoreSplit
 from llmbench.servers.local.local_server import running_local
+from llmbench.servers.placement.placing import Placement
 from llmbench.servers.running import RunningServer
 from llmbench.simulator import FaultPlan, SimulatorSettings
 
@@ -17,7 +17,7 @@ def launch_simulated(
     server: SimulatedServer,
     *,
     log_dir: Path,
-    cores: CoreSplit,
+    cores: Placement,
     seed: int = 0,
 ) -> Iterator[RunningServer]:
     """Run the simulator with the configuration's true figures, on the server's cores.
