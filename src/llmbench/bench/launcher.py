@@ -11,6 +11,8 @@ from llmbench.records import ResourceSample
 from llmbench.servers import LaunchError, Placement, RunningServer, Sampler, launch, place_server
 from llmbench.store import RunDir
 
+_Key = tuple[str, Limits, int | None]  # model, limits, slots
+
 
 class Servers:
     """Holds the one server that runs, and replaces it when another one is wanted."""
@@ -21,11 +23,11 @@ class Servers:
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
         self._stack = ExitStack()
-        self._key: tuple[str, Limits] | None = None
+        self._key: _Key | None = None
         self._server: RunningServer | None = None
         self._sampler: Sampler | None = None
         self._samples: list[ResourceSample] = []  # of the repeat that is under way
-        self._failed: dict[tuple[str, Limits], LaunchError] = {}
+        self._failed: dict[_Key, LaunchError] = {}
 
     def __enter__(self) -> "Servers":
         return self
@@ -34,15 +36,16 @@ class Servers:
         self.close()
 
     def get(
-        self, model: ModelConfig, limits: Limits, slots: int, *, workers: int = 1
+        self, model: ModelConfig, limits: Limits, slots: int | None, *, workers: int = 1
     ) -> RunningServer:
         """The server of `model` under `limits`: the running one, or else a new one.
 
-        A new one leaves cores to `workers` load generating processes.
+        One that runs with another number of slots is replaced. A new one leaves cores to `workers`
+        load generating processes.
 
         A start that failed is not tried again in this session; its `LaunchError` is raised anew.
         """
-        key = (model.name, limits)
+        key = (model.name, limits, slots)
         if key in self._failed:
             raise self._failed[key]
         if self._server is None or self._key != key or self._server.died() is not None:
@@ -83,7 +86,7 @@ class Servers:
         self._server = self._sampler = self._key = None
         self.seen_prompts = set()
 
-    def _launch(self, model: ModelConfig, limits: Limits, slots: int, workers: int) -> None:
+    def _launch(self, model: ModelConfig, limits: Limits, slots: int | None, workers: int) -> None:
         (self.placement,) = place_server(model, limits, workers=workers)
         if self.placement.note:
             self._say(f"{model.name}: {self.placement.note}")

@@ -23,7 +23,7 @@ from llmbench.load import input_lengths, run_cell
 from llmbench.prompts import Library
 from llmbench.records import CellRun, Endpoint, Launch, ResourceSample
 from llmbench.results import CellResult, Search
-from llmbench.servers import LaunchError, RunningServer, read_histograms, sums_since
+from llmbench.servers import LaunchError, RunningServer, read_histograms, slots_of, sums_since
 from llmbench.store import RunDir
 from llmbench.verdict import RepeatDigest, abba, judge_repeat, judged_cells, keep_digest
 
@@ -82,10 +82,16 @@ class Session:
         self._out, self._judged, self._done, self._decided = out, judged, done, decided
         self._repeats = repeats
         self._planned: tuple[Cell, ...] = ()
+        self._users: dict[str, int] = {}
 
-    def plan(self, cells: Iterable[Cell]) -> None:
-        """Tell which cells are to come, so that prompts and slots are made for all at once."""
+    def plan(self, cells: Iterable[Cell], users: Mapping[str, int] | None = None) -> None:
+        """Tell which cells are to come, so that prompts and slots are made for all at once.
+
+        `users` are the most of each model's whole grid, of which the cells may be a part: a cell
+        that is measured alone then gets the same server as with all others.
+        """
         self._planned = tuple(cells)
+        self._users = dict(users or {})
 
     def search(self, cell: Cell) -> Search:
         """The most load (rate or users) at which `cell` is valid and meets its SLO.
@@ -135,10 +141,20 @@ class Session:
 
     def server(self, cell: Cell) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
-        on_same_server = (c for c in self._planned if c.server_key == cell.server_key)
-        slots = max(c.shape.most_users or 1 for c in (cell, *on_same_server))
-        workers = self.settings.workers_here
+        workers, slots = self.settings.workers_here, self._slots(cell)
         return self._servers.get(self._model(cell), cell.limits, slots, workers=workers)
+
+    def _slots(self, cell: Cell) -> int | None:
+        """The slots of the cell's server: for the users of the model's grid, or the cell's if more.
+
+        The trials of a search find out what such a server carries, so they ask for no more.
+        """
+        own = 1 if cell.is_trial else cell.shape.most_users or 1
+        of_grid = self._users.get(cell.model)
+        if of_grid is None:
+            planned = (c for c in self._planned if c.server_key == cell.server_key)
+            of_grid = max((c.shape.most_users or 1 for c in planned), default=1)
+        return slots_of(self._model(cell).server, max(own, of_grid))
 
     def prompts(self, cell: Cell) -> Library:
         """The prompts of the cell's model, all planned lengths built at once."""
@@ -152,7 +168,8 @@ class Session:
     def _others_on_server(self, cell: Cell) -> list[Cell]:
         """The other planned cells of the cell's server that are still to be measured."""
         wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
-        return [c for c in wanted if c.in_rounds and c.server_key == cell.server_key]
+        same = [c for c in wanted if c.in_rounds and c.server_key == cell.server_key]
+        return [c for c in same if self._slots(c) == self._slots(cell)]
 
     def _rounds(self, cells: Sequence[Cell]) -> None:
         """Repeat after repeat over all `cells`; one whose verdict is known drops out."""

@@ -103,7 +103,8 @@ class PluginState:
             done=self._cell_finished,
             decided=self._decided,
         )
-        self.session.plan(self.cells)
+        grids = {model.name: self.options.grid_of(model) for model in self.models}
+        self.session.plan(self.cells, {name: max(g.users or (1,)) for name, g in grids.items()})
         return self.session
 
     @property

@@ -4,6 +4,7 @@ from .cores import usable_cores as usable_cores
 from .docker.spec import docker_run_line as docker_run_line
 from .launching import launch as launch
 from .launching import place_server as place_server
+from .launching import slots_of as slots_of
 from .launching import unavailable as unavailable
 from .placement.placing import Placement as Placement
 from .placement.placing import place as place

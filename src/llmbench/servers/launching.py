@@ -11,6 +11,7 @@ from llmbench.config import (
     ModelConfig,
     ProcessServer,
     RemoteServer,
+    Server,
     SimulatedServer,
 )
 from llmbench.servers.placement.demand import demand_of
@@ -29,6 +30,19 @@ def place_server(config: ModelConfig, limits: Limits, *, workers: int = 1) -> tu
 
         return place_container(demand, workers=workers)
     return placements(demand, workers=workers)
+
+
+def slots_of(server: Server, users: int) -> int | None:
+    """The number of slots that `server` is started with for `users`; None where it isn't told."""
+    match server:
+        case ProcessServer():
+            told = True
+        case DockerServer() | CommandServer():
+            words = (*server.command, *server.settings.values())
+            told = any("{slots}" in word or "{context}" in word for word in words)
+        case _:
+            return None
+    return max(server.slots, users) if told else None
 
 
 def launch(
