@@ -1,6 +1,3 @@
-from .cores import CoreSplit as CoreSplit
-from .cores import split_cores as split_cores
-from .cores import usable_cores as usable_cores
 from .docker.spec import docker_run_line as docker_run_line
 from .launching import launch as launch
 from .launching import place_server as place_server
@@ -8,6 +5,7 @@ from .launching import slots_of as slots_of
 from .launching import unavailable as unavailable
 from .placement.placing import Placement as Placement
 from .placement.placing import place as place
+from .placement.sysfs import usable_cores as usable_cores
 from .readiness.metrics_page import read_histograms as read_histograms
 from .readiness.metrics_page import sums_since as sums_since
 from .running import LaunchError as LaunchError

@@ -38,25 +38,28 @@ class FakeEngine:
         self.events.append((self.now_s(), action))
 
     def answer(self, path: str, query: dict[str, str]) -> Any:
-        """The body of the answer to a GET of `path`."""
-        name = path.split("/", 2)[-1] if path.startswith("/v") else path.lstrip("/")
-        match name:
-            case "_ping":
-                return "OK"
-            case "version" | "ersion":
-                return {"ApiVersion": "1.41", "Version": "20.10"}
-            case "info":
-                return {
-                    "NCPU": self.cores,
-                    "MemTotal": 512 << 30,
-                    "ServerVersion": "20.10",
-                    "KernelVersion": self.kernel,
-                    "SystemTime": rfc3339(self.now_s()),
-                }
-            case "events":
-                return self._events(query)
-        if name.endswith("/logs"):
-            return ""
+        """The body of the answer to a GET of `path`; None where nothing is there."""
+        answers = {
+            "_ping": lambda: "OK",
+            "version": lambda: {"ApiVersion": "1.41", "Version": "20.10"},
+            "info": self._info,
+            "events": lambda: self._events(query),
+            f"containers/{ID}/logs": lambda: "",
+            f"containers/{ID}/json": self._container,
+        }
+        name = path.split("/", 2)[-1] if path.startswith("/v1.") else path.lstrip("/")
+        return answers[name]() if name in answers else None
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "NCPU": self.cores,
+            "MemTotal": 512 << 30,
+            "ServerVersion": "20.10",
+            "KernelVersion": self.kernel,
+            "SystemTime": rfc3339(self.now_s()),
+        }
+
+    def _container(self) -> dict[str, Any]:
         return {
             "Id": ID,
             "Name": "/far",
@@ -83,8 +86,9 @@ class FakeEngine:
                 url = urlsplit(self.path)
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 told = engine.answer(url.path, query)
-                body = (told if isinstance(told, str) else json.dumps(told)).encode()
-                self.send_response(200)
+                text = told if isinstance(told, str) else json.dumps(told or {"message": "none"})
+                body = text.encode()
+                self.send_response(404 if told is None else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
