@@ -174,6 +174,11 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     made.add_argument("--jitter", type=float, default=0.0)
     made.add_argument("--batching", choices=("spread", "beat"), default="spread")
     made.add_argument("--max-batch-slowdown", type=float, default=0.0, metavar="SHARE")
+    made.add_argument(
+        "--draft-tokens", type=int, default=0, metavar="K", help="speculative decoding"
+    )
+    made.add_argument("--draft-acceptance", type=float, default=0.7, metavar="P")
+    made.add_argument("--tells-times", action="store_true", help="in each answer, as engines can")
     made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--core", type=int, action="append", help="pin to this core; repeatable")
@@ -192,6 +197,9 @@ def simulate(args: argparse.Namespace) -> int:
         batching=args.batching,
         fault=args.fault,
         max_batch_slowdown=args.max_batch_slowdown,
+        draft_tokens=args.draft_tokens,
+        draft_acceptance=args.draft_acceptance,
+        tells_times=args.tells_times,
     )
     serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()), say=say)
     return 0

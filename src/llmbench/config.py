@@ -128,7 +128,8 @@ class SimulatedServer(
 
     A request waits for one of `slots`, then for `ttft_ms` plus its prompt at
     `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
-    `jitter` is the relative standard deviation of each gap, drawn from the seed.
+    `jitter` is the relative standard deviation of each gap, drawn from the seed. With
+    `draft_tokens`, each token may bring up to so many more, each with `draft_acceptance`.
     """
 
     ttft_ms: Positive = 50.0
@@ -138,6 +139,9 @@ class SimulatedServer(
     jitter: Share = 0.0
     batching: Literal["spread", "beat"] = "spread"  # beat: all streams' tokens leave together
     max_batch_slowdown: Annotated[float, Meta(ge=0)] = 0.0  # relative gap growth, all slots busy
+    draft_tokens: Annotated[int, Meta(ge=0)] = 0  # by speculative decoding, in each step
+    draft_acceptance: Share = 0.7  # the probability that a draft holds, if those before it did
+    tells_times: bool = False  # whether each answer tells its times, in its engine's words
     fault: str | None = None
     start_timeout_s: Positive = 30.0
 

@@ -126,37 +126,16 @@ ErrorKind = Literal[
 
 FINISHED_WELL = frozenset(
     [
-        "stop",
-        "length",
-        "eos",
-        "eos_token",
-        "stop_sequence",
-        "stop_token",
-        "end_turn",
-        "max_tokens",
-        "tool_calls",
-        "tool_use",
-        "function_call",
-        "content_filter",
+        *("stop", "length", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn"),
+        *("max_tokens", "tool_calls", "tool_use", "function_call", "content_filter"),
     ]
 )
 """Finish reasons of an answer that is whole; others are taken for that, and noted."""
 
 FINISHED_BADLY = frozenset(
     [
-        "abort",
-        "aborted",
-        "cancel",
-        "cancelled",
-        "canceled",
-        "error",
-        "failed",
-        "failure",
-        "internal_error",
-        "server_error",
-        "model_error",
-        "network_error",
-        "timeout",
+        *("abort", "aborted", "cancel", "cancelled", "canceled", "error", "failed", "failure"),
+        *("internal_error", "server_error", "model_error", "network_error", "timeout"),
         "insufficient_system_resource",
     ]
 )
@@ -213,6 +192,10 @@ class RequestRecord(Struct, frozen=True):
     server_queue_ms: float | None = None  # as the server says
     server_prompt_ms: float | None = None
     server_decode_ms: float | None = None
+    server_total_ms: float | None = None  # from its receipt to its end
+    drafted_tokens: int | None = None  # by speculative decoding, as the server says
+    accepted_tokens: int | None = None  # of these
+    verify_steps: int | None = None  # in which they were tried
 
     @property
     def ok(self) -> bool:
@@ -265,6 +248,8 @@ class CellRun(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     server_sums: ServerSums | None = None  # by its /metrics, from right before to right after
     server_cpu_ns: tuple[tuple[int, int], ...] = ()  # (instant, CPU time that it had used by then)
+    synthetic_prompts: bool = False
+    ignores_eos: bool = False  # requests ask the model to go on beyond its end
 
 
 class ResourceSample(Struct, frozen=True):

@@ -131,6 +131,15 @@ class CellSummary(Struct, frozen=True):
     server_decode_mean_ms: float | None = None
     ttft_unaccounted_mean_ms: float | None = None
     unaccounted_mean_ms: float | None = None
+    # what lies between the server's clock and the client
+    outside_server_ms: Distribution | None = None  # latency - the server's own whole time
+    connect_ms: float | None = None  # the median of new connections, warm-up included
+    clock_overrun_share: float | None = None  # of requests: the server tells more than they took
+    clock_overrun_told_ms: float | None = None  # the medians of those
+    clock_overrun_seen_ms: float | None = None
+    # speculative decoding, where it is told
+    accepted_length: float | None = None  # tokens of a step: those accepted and one more
+    draft_acceptance: float | None = None  # share of the drafted tokens
     # resources while it ran
     cpu_percent_mean: float | None = None
     cpu_percent_max: float | None = None

@@ -15,8 +15,10 @@ from llmbench.load.wire.exchange import Exchange
 from llmbench.metrics import table
 from llmbench.records import RequestRecord
 from llmbench.simulator.asked import read_ask
-from llmbench.simulator.completions import CompletionJob, Streamed
-from llmbench.simulator.faults import FAULTS, Manner, manner_of
+from llmbench.simulator.completion_job import CompletionJob
+from llmbench.simulator.completions import Streamed
+from llmbench.simulator.faults import FAULTS, manner_of
+from llmbench.simulator.manner import Manner
 from llmbench.simulator.truth import Truth
 
 

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from llmbench.simulator import encoding as wire
-from llmbench.simulator.faults import Manner, manner_of
+from llmbench.simulator.faults import manner_of
+from llmbench.simulator.manner import Manner
 
 EVENT = b'{"a":1,"b":"x"}'
 

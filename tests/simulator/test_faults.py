@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.simulator.faults import FAULTS, FaultPlan, Manner, manner_of
+from llmbench.simulator.faults import FAULTS, FaultPlan, manner_of
+from llmbench.simulator.manner import Manner
 
 PAGE = Path(__file__).parents[2] / "docs" / "simulator.md"
 

@@ -7,7 +7,8 @@ from llmbench.apis import NAMES, dialect
 from llmbench.apis.protocol import Ask
 from llmbench.simulator.asked import NotAsked, count_tokens, is_completion, read_ask
 from llmbench.simulator.dialects.formats import FORMATS
-from llmbench.simulator.faults import Manner, manner_of
+from llmbench.simulator.faults import manner_of
+from llmbench.simulator.manner import Manner
 from llmbench.simulator.vocabulary import text_of
 
 PROMPT = "x" * 41  # 11 tokens

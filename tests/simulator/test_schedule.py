@@ -3,8 +3,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from llmbench.config import SimulatedServer
-from llmbench.simulator import schedule as module
-from llmbench.simulator.schedule import Schedule, schedule
+from llmbench.simulator.scheduling import schedule as module
+from llmbench.simulator.scheduling.schedule import Schedule, schedule
 
 MS = 1_000_000
 
@@ -17,6 +17,8 @@ class Recorded:
     prompt_tokens: int = 1
     step: int = 1
     held: int = 0
+    started_ns: int = 0
+    first_ns: int = 0
     due: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
 
@@ -96,6 +98,16 @@ def test_who_finds_no_slot_waits_for_one_in_order(clock: Time) -> None:
     assert (made.running, made.waiting) == (1, 2)
     clock.run(made)
     assert [stream.due for stream in streams] == [[50, 70], [120, 140], [190, 210]]
+
+
+def test_a_slot_that_is_freed_late_is_nobodys_before_he_came(clock: Time) -> None:
+    made = schedule(SimulatedServer(ttft_ms=50, ms_per_token=20, slots=1), 0)
+    first, second = Recorded(1), Recorded(1)
+    made.admit(first, 0)  # due at 50
+    clock.now_ns = 60 * MS
+    made.admit(second, 55 * MS)
+    clock.run(made)
+    assert (second.started_ns, second.due) == (55 * MS, [105])
 
 
 def test_all_slots_busy_slow_the_gaps_down(clock: Time) -> None:

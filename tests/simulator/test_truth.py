@@ -45,6 +45,10 @@ def test_a_reset_forgets_times_but_no_counter() -> None:
         "ttft_ms": None,
         "itl_ms": None,
         "lateness_ms": None,
+        "queue_ms": None,
+        "prefill_ms": None,
+        "decode_ms": None,
+        "drafts": {"steps": 0, "drafted": 0, "accepted": 0},
     }
     assert (truth.prompt_tokens, truth.output_tokens) == (7, 1)
     assert sum(truth.ttft_histogram.counts) == 1

@@ -86,4 +86,6 @@ def _last(chunk: _Chunk) -> Event:
         finish_reason=None if reason is None else _FINISH.get(reason, reason),
         prompt_ms=timings.prompt_ms,
         decode_ms=timings.predicted_ms,
+        drafted_tokens=timings.draft_n,
+        accepted_tokens=timings.draft_n_accepted,
     )

@@ -33,6 +33,7 @@ class _Line(Struct, gc=False):
     eval_count: int | None = None
     eval_duration: int | None = None
     load_duration: int | None = None
+    total_duration: int | None = None
     error: Trouble = None
 
 
@@ -80,6 +81,7 @@ class Ollama:
             queue_ms=_ms(line.load_duration),
             prompt_ms=_ms(line.prompt_eval_duration),
             decode_ms=_ms(line.eval_duration),
+            total_ms=_ms(line.total_duration),
         )
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:

@@ -33,12 +33,18 @@ class _CachedTokens(Struct, gc=False):
     cached_tokens: int | None = None
 
 
+class _Predictions(Struct, gc=False):
+    accepted_prediction_tokens: int | None = None
+    rejected_prediction_tokens: int | None = None
+
+
 class Usage(Struct, gc=False):
     """Token counts so far; they come in the last event or (vLLM's continuous usage) in each."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     prompt_tokens_details: _CachedTokens | None = None
+    completion_tokens_details: _Predictions | None = None
 
 
 class Timings(Struct, gc=False):
@@ -47,6 +53,8 @@ class Timings(Struct, gc=False):
     prompt_ms: float | None = None
     predicted_ms: float | None = None
     cache_n: int | None = None
+    draft_n: int | None = None
+    draft_n_accepted: int | None = None
 
 
 class Metrics(Struct, gc=False):
@@ -162,7 +170,8 @@ def counted(
     cached = None if details is None else details.cached_tokens
     if cached is None and timings is not None:
         cached = timings.cache_n
-    if usage is not None and timings is None and metrics is None and finish_reason is None:
+    told = usage is None or usage.completion_tokens_details is None
+    if usage is not None and timings is None and metrics is None and finish_reason is None and told:
         return Event(  # nearly every event, where the counts come with each
             text=text,
             reasoning=reasoning,
@@ -170,9 +179,12 @@ def counted(
             input_tokens=usage.prompt_tokens,
             cached_tokens=cached,
         )
+    drafted, accepted = _drafts(usage, timings)
     return Event(
         text=text,
         reasoning=reasoning,
+        drafted_tokens=drafted,
+        accepted_tokens=accepted,
         output_tokens=None if usage is None else usage.completion_tokens,
         input_tokens=None if usage is None else usage.prompt_tokens,
         cached_tokens=cached,
@@ -181,6 +193,17 @@ def counted(
         prompt_ms=_prompt_ms(timings, metrics),
         decode_ms=_decode_ms(timings, metrics),
     )
+
+
+def _drafts(usage: Usage | None, timings: Timings | None) -> tuple[int | None, int | None]:
+    """The tokens that were drafted and accepted; OpenAI's usage tells those rejected instead."""
+    if timings is not None and timings.draft_n is not None:
+        return timings.draft_n, timings.draft_n_accepted
+    told = None if usage is None else usage.completion_tokens_details
+    if told is None or told.accepted_prediction_tokens is None:
+        return None, None
+    accepted, rejected = told.accepted_prediction_tokens, told.rejected_prediction_tokens
+    return None if rejected is None else accepted + rejected, accepted
 
 
 def _prompt_ms(timings: Timings | None, metrics: Metrics | None) -> float | None:

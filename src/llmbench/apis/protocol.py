@@ -52,6 +52,10 @@ class Event(Struct, frozen=True, gc=False):
     queue_ms: float | None = None
     prompt_ms: float | None = None
     decode_ms: float | None = None
+    total_ms: float | None = None  # from the request's receipt to the answer's end
+    drafted_tokens: int | None = None  # by speculative decoding, in the whole answer
+    accepted_tokens: int | None = None  # of these
+    verify_steps: int | None = None  # in which they were tried
 
 
 NOTHING = Event()

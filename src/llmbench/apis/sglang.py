@@ -22,6 +22,15 @@ class _Meta(Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cached_tokens: int | None = None
+    e2e_latency: float | None = None  # s; the following need --enable-metrics
+    queue_time: float | None = None  # s
+    request_received_ts: float | None = None  # Unix time, s
+    prefill_finished_ts: float | None = None
+    spec_verify_ct: int | None = None  # and these, speculative decoding
+    spec_accepted_drafts: int | None = None
+    spec_proposed_drafts: int | None = None
+    spec_accept_token_num: int | None = None  # their names before
+    spec_draft_token_num: int | None = None
 
 
 class _Chunk(Struct, gc=False):
@@ -31,6 +40,38 @@ class _Chunk(Struct, gc=False):
 
 
 _NO_META = _Meta()
+
+
+def _account(meta: _Meta) -> dict[str, Any]:
+    return {**_times(meta), **_drafts(meta)}
+
+
+def _times(meta: _Meta) -> dict[str, float | None]:
+    """The parts of the whole time; the prefill's end is told by the wall clock."""
+    queue_ms, total_ms = _ms(meta.queue_time), _ms(meta.e2e_latency)
+    received, prefilled = meta.request_received_ts, meta.prefill_finished_ts
+    if received is None or prefilled is None or queue_ms is None:
+        return {"queue_ms": queue_ms, "total_ms": total_ms}
+    first_ms = 1e3 * (prefilled - received)
+    return {
+        "queue_ms": queue_ms,
+        "prompt_ms": first_ms - queue_ms,
+        "decode_ms": None if total_ms is None else total_ms - first_ms,
+        "total_ms": total_ms,
+    }
+
+
+def _drafts(meta: _Meta) -> dict[str, int | None]:
+    accepted, drafted = meta.spec_accepted_drafts, meta.spec_proposed_drafts
+    return {
+        "accepted_tokens": meta.spec_accept_token_num if accepted is None else accepted,
+        "drafted_tokens": meta.spec_draft_token_num if drafted is None else drafted,
+        "verify_steps": meta.spec_verify_ct,
+    }
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1e3 * seconds
 
 
 class SGLang:
@@ -78,6 +119,7 @@ class SGLang:
             input_tokens=meta.prompt_tokens,
             cached_tokens=meta.cached_tokens,
             finish_reason=finish,
+            **(_account(meta) if finish is not None else {}),
         )
 
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:

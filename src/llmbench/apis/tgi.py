@@ -72,14 +72,21 @@ class Tgi:
         chunk = self._decode(data)
         if chunk.error and (trouble := words(chunk.error)):
             return Event(error=trouble)
-        return structs.replace(_last(chunk), queue_ms=_milliseconds(headers, b"x-queue-time"))
+        return structs.replace(
+            _last(chunk),
+            queue_ms=_milliseconds(headers, b"x-queue-time"),
+            total_ms=_milliseconds(headers, b"x-total-time"),
+        )
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
 
 
 def _milliseconds(headers: Headers, name: bytes) -> float | None:
-    """A duration in a header of the router, which only unstreamed responses have."""
+    """A duration in a header of the router, which only unstreamed responses have.
+
+    The router cuts it to whole milliseconds. Its inference time holds prefill and decoding.
+    """
     text = headers.get(name, b"")
     return float(text) if text.replace(b".", b"", 1).isdigit() else None
 

@@ -223,9 +223,13 @@ class Session:
                 warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
                 seen=self._servers.seen_prompts,
             )
-        sums = sums_since(before, server.endpoint)
-        cpu_ns = self._servers.server_cpu_ns
-        return self._ended(structs.replace(run, server_sums=sums, server_cpu_ns=cpu_ns), samples)
+        run = structs.replace(
+            run,
+            server_sums=sums_since(before, server.endpoint),
+            server_cpu_ns=self._servers.server_cpu_ns,
+            synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
+        )
+        return self._ended(run, samples)
 
     def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> CellResult:
         """Keep that a repeat ended, and judge it."""

@@ -37,6 +37,10 @@ class Answer:
         self.queue_ms: float | None = None
         self.prompt_ms: float | None = None
         self.decode_ms: float | None = None
+        self.total_ms: float | None = None
+        self.drafted_tokens: int | None = None
+        self.accepted_tokens: int | None = None
+        self.verify_steps: int | None = None
 
     def take(
         self,
@@ -126,6 +130,9 @@ class Answer:
             duration_ms = getattr(self, name)
             if duration_ms is not None and not 0 <= duration_ms < MOST_MS:
                 setattr(self, name, None)
+        for name in _DRAFTS:  # no count of tokens that were sent, so nothing to fail for
+            if not 0 <= (getattr(self, name) or 0) < MOST_TOKENS:
+                setattr(self, name, None)
         wrong = [name for name in _COUNTS if not 0 <= (getattr(self, name) or 0) < MOST_TOKENS]
         words = [f"{name.replace('_', ' ')} {getattr(self, name)}"[:80] for name in wrong]
         for name in wrong:
@@ -171,5 +178,6 @@ class Answer:
 
 
 _COUNTS = ("input_tokens", "output_tokens", "cached_tokens")
-_DURATIONS = ("queue_ms", "prompt_ms", "decode_ms")
-_KEPT = ("error", "finish_reason", *_COUNTS, *_DURATIONS)
+_DURATIONS = ("queue_ms", "prompt_ms", "decode_ms", "total_ms")
+_DRAFTS = ("drafted_tokens", "accepted_tokens", "verify_steps")
+_KEPT = ("error", "finish_reason", *_COUNTS, *_DURATIONS, *_DRAFTS)

@@ -9,7 +9,7 @@ from time import monotonic
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
-from llmbench.load.plan.requests import kept_apart
+from llmbench.load.plan.requests import ignores_eos, kept_apart
 from llmbench.load.progress import Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import ASK_PERIOD_S, RUN, Control, Job, Outcome, Questions
@@ -126,6 +126,7 @@ def _cell_run(job: Job, done: Sharded, prompts_sha256: str, cores: tuple[int, ..
         clock_error_ns=done.clock_error_ns,
         prompts_sent=len(prompts_sent),
         prompts_reused=reused,
+        ignores_eos=ignores_eos(job.endpoint),
         notes=(*_notes(job, done), *_reuse(job, len(prompts_sent), reused)),
     )
 

@@ -174,6 +174,10 @@ class Decoder:
             server_queue_ms=answer.queue_ms,
             server_prompt_ms=answer.prompt_ms,
             server_decode_ms=answer.decode_ms,
+            server_total_ms=answer.total_ms,
+            drafted_tokens=answer.drafted_tokens,
+            accepted_tokens=answer.accepted_tokens,
+            verify_steps=answer.verify_steps,
         )
 
 

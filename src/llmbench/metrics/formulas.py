@@ -125,6 +125,20 @@ def unaccounted_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     return latency_ms(requests) - server_ttft_ms(requests) - requests["server_decode_ms"]
 
 
+def server_whole_ms(requests: pd.DataFrame) -> "pd.Series[float]":
+    """From the request's receipt to the answer's end, as the server says, with its queue.
+
+    Where it doesn't tell that as one, it is the sum of its parts, if it tells all of them.
+    """
+    parts = requests[["server_queue_ms", "server_prompt_ms", "server_decode_ms"]]
+    return _ok(requests, requests["server_total_ms"].fillna(parts.sum(axis=1, skipna=False)))
+
+
+def outside_server_ms(requests: pd.DataFrame) -> "pd.Series[float]":
+    """Latency - the server's own whole time: what passes before its clock starts and after."""
+    return latency_ms(requests) - server_whole_ms(requests)
+
+
 def server_time_per_token_ms(requests: pd.DataFrame) -> "pd.Series[float]":
     """Decode time / (n - 1), as the server itself says; the first token belongs to the prompt."""
     later = _float(requests["output_tokens"]) - 1

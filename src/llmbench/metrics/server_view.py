@@ -4,6 +4,7 @@ from typing import Any
 
 import pandas as pd
 
+from llmbench.metrics import formulas
 from llmbench.metrics.percentiles import distribution
 from llmbench.records import ServerSums, Sum
 
@@ -12,6 +13,9 @@ SAME_REQUESTS = 0.01
 
 Otherwise it also saw requests of others, or not all of ours, and nothing is compared.
 """
+
+OVERRUN_MS, OVERRUN_SHARE = 2.0, 0.02
+"""A time that the server tells doesn't fit if it is longer than the client's by more than this."""
 
 
 def server_view(
@@ -23,7 +27,7 @@ def server_view(
     warm-up, which the server's histograms saw. The histograms are used only where no request
     gives the difference.
     """
-    fields = _by_request(good) | parts(good)
+    fields = _by_request(good) | parts(good) | _drafts(good) | _on_the_way(good, of_run)
     for name, value in _by_histogram(of_run, sums or ServerSums()).items():
         if fields.get(name) is None:
             fields[name] = value
@@ -49,6 +53,42 @@ def parts(good: pd.DataFrame) -> dict[str, float | None]:
 def _known_mean(values: "pd.Series[float]") -> float | None:
     """The mean; None where any value is not known, since then the parts would not add up."""
     return float(values.mean()) if len(values) and values.notna().all() else None
+
+
+def _drafts(good: pd.DataFrame) -> dict[str, float | None]:
+    """What speculative decoding came to, over the requests that tell.
+
+    The first token comes from the prompt. Each step brings its accepted drafts and one token more.
+    """
+    told = good[good["accepted_tokens"].notna() & good["output_tokens"].notna()]
+    later = told["output_tokens"].astype("float64") - 1
+    accepted = told["accepted_tokens"].astype("float64")
+    steps = told["verify_steps"].astype("Float64").fillna(later - accepted).sum()
+    drafted = told["drafted_tokens"].dropna().sum()
+    drafts = told["accepted_tokens"][told["drafted_tokens"].notna()].sum()
+    return {
+        "accepted_length": float(later.sum() / steps) if steps > 0 else None,
+        "draft_acceptance": float(drafts / drafted) if drafted else None,
+    }
+
+
+def _on_the_way(good: pd.DataFrame, of_run: pd.DataFrame) -> dict[str, Any]:
+    """What passes outside of the server's clock, and requests whose times it doesn't fit into."""
+    connects = of_run["connect_ns"].dropna()
+    views = [
+        (good["server_ttft_ms"], good["ttft_ms"]),
+        (formulas.server_whole_ms(good), good["latency_ms"]),
+    ]
+    clock = pd.concat([pd.DataFrame({"theirs": t, "ours": o}).dropna() for t, o in views])
+    wrong = clock[clock["theirs"] - clock["ours"] > OVERRUN_MS + OVERRUN_SHARE * clock["ours"]]
+    requests = good["server_ttft_ms"].notna() | formulas.server_whole_ms(good).notna()
+    return {
+        "outside_server_ms": distribution(good["outside_server_ms"]),
+        "connect_ms": float(connects.median()) / 1e6 if len(connects) else None,
+        "clock_overrun_share": wrong.index.nunique() / requests.sum() if requests.any() else None,
+        "clock_overrun_told_ms": float(wrong["theirs"].median()) if len(wrong) else None,
+        "clock_overrun_seen_ms": float(wrong["ours"].median()) if len(wrong) else None,
+    }
 
 
 def _by_request(good: pd.DataFrame) -> dict[str, Any]:

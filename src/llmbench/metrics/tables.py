@@ -33,6 +33,7 @@ DERIVED: dict[str, Callable[[pd.DataFrame], "pd.Series[float]"]] = {
     "server_time_per_token_ms": formulas.server_time_per_token_ms,
     "ttft_unaccounted_ms": formulas.ttft_unaccounted_ms,
     "unaccounted_ms": formulas.unaccounted_ms,
+    "outside_server_ms": formulas.outside_server_ms,
 }
 """The columns that are computed from others, each with its formula."""
 

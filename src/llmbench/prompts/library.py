@@ -34,6 +34,10 @@ class Library:
         """The hash of the file that holds the prompts of a length."""
         return self._entry(tokens).sha256
 
+    def is_synthetic(self, tokens: int) -> bool:
+        """Whether the prompts of a length were made up."""
+        return self._entry(tokens).kind == "synthetic"
+
     def describe(self) -> dict[str, Any]:
         """What the prompts are and where they come from, for ``run.json``.
 

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.manner import Manner
 
 BYTES_PER_TOKEN = 4
 """The simulator counts a token for every 4 UTF-8 bytes of a text, rounded up."""

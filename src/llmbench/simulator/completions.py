@@ -1,18 +1,16 @@
 """Writes one completion: what it sends when the schedule says so, and how it ends."""
 
-import math
 from functools import lru_cache
 from random import Random
-from typing import Protocol
-
-from msgspec import Struct
 
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import Asked
+from llmbench.simulator.completion_job import ClientLine, CompletionJob
+from llmbench.simulator.dialects.engine_words import tgi_headers
 from llmbench.simulator.dialects.formats import FORMATS
 from llmbench.simulator.dialects.oddities import odd
-from llmbench.simulator.faults import Manner
-from llmbench.simulator.truth import Truth
+from llmbench.simulator.manner import Manner
+from llmbench.simulator.scheduling.account import Told
 
 CUT_GAP_NS = 1_000_000
 """The pieces of a cut event are 1 ms apart, so that a client gets each in a read of its own."""
@@ -22,53 +20,6 @@ SLOW_GAP_NS = 20_000_000
 
 MESSAGE = "simulated failure"
 GARBAGE = b'{"choices": [{"text": '
-
-
-class ClientLine(Protocol):
-    """A client's connection as an answer sees it."""
-
-    gone: bool
-
-    def send(self, data: bytes) -> None:
-        """Send `data` after all that was sent before."""
-
-    def dribble(self, pieces: list[bytes], gap_ns: int) -> None:
-        """Send `pieces`, `gap_ns` after one another."""
-
-    def close(self) -> None:
-        """Close the connection when all is sent."""
-
-    def reset(self) -> None:
-        """Reset the connection now."""
-
-    def answered(self) -> None:
-        """Note that the answer is whole, so the next request may come."""
-
-
-class CompletionJob(Struct, frozen=True):
-    """An admitted request: what it asks, how and to whom it is answered, and when it came."""
-
-    asked: Asked
-    manner: Manner
-    line: ClientLine
-    truth: Truth
-    received_ns: int
-    seed: str
-
-    @property
-    def total(self) -> int:
-        """The number of tokens that the model would generate."""
-        return math.ceil(self.asked.tokens * self.manner.length)
-
-    @property
-    def until(self) -> int:
-        """The number of tokens that are sent."""
-        stop = self.manner.stop_after
-        return self.total if stop is None else int(self.total * stop)
-
-    def ended(self, outcome: str, tokens: int) -> None:
-        """Write the request into the truth."""
-        self.truth.finished(outcome, self.asked.prompt_tokens, tokens)
 
 
 @lru_cache(maxsize=512)
@@ -85,7 +36,11 @@ class Streamed:
     def __init__(self, job: CompletionJob) -> None:
         manner = job.manner
         self.prompt_tokens = job.asked.prompt_tokens
-        self.step = manner.tokens_per_event * manner.events_per_write
+        self.started_ns = self.first_ns = job.received_ns
+        self._steps = job.steps()
+        self._sizes = iter(self._steps)
+        self._each = manner.tokens_per_event * manner.events_per_write
+        self.step = 1 if self._steps else self._each
         self._job = job
         self._line = job.line
         self._style = FORMATS[job.asked.dialect]
@@ -94,11 +49,14 @@ class Streamed:
         self._sent_ns: list[int] = []
         self._late_ns: list[int] = []
         self._body = encoding.Body(manner)
+        self._held: list[bytes] = []  # by the proxy
         self._random = Random(job.seed) if manner.cut else None
         self._plain = (
-            self.step == 1
+            self._each == 1
             and manner.body == "chunked"
+            and manner.held_writes == 1
             and not (manner.cut or manner.byte_by_byte or manner.gzip or manner.garbage != "none")
+            and not self._steps
         )
         self._memo = _memo(job.asked, manner) if self._plain else {}
 
@@ -132,19 +90,29 @@ class Streamed:
         if self._line.gone:
             self._job.ended("gone", first - 1)
             return True
-        last = min(first + self.step - 1, self._until)
+        size = next(self._sizes, 0) if self._steps else self._each
+        last = min(first + size - 1, self._until)
         if last >= first:
             self._sent_ns.append(now_ns)
             self._late_ns.append(now_ns - due_ns)
             self._next = last + 1
-        tokens = self._tokens(first, last)
         if last >= self._until:
-            self._finish(tokens)
+            told = self._told()
+            self._finish(self._tokens(first, last, told), told)
             return True
+        tokens = self._tokens(first, last)
         if self._plain:
             self._memo[first] = encoding.chunk(tokens)
         self._put(tokens)
         return False
+
+    def _told(self) -> Told:
+        """The account of a stream that is about to end well, where its length allows for one."""
+        manner, sent_ns = self._job.manner, self._sent_ns
+        if manner.ending != "done" or not sent_ns:
+            return None
+        true = self._job.accounted(self.started_ns, sent_ns[0], sent_ns[-1], self._steps)
+        return None if manner.body == "length" else self._job.told(true)
 
     def _early(self) -> bytes:
         """The event that precedes all tokens; empty without one."""
@@ -152,15 +120,15 @@ class Streamed:
             return b""
         return self._framed(self._style.early(self._job.asked))
 
-    def _tokens(self, first: int, last: int) -> bytes:
+    def _tokens(self, first: int, last: int, told: Told = None) -> bytes:
         """The events of tokens `first` to `last`."""
         asked, manner, total = self._job.asked, self._job.manner, self._job.total
         if manner.garbage == "event" and first > self._until // 2:
             return self._framed(GARBAGE)
-        each = manner.tokens_per_event
+        each = last - first + 1 if self._steps else manner.tokens_per_event
         spans = [(at, min(at + each - 1, last)) for at in range(first, last + 1, each)]
         events = [
-            odd(self._style.event(asked, manner, *span, total), manner.odd, span[0])
+            odd(self._style.event(asked, manner, *span, total, told), manner.odd, span[0])
             for span in spans
         ]
         closing = last == total and not self._style.ending(asked, manner, total)
@@ -169,12 +137,12 @@ class Streamed:
             for place, event in enumerate(events, start=1)
         )
 
-    def _tail(self) -> bytes:
+    def _tail(self, told: Told = None) -> bytes:
         """The events after the last token that is sent."""
         job = self._job
         before = b""
         if job.manner.ending == "done":
-            ending = self._style.ending(job.asked, job.manner, job.total)
+            ending = self._style.ending(job.asked, job.manner, job.total, told)
             events = [odd(event, job.manner.odd, job.total + 1) for event in ending]
         elif job.manner.ending == "error":
             done = [b"[DONE]"] if job.asked.dialect.startswith("openai") else []
@@ -200,6 +168,12 @@ class Streamed:
         sent = self._body.part(data) if data else b""
         if end:
             sent += self._body.end()
+        if manner.held_writes > 1:
+            self._held.append(sent)
+            if len(self._held) < manner.held_writes and not end:
+                return
+            sent = b"".join(self._held)
+            self._held.clear()
         if manner.byte_by_byte:
             self._line.dribble([sent[at : at + 1] for at in range(len(sent))], 0)
         elif self._random is not None:
@@ -207,11 +181,11 @@ class Streamed:
         elif sent:
             self._line.send(sent)
 
-    def _finish(self, tokens: bytes) -> None:
+    def _finish(self, tokens: bytes, told: Told) -> None:
         """Send the last `tokens` and end the answer as the manner says."""
         manner = self._job.manner
         whole = manner.ending in ("done", "error", "no-terminator")
-        self._put(tokens + self._tail(), end=whole)
+        self._put(tokens + self._tail(told), end=whole)
         if self._sent_ns and not (manner.cut or manner.byte_by_byte or manner.slow_headers):
             self._job.truth.streamed(self._job.received_ns, self._sent_ns, self._late_ns)
         self._job.ended("ok" if manner.healthy else outcome_of(manner), self._next - 1)
@@ -225,7 +199,9 @@ class Whole:
 
     def __init__(self, job: CompletionJob) -> None:
         self.prompt_tokens = job.asked.prompt_tokens
-        self.held = max(0, job.until - 1)
+        self.started_ns = self.first_ns = job.received_ns
+        self._steps = job.steps()
+        self.held = max(0, len(self._steps or range(job.until)) - 1)
         self._job = job
 
     def begin(self) -> None:
@@ -241,8 +217,7 @@ class Whole:
         if manner.ending in ("error", "no-terminator"):
             answer = encoding.page(500, style.error_body(500, MESSAGE))
         else:
-            body = style.whole(job.asked, manner, job.total)
-            answer = encoding.page(200, odd(body, manner.odd, 1))
+            answer = self._answer(now_ns)
         if manner.ending in ("done", "error", "no-terminator"):
             job.line.send(answer)
         elif job.until:
@@ -251,6 +226,14 @@ class Whole:
         whole = manner.ending in ("done", "error", "no-terminator")
         finish_line(job.line, manner, whole=whole)
         return True
+
+    def _answer(self, now_ns: int) -> bytes:
+        """The whole answer, with the account where it is told."""
+        job, manner = self._job, self._job.manner
+        told = job.told(job.accounted(self.started_ns, self.first_ns, now_ns, self._steps))
+        body = FORMATS[job.asked.dialect].whole(job.asked, manner, job.total, told)
+        fields = tgi_headers(told, job.total) if told and job.asked.dialect == "tgi" else ()
+        return encoding.page(200, odd(body, manner.odd, 1), encoding.JSON, *fields)
 
 
 def outcome_of(manner: Manner) -> str:

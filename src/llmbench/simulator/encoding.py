@@ -6,7 +6,7 @@ from random import Random
 
 import msgspec
 
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.manner import Manner
 
 REASONS = {
     200: "OK",

@@ -5,60 +5,14 @@ docs/simulator.md lists the faults; a test compares that page with `FAULTS`.
 """
 
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
 from llmbench.mistakes import nearest
-from llmbench.simulator.dialects.oddities import FAILURES
-
-Ending = Literal["done", "no-terminator", "close", "reset", "stall", "die", "error"]
-
-
-class Manner(Struct, frozen=True):
-    """How an answer is put on the wire; the defaults are those of a healthy server."""
-
-    status: int = 200
-    error_body: bool = True  # whether an error status has a body
-    body: Literal["chunked", "length", "close"] = "chunked"
-    gzip: bool = False
-    interim: bool = False  # whether 100 Continue precedes the answer
-    slow_headers: bool = False
-    prefix: bytes = b"data: "
-    newline: bytes = b"\n"
-    comments: bool = False
-    final_newline: bool = True
-    multiline: bool = False  # whether an event's JSON takes several data: lines
-    named: bool = False  # whether event: and id: lines precede data:
-    early_role: bool = False
-    usage: bool = True
-    tokens_per_event: int = 1
-    events_per_write: int = 1
-    cut: bool = False  # whether events are cut anywhere, also inside a UTF-8 character
-    byte_by_byte: bool = False
-    reasoning: bool = False  # whether the first half of the tokens is reasoning (chat)
-    cumulative: bool = True  # whether SGLang's events repeat the text so far
-    tgi_version: Literal["0.9.4", "3"] = "3"
-    length: float = 1.0  # share of the asked tokens after which the model stops by itself
-    stop_after: float | None = None  # share of the tokens after which `ending` happens
-    ending: Ending = "done"
-    error_as: Literal["event", "named-comment", "named-message", "unframed"] = "event"
-    garbage: Literal["none", "event", "http", "json", "html", "error"] = "none"
-    odd: str = ""  # the oddity of the events' JSON
-    continuous_usage: bool = True  # whether events count tokens where that was asked for
-    context: float = 1.0  # share of the prompt that is processed
-    retry_after_s: int | None = None  # told beside a status that is not a success
-    idle_close: bool = False  # whether a connection that is kept alive is closed after it
-    refuses: tuple[str, ...] = ()  # fields that no request may have, readiness' included
-    says_what: bool = True  # whether the refusal names the field
-
-    @property
-    def healthy(self) -> bool:
-        """Whether a client should count the answer as a success."""
-        answers = self.status == 200 and self.ending == "done" and self.garbage == "none"
-        return answers and self.odd not in FAILURES
+from llmbench.simulator.manner import Manner
 
 
 class Fault(Struct, frozen=True):
@@ -78,6 +32,9 @@ REFUSABLE = (
     *("seed", "temperature", "max_tokens"),
 )
 """The fields that servers have been seen to refuse."""
+
+MANY = 1_000_000
+"""More writes than any answer has."""
 
 _ALL = (
     # events and reads
@@ -227,6 +184,11 @@ _ALL = (
         for name in REFUSABLE
     ),
     _fault("refuses-silently", "refused fields are not named", says_what=False),
+    # on the way, and the server's own clock
+    _fault("proxy-holds-all", "a proxy holds all tokens back until the end", held_writes=MANY),
+    _fault("proxy-holds-eight", "a proxy passes tokens on once it has eight writes", held_writes=8),
+    _fault("gateway-40ms", "a gateway keeps each request for 40 ms", gateway_ms=40),
+    _fault("fast-clock", "the times that the server tells are twice as long", clock_rate=2.0),
     # HTTP
     _fault("content-length", "the stream's length is in its head", body="length"),
     _fault("close-delimited", "the body ends with the connection", body="close"),

@@ -9,7 +9,7 @@ from msgspec import Struct
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
-from llmbench.simulator.schedule import Schedule
+from llmbench.simulator.scheduling.schedule import Schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
 
@@ -85,6 +85,9 @@ def _metrics(state: State, request: Request) -> bytes:
         ("vllm:num_requests_waiting", "gauge", state.schedule.waiting),
         ("vllm:prompt_tokens_total", "counter", truth.prompt_tokens),
         ("vllm:generation_tokens_total", "counter", truth.output_tokens),
+        ("vllm:spec_decode_num_drafts_total", "counter", truth.drafts["steps"]),
+        ("vllm:spec_decode_num_draft_tokens_total", "counter", truth.drafts["drafted"]),
+        ("vllm:spec_decode_num_accepted_tokens_total", "counter", truth.drafts["accepted"]),
     )
     lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, kind, value in numbers]
     lines += truth.ttft_histogram.lines("vllm:time_to_first_token_seconds")

@@ -65,10 +65,10 @@ class Reactor:
                 key.data(mask)
 
     def _run_due(self) -> int | None:
-        """Do what is due and return the next deadline."""
-        due_ns = self._tick()
+        """Do what is due and return the next deadline; a timer may make work for `tick`."""
         while self._timers and self._timers[0][0] <= time.monotonic_ns():
             heapq.heappop(self._timers)[2]()
+        due_ns = self._tick()
         if not self._timers:
             return due_ns
         first_ns = self._timers[0][0]

@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable
+from functools import partial
 
 from msgspec import structs
 
@@ -12,12 +13,14 @@ from llmbench.process import allow_many_connections, pin
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import Asked, NotAsked, is_completion, read_ask, refused_fields
 from llmbench.simulator.client import ClientConnection, Request
-from llmbench.simulator.completions import MESSAGE, CompletionJob, Streamed, Whole, outcome_of
+from llmbench.simulator.completion_job import CompletionJob
+from llmbench.simulator.completions import MESSAGE, Streamed, Whole, outcome_of
 from llmbench.simulator.dialects.formats import FORMATS
-from llmbench.simulator.faults import HEADER, FaultPlan, Manner, manner_of
+from llmbench.simulator.faults import HEADER, FaultPlan, manner_of
+from llmbench.simulator.manner import Manner
 from llmbench.simulator.pages import State, answer_page
 from llmbench.simulator.reactor import Reactor
-from llmbench.simulator.schedule import schedule
+from llmbench.simulator.scheduling.schedule import schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
 
@@ -85,12 +88,20 @@ class Simulator:
         if manner.context < 1:
             processed = max(1, int(asked.prompt_tokens * manner.context))
             asked = structs.replace(asked, prompt_tokens=processed)
-        job = CompletionJob(asked, manner, line, self._truth, request.received_ns, seed)
-        stream = Streamed(job) if asked.stream else Whole(job)
-        if manner.interim:
-            line.send(encoding.CONTINUE)
+        came_ns = request.received_ns + manner.gateway_ms * 1_000_000
+        config = self._settings.config
+        job = CompletionJob(asked, manner, line, self._truth, came_ns, seed, config)
+        if manner.gateway_ms:
+            self._reactor.call_at(came_ns, partial(self._begin, job))
+        else:
+            self._begin(job)
+
+    def _begin(self, job: CompletionJob) -> None:
+        stream = Streamed(job) if job.asked.stream else Whole(job)
+        if job.manner.interim:
+            job.line.send(encoding.CONTINUE)
         stream.begin()
-        self._schedule.admit(stream, request.received_ns)
+        self._schedule.admit(stream, job.received_ns)
 
     def _manner(self, request: Request) -> Manner:
         """The manner of the fault that the request asks for, else of the configuration's fault."""

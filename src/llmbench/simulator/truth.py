@@ -9,6 +9,8 @@ from itertools import islice
 from operator import sub
 from typing import Any
 
+from llmbench.simulator.scheduling.account import Account, Drafts
+
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 
 BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 60)
@@ -49,6 +51,7 @@ class Truth:
         self.gap_histogram = Histogram()
         self.prompt_tokens = 0
         self.output_tokens = 0
+        self.drafts: Counter[str] = Counter()
         self.reset()
 
     def reset(self) -> None:
@@ -58,6 +61,8 @@ class Truth:
         self._ttft = array("q")
         self._gaps = array("q")
         self._late = array("q")
+        self._parts = {name: array("q") for name in ("queue_ms", "prefill_ms", "decode_ms")}
+        self._drafts: Counter[str] = Counter()
 
     def finished(self, outcome: str, prompt_tokens: int, output_tokens: int) -> None:
         """Note that a request ended; `outcome` is "ok" or a word for what became of it."""
@@ -76,6 +81,14 @@ class Truth:
         self.ttft_histogram.add(ttft)
         self.gap_histogram.add(gaps)
 
+    def accounted(self, account: Account) -> None:
+        """Note where the time of a finished answer went, and what its drafts came to."""
+        for name, values in self._parts.items():
+            values.append(round(getattr(account, name) * 1e6))
+        for name in Drafts.__struct_fields__:
+            self._drafts[name] += getattr(account.drafts, name)
+            self.drafts[name] += getattr(account.drafts, name)
+
     def page(self) -> dict[str, Any]:
         """The page ``/stats``: times in milliseconds, of all requests that finished."""
         return {
@@ -85,6 +98,8 @@ class Truth:
             "ttft_ms": quantiles(self._ttft),
             "itl_ms": quantiles(self._gaps),
             "lateness_ms": quantiles(self._late),
+            **{name: quantiles(values) for name, values in self._parts.items()},
+            "drafts": {name: self._drafts[name] for name in Drafts.__struct_fields__},
         }
 
 

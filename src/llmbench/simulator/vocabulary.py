@@ -1,6 +1,6 @@
 """The texts that the simulated model generates."""
 
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.manner import Manner
 
 WORDS = (" the", " quick", " brown", " fox", " jumps", " over", " a", " lazy", " dog", ".")
 FOREIGN = (" naïve", " café", " 日本", " 🙂", " Ω", " прив", "ет", " ß", " 한국", "…")

@@ -6,6 +6,7 @@ from llmbench.cells import Arrivals, Ramp
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 from llmbench.verdict.disagreements import disagreements
+from llmbench.verdict.on_the_way import on_the_way
 from llmbench.verdict.rules import Rules
 
 
@@ -38,7 +39,21 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield (
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
-    yield from (disagreement.text for disagreement in disagreements(summary, rules))
+    yield from _drafts(summary, run)
+    path = list(on_the_way(summary, rules))
+    yield from path or (disagreement.text for disagreement in disagreements(summary, rules))
+
+
+def _drafts(summary: CellSummary, run: CellRun) -> Iterator[str]:
+    """A note on what speculative decoding brought, and on what makes it differ from real use."""
+    if summary.accepted_length is None:
+        return
+    share = summary.draft_acceptance
+    accepted = "" if share is None else f", {share:.0%} of the drafts accepted"
+    biases = ["the prompts are synthetic"] if run.synthetic_prompts else []
+    biases += ["the model is told to ignore its end"] if run.ignores_eos else []
+    bias = f"; {' and '.join(biases)}, which biases acceptance" if biases else ""
+    yield (f"speculative decoding: {summary.accepted_length:.2f} tokens a step{accepted}{bias}")
 
 
 def _filling(summary: CellSummary, rules: Rules) -> Iterator[str]:

@@ -33,6 +33,13 @@ def kept_apart(endpoint: Endpoint) -> bool:
     return plain != salted
 
 
+def ignores_eos(endpoint: Endpoint) -> bool:
+    """Whether requests ask the model to go on where it would end."""
+    body = body_of(Ask("", 1, endpoint.model, stream=True), dialect(endpoint.api), endpoint)
+    objects = (body, *(part for part in body.values() if isinstance(part, dict)))
+    return any(part.get("ignore_eos") for part in objects)
+
+
 class RequestMaker:
     """Makes the requests of a repeat, each with a prompt of its own until prompts run out.
 

@@ -118,6 +118,7 @@ _ROWS = {
     "inter_token_ms": "between tokens, ms",
     "chunk_gap_ms": "between chunks, ms",
     "latency_ms": "latency, ms",
+    "outside_server_ms": "outside of the server's clock, ms",
     "output_tokens": "output tokens",
     "input_tokens": "input tokens",
     "throughput_tokens_per_s": "(in + out) / latency, tokens/s",
@@ -212,8 +213,10 @@ _OWN_PART: Facts = {
     "time_per_token_difference_ms": ("time per token, client's minus server's", milliseconds),
     "server_latency_mean_ms": ("latency by the server, mean with warm-up", milliseconds),
     "latency_difference_ms": ("latency, client's minus server's view", milliseconds),
+    "accepted_length": ("tokens of a speculative step", number),
+    "draft_acceptance": ("drafts accepted", percent),
 }
-"""How far the client itself may have shaped the numbers."""
+"""The client's own part in the numbers, and the server's view."""
 
 
 def _facts(row: "pd.Series[Any]", wanted: Facts) -> Iterator[tuple[str, str]]:

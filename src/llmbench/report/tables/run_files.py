@@ -56,6 +56,9 @@ _OURS = {
     "server_decode(ms)": "server_decode_ms",
     "TTFT_unaccounted(ms)": "ttft_unaccounted_ms",
     "unaccounted(ms)": "unaccounted_ms",
+    "server_total(ms)": "server_total_ms",
+    "drafted_tokens": "drafted_tokens",
+    "accepted_tokens": "accepted_tokens",
 }
 """Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 

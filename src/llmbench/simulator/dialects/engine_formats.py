@@ -5,7 +5,13 @@ from typing import Any, Literal
 import msgspec
 
 from llmbench.simulator.asked import Asked
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.dialects.engine_words import (
+    llama_timings,
+    ollama_durations,
+    sglang_meta,
+)
+from llmbench.simulator.manner import Manner
+from llmbench.simulator.scheduling.account import Told
 from llmbench.simulator.vocabulary import text_of
 
 encode = msgspec.json.encode
@@ -16,7 +22,9 @@ class TgiFormat:
 
     framing: Literal["sse"] = "sse"
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         text = text_of(first, last, manner)
         token = {"id": 1000 + last, "text": text, "logprob": -0.5, "special": False}
         page: dict[str, Any] = {} if manner.tgi_version == "0.9.4" else {"index": last}
@@ -26,13 +34,13 @@ class TgiFormat:
     def early(self, asked: Asked) -> bytes:
         return encode({"token": None, "generated_text": None, "details": None})
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
         return [encode(self._last(asked, manner, 0))] if total == 0 else []
 
     def error(self, message: str) -> bytes:
         return encode({"error": message, "error_type": "generation"})
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
         return encode(self._last(asked, manner, total))
 
     def error_body(self, status: int, message: str) -> bytes:
@@ -59,7 +67,9 @@ class LlamaCppFormat:
 
     framing: Literal["sse"] = "sse"
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         text = text_of(first, last, manner)
         tokens = list(range(1000 + first, 1001 + last))
         return encode({"index": 0, "content": text, "tokens": tokens, "stop": False})
@@ -67,19 +77,22 @@ class LlamaCppFormat:
     def early(self, asked: Asked) -> bytes:
         return encode({"index": 0, "content": "", "tokens": [], "stop": False})
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
-        return [encode(self._last(asked, manner, total, ""))]
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
+        return [encode(self._last(asked, manner, total, "", account))]
 
     def error(self, message: str) -> bytes:
         return self.error_body(500, message)
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
-        return encode(self._last(asked, manner, total, text_of(1, total, manner)))
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
+        text = text_of(1, total, manner)
+        return encode(self._last(asked, manner, total, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": {"code": status, "message": message, "type": "server_error"}})
 
-    def _last(self, asked: Asked, manner: Manner, total: int, text: str) -> dict[str, Any]:
+    def _last(
+        self, asked: Asked, manner: Manner, total: int, text: str, account: Told
+    ) -> dict[str, Any]:
         page: dict[str, Any] = {
             "index": 0,
             "content": text,
@@ -92,7 +105,8 @@ class LlamaCppFormat:
             "tokens_evaluated": asked.prompt_tokens,
             "tokens_cached": asked.prompt_tokens + total,
         }
-        return page | counts if manner.usage else page
+        times = llama_timings(account, asked.prompt_tokens, total) if account else {}
+        return page | (counts if manner.usage else {}) | times
 
 
 class SGLangFormat:
@@ -100,28 +114,37 @@ class SGLangFormat:
 
     framing: Literal["sse"] = "sse"
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         text = text_of(1 if manner.cumulative else first, last, manner)
-        return encode(self._page(asked, manner, last, last >= total, text))
+        return encode(self._page(asked, manner, last, last >= total, text, account))
 
     def early(self, asked: Asked) -> bytes:
         return encode(self._page(asked, Manner(), 0, False, ""))
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
-        last = [encode(self._page(asked, manner, 0, True, ""))] if total == 0 else []
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
+        last = [encode(self._page(asked, manner, 0, True, "", account))] if total == 0 else []
         return [*last, b"[DONE]"]
 
     def error(self, message: str) -> bytes:
         return self.error_body(500, message)
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
-        return encode(self._page(asked, manner, total, True, text_of(1, total, manner)))
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
+        text = text_of(1, total, manner)
+        return encode(self._page(asked, manner, total, True, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": {"message": message}})
 
     def _page(
-        self, asked: Asked, manner: Manner, tokens: int, last: bool, text: str
+        self,
+        asked: Asked,
+        manner: Manner,
+        tokens: int,
+        last: bool,
+        text: str,
+        account: Told = None,
     ) -> dict[str, Any]:
         kind = "length" if tokens >= asked.tokens else "stop"
         meta: dict[str, Any] = {
@@ -133,7 +156,8 @@ class SGLangFormat:
             "completion_tokens": tokens,
             "cached_tokens": 0,
         }
-        return {"text": text, "meta_info": meta | counts if manner.usage else meta}
+        times = sglang_meta(account) if account and last else {}
+        return {"text": text, "meta_info": meta | (counts if manner.usage else {}) | times}
 
 
 class OllamaFormat:
@@ -141,20 +165,23 @@ class OllamaFormat:
 
     framing: Literal["ndjson"] = "ndjson"
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         return encode(self._line(asked, text_of(first, last, manner)))
 
     def early(self, asked: Asked) -> bytes:
         return encode(self._line(asked, ""))
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
-        return [encode(self._last(asked, manner, total, ""))]
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
+        return [encode(self._last(asked, manner, total, "", account))]
 
     def error(self, message: str) -> bytes:
         return encode({"error": message})
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
-        return encode(self._last(asked, manner, total, text_of(1, total, manner)))
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
+        text = text_of(1, total, manner)
+        return encode(self._last(asked, manner, total, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": message})
@@ -163,11 +190,14 @@ class OllamaFormat:
         created = "2026-01-01T00:00:00Z"
         return {"model": asked.model, "created_at": created, "response": text, "done": False}
 
-    def _last(self, asked: Asked, manner: Manner, total: int, text: str) -> dict[str, Any]:
+    def _last(
+        self, asked: Asked, manner: Manner, total: int, text: str, account: Told
+    ) -> dict[str, Any]:
         reason = "length" if total >= asked.tokens else "stop"
         page = self._line(asked, text) | {"done": True, "done_reason": reason}
         counts = {"prompt_eval_count": asked.prompt_tokens, "eval_count": total}
-        return page | counts if manner.usage else page
+        times = ollama_durations(account) if account else {}
+        return page | (counts if manner.usage else {}) | times
 
 
 class TritonFormat:
@@ -175,19 +205,21 @@ class TritonFormat:
 
     framing: Literal["sse"] = "sse"
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         return encode(self._page(asked, text_of(first, last, manner)))
 
     def early(self, asked: Asked) -> bytes:
         return encode(self._page(asked, ""))
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
         return []
 
     def error(self, message: str) -> bytes:
         return encode({"error": message})
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
         return encode(self._page(asked, text_of(1, total, manner)))
 
     def error_body(self, status: int, message: str) -> bytes:

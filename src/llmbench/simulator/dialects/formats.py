@@ -1,6 +1,7 @@
 """The events and bodies of each dialect, as the real servers write them.
 
-A format keeps no state. Tokens are numbered from 1; an event holds tokens `first` to `last`.
+A format keeps no state. Tokens are numbered from 1; an event holds tokens `first` to `last`. It
+writes the engine's account of the request where its engine does, if it is told to.
 """
 
 from typing import Literal, Protocol
@@ -14,7 +15,8 @@ from llmbench.simulator.dialects.engine_formats import (
     TritonFormat,
 )
 from llmbench.simulator.dialects.openai_format import OpenAIFormat
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.manner import Manner
+from llmbench.simulator.scheduling.account import Told
 
 
 class Format(Protocol):
@@ -24,19 +26,21 @@ class Format(Protocol):
     def framing(self) -> Literal["sse", "ndjson"]:
         """How a stream is made of events."""
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         """The event of some tokens of `total`, with the finish reason when it is the last."""
 
     def early(self, asked: Asked) -> bytes:
         """An event that comes at once and holds no token."""
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
         """The events that follow the last token."""
 
     def error(self, message: str) -> bytes:
         """An error, as an event of a stream that has begun."""
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
         """The body of an answer that is not streamed."""
 
     def error_body(self, status: int, message: str) -> bytes:

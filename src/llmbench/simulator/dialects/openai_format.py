@@ -5,7 +5,9 @@ from typing import Any, Literal
 import msgspec
 
 from llmbench.simulator.asked import Asked
-from llmbench.simulator.faults import Manner
+from llmbench.simulator.dialects.engine_words import openai_predictions, vllm_metrics
+from llmbench.simulator.manner import Manner
+from llmbench.simulator.scheduling.account import Told
 from llmbench.simulator.vocabulary import text_of
 
 encode = msgspec.json.encode
@@ -26,6 +28,15 @@ def usage_of(asked: Asked, tokens: int) -> dict[str, Any]:
     }
 
 
+def _accounted(page: dict[str, Any], account: Told, tokens: int) -> dict[str, Any]:
+    """The last `page` with what vLLM tells of the request, and what OpenAI tells of its drafts."""
+    if account is None:
+        return page
+    if "usage" in page:
+        page["usage"] |= openai_predictions(account)
+    return page | {"metrics": vllm_metrics(account, tokens)}
+
+
 class OpenAIFormat:
     """Completions and chat, as vLLM writes them."""
 
@@ -34,7 +45,9 @@ class OpenAIFormat:
     def __init__(self, *, chat: bool) -> None:
         self._chat = chat
 
-    def event(self, asked: Asked, manner: Manner, first: int, last: int, total: int) -> bytes:
+    def event(
+        self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
+    ) -> bytes:
         reason = finish(manner, asked, total) if last >= total else None
         text = text_of(first, last, manner)
         page = self._page(asked, self._choice(text, reason, manner.reasoning and last <= total / 2))
@@ -46,20 +59,20 @@ class OpenAIFormat:
         role = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
         return encode(self._page(asked, role if self._chat else self._choice("", None, False)))
 
-    def ending(self, asked: Asked, manner: Manner, total: int) -> list[bytes]:
+    def ending(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> list[bytes]:
         events = [b"[DONE]"]
         if total == 0:
             choice = self._choice("", finish(manner, asked, total), False)
             events.insert(0, encode(self._page(asked, choice)))
         if asked.usage and manner.usage:
             page = self._page(asked, None) | {"usage": usage_of(asked, total)}
-            events.insert(-1, encode(page))
+            events.insert(-1, encode(_accounted(page, account, total)))
         return events
 
     def error(self, message: str) -> bytes:
         return encode({"error": {"message": message, "type": "InternalServerError", "code": 500}})
 
-    def whole(self, asked: Asked, manner: Manner, total: int) -> bytes:
+    def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
         text = text_of(1, total, manner)
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish(manner, asked, total)}
         if self._chat:
@@ -68,7 +81,9 @@ class OpenAIFormat:
             choice["text"] = text
         page = self._page(asked, choice)
         page["object"] = "chat.completion" if self._chat else "text_completion"
-        return encode(page | {"usage": usage_of(asked, total)} if manner.usage else page)
+        if manner.usage:
+            page["usage"] = usage_of(asked, total)
+        return encode(_accounted(page, account, total))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": {"message": message, "type": "simulated", "code": status}})

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.cells import Shape
 from llmbench.config import ModelConfig, RemoteServer
@@ -15,6 +15,9 @@ from llmbench.store import RunInfo
 HOST = ("cpu", "cores", "gpus", "kernel", "system")
 ENGINES = ("xllamacpp",)
 """The packages whose version is that of the engine."""
+
+ADDED = frozenset({"draft_tokens", "draft_acceptance", "tells_times", "steps"})
+"""The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
 
 SINCE_2 = frozenset({"warmup", "workers", "client", "request", "timeouts"})
 """The names that a cell's part has since version 2 of the baseline."""
@@ -90,6 +93,9 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     server = dict(msgspec.to_builtins(model.server))
     for key in ("start_timeout_s", "url", "gated", "build"):
         server.pop(key, None)
+    for field in structs.fields(model.server):
+        if field.name in ADDED and server.get(field.name) == field.default:
+            del server[field.name]
     texts = {
         "served": model.model,
         "api": model.api,

@@ -27,7 +27,9 @@ class Stream(Protocol):
     """An answer under way as the schedule sees it."""
 
     prompt_tokens: int
-    step: int  # tokens that leave together
+    started_ns: int  # when it got its slot, and when its first token is due: told by the schedule
+    first_ns: int
+    step: int  # gaps between two writes
     held: int  # gaps before the first write; an answer that is not streamed leaves at its end
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
@@ -42,7 +44,7 @@ class Schedule:
         self._random = Random(f"{seed}/gaps")
         self._heap: list[tuple[int, int, Stream]] = []
         self._numbers = count()
-        self._waiting: deque[Stream] = deque()
+        self._waiting: deque[tuple[int, Stream]] = deque()  # when it came, and who
         self._even = not (config.jitter or config.max_batch_slowdown)
         self._even_gap_ns = round(config.ms_per_token * 1e6)
         self.running = 0
@@ -57,7 +59,7 @@ class Schedule:
         if self.running < self._config.slots:
             self._start(stream, received_ns)
         else:
-            self._waiting.append(stream)
+            self._waiting.append((received_ns, stream))
 
     def tick(self) -> int | None:
         """Send what is due, for `BURST_NS` at most, and return the next deadline."""
@@ -81,12 +83,14 @@ class Schedule:
         rate = self._config.prefill_tokens_per_s
         prefill_ms = 0.0 if rate is None else stream.prompt_tokens / rate * 1e3
         first_ns = now_ns + round((self._config.ttft_ms + prefill_ms) * 1e6)
+        stream.started_ns, stream.first_ns = now_ns, first_ns
         heappush(self._heap, (first_ns + self._gaps_ns(stream.held), next(self._numbers), stream))
 
     def _release(self, now_ns: int) -> None:
         self.running -= 1
         if self._waiting:
-            self._start(self._waiting.popleft(), now_ns)
+            received_ns, stream = self._waiting.popleft()
+            self._start(stream, max(now_ns, received_ns))  # a slot may be freed late
 
     def _gap_ns(self) -> float:
         """The mean time between two tokens of a stream at the present number of streams."""
