@@ -4,7 +4,9 @@ On two simulated slots of 50 ms + 7 x 5 ms the truth is known: 11.8 requests/s w
 never more than 23.5.
 """
 
+import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,6 +139,58 @@ def test_a_slower_configuration_loses_against_the_other(twin: pytest.Pytester) -
         ("slow-sim", 4),
         ("tiny-sim", 4),
     ]
+    assert len({run.endpoint.launch.pid for run in only_run(twin).cell_runs()}) == 2
+
+
+def test_turns_end_when_every_figure_is_decided(twin: pytest.Pytester) -> None:
+    """80 ms against 50 is certain after a few blocks, and one decision covers both cells."""
+    ask(twin, "ab", "llm_versus(cell)", fixture="llm_versus")
+    result = twin.runpytest_subprocess(
+        "--llm-ab", "tiny-sim,slow-sim", "--llm-duration", "0.2", "--llm-ab-time", "60"
+    )
+    result.stdout.fnmatch_lines(
+        [
+            "* llmbench: against tiny-sim *",
+            "SIMULATED FAIL: slow-sim against tiny-sim: *",
+            "note: * rounds of A B, B A by seed 1, * s of load: by then every figure was decided",
+            "note: the server without load was paused",
+            "ERROR: the gate is red",
+        ]
+    )
+    kept = json.loads((only_run(twin).path / "verdict.json").read_text(encoding="utf-8"))
+    assert {row["cell"] for row in kept["comparisons"]} == {
+        "in16-out8-users1",
+        "in16-out8-users2",
+        "all cells",
+    }
+
+
+def test_turns_end_at_the_limit(twin: pytest.Pytester) -> None:
+    ask(twin, "ab", "llm_versus(cell)", fixture="llm_versus")
+    result = twin.runpytest_subprocess(
+        *("--llm-ab", "tiny-sim,slow-sim", "--llm-users", "1"),
+        *("--llm-duration", "0.2", "--llm-ab-time", "1"),
+    )
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["note: 1 round *no further round fits into the limit of 1 s*"])
+
+
+def test_a_command_is_compared_at_two_versions(
+    add_model: Callable[[str, str], Path], suite: pytest.Pytester
+) -> None:
+    """The version is the time to the first token here, and would be a release elsewhere."""
+    ask(suite, "ab", "llm_versus(cell)", fixture="llm_versus")
+    command = [sys.executable, "-m", "llmbench.cli", "simulate", "--port", "{port}"]
+    command += ["--ttft-ms", "{version}", "--ms-per-token", "5"]
+    text = (suite.path / "models" / "tiny-sim.toml").read_text(encoding="utf-8")
+    head, _, grid = text.partition("[server]")
+    server = f'[server]\nkind = "command"\ncommand = {command}\n\n[grid]'
+    add_model("engine", head + server + grid.partition("[grid]")[2])
+    result = suite.runpytest_subprocess(
+        *("--llm-ab", "engine@50,engine@80", "--llm-users", "1", "--llm-repeats", "4")
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["FAIL in16-out8-users1 ttft: 50.* -> 80.* ms*"])
 
 
 @pytest.mark.parametrize(
@@ -144,6 +198,10 @@ def test_a_slower_configuration_loses_against_the_other(twin: pytest.Pytester) -
     [
         ("tiny-sim", "--llm-ab: 'tiny-sim' is not the names of two models, as in a,b"),
         ("tiny-sim,slow-sin", "--llm-ab: unknown 'slow-sin'; did you mean 'slow-sim'?"),
+        (
+            "tiny-sim@1,tiny-sim@2",
+            "--llm-ab: 'tiny-sim@1': a server of kind 'simulated' has no versions",
+        ),
     ],
 )
 def test_names_of_an_unknown_pair_are_told(twin: pytest.Pytester, names: str, message: str) -> None:

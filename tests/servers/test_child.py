@@ -52,6 +52,12 @@ def test_a_child_runs_until_the_context_is_left(tmp_path: Path) -> None:
     assert gone(made.pid)
 
 
+def test_a_paused_child_is_ended_by_sigterm(tmp_path: Path) -> None:
+    made = run(tmp_path, Behaviour(), lambda made: os.kill(made.pid, signal.SIGSTOP))
+    assert gone(made.pid)
+    assert made.wait(0) != -signal.SIGKILL
+
+
 def test_a_child_that_ignores_sigterm_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ConfigError, ModelConfig, load_model
 from llmbench.servers.launching import launch, unavailable
+from llmbench.servers.local.command_main import GRACE_S
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import LaunchError, RunningServer
@@ -32,9 +34,12 @@ import sys, time
 from pathlib import Path
 from tests.servers.test_command import escaping, launched
 with launched(escaping(Path(sys.argv[1])), Path(sys.argv[1])) as server:
+    if len(sys.argv) > 2:
+        server.pause()
     print(server.endpoint.launch.pid, flush=True)
     time.sleep(60)
 """
+"""Holds a server, which is paused where there is a second argument."""
 
 
 def model(*command: str, **keys: object) -> ModelConfig:
@@ -99,10 +104,20 @@ def test_it_is_ended_with_what_it_started_in_a_session_of_its_own(tmp_path: Path
     assert has_ended(process)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_nothing_is_left_when_the_harness_gets(signum: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("signum", "more"),
+    [
+        (signal.SIGTERM, ()),
+        (signal.SIGHUP, ()),
+        (signal.SIGKILL, ()),
+        (signal.SIGKILL, ("paused",)),
+    ],
+)
+def test_nothing_is_left_when_the_harness_gets(
+    signum: signal.Signals, more: tuple[str, ...], tmp_path: Path
+) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tmp_path)],
+        [sys.executable, "-c", PARENT, str(tmp_path), *more],
         stdout=subprocess.PIPE,
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])},
@@ -119,6 +134,25 @@ def test_nothing_is_left_when_the_harness_gets(signum: signal.Signals, tmp_path:
         parent.kill()
         parent.wait()
     assert has_ended(supervisor) and has_ended(server) and has_ended(process)
+
+
+def test_a_paused_command_is_stopped_whole_and_goes_on_when_resumed(tmp_path: Path) -> None:
+    with launched(escaping(tmp_path), tmp_path) as server:
+        assert server.endpoint.launch.pid is not None
+        supervisor = psutil.Process(server.endpoint.launch.pid)
+        processes = [supervisor.children()[0], escaped(tmp_path)]
+        assert server.pause()
+        assert [it.status() for it in processes] == [psutil.STATUS_STOPPED] * 2
+        assert supervisor.status() != psutil.STATUS_STOPPED  # it ends the others
+        server.resume()
+        assert httpx.get(f"{server.endpoint.base_url}/health").is_success
+
+
+def test_a_paused_command_ends_at_once_when_its_server_is_stopped(tmp_path: Path) -> None:
+    with launched(model(), tmp_path) as server:
+        assert server.pause()
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < GRACE_S
 
 
 def test_a_command_that_ends_is_told_with_its_log(tmp_path: Path) -> None:

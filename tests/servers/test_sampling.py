@@ -31,6 +31,12 @@ class Steady:
     def cpu_ns(self) -> int | None:
         return None if self._dead else next(self.cpu_readings)
 
+    def pause(self) -> bool:
+        return False
+
+    def resume(self) -> None:
+        return
+
     def sample(self) -> ResourceSample | None:
         self.taken += 1
         return None if self._dead else ResourceSample(self.taken, "m", None, None, 10.0, 1)

@@ -1,4 +1,5 @@
 from . import grid as grid
+from .alternating import Settled as Settled
 from .grid import grid_of as grid_of
 from .grid import merge as merge
 from .grid import parse_setting as parse_setting
@@ -11,5 +12,6 @@ from .runs import point_latest as point_latest
 from .searching import SearchError as SearchError
 from .session import Measurement as Measurement
 from .session import Session as Session
+from .settings import AB_TIME_S as AB_TIME_S
 from .settings import Settings as Settings
 from .shelf import Shelf as Shelf

@@ -80,8 +80,22 @@ class Servers:
         """(instant, CPU time of the server until then) of the repeat that was tagged last."""
         return () if self._sampler is None else self._sampler.readings
 
+    def twin(self) -> "Servers":
+        """Servers of the same session beside these, for one that takes turns with the one here."""
+        return Servers(self._run_dir, self._say, seed=self._seed)
+
+    def pause(self) -> bool:
+        """Stop the server from using anything until `resume`; False where that can't be done."""
+        return self._server is not None and self._server.pause()
+
+    def resume(self) -> None:
+        """Let the server run again."""
+        if self._server is not None:
+            self._server.resume()
+
     def close(self) -> None:
         """Stop sampling, and then stop the server."""
+        self.resume()
         self._stack.close()
         self._server = self._sampler = self._key = None
         self.seen_prompts = set()

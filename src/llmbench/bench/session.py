@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from msgspec import Struct, structs
 
+from llmbench.bench.alternating import Alternation, Settled, turns_of
 from llmbench.bench.launcher import Servers
 from llmbench.bench.progress_line import shown
 from llmbench.bench.runs import note_prompts
@@ -25,7 +26,7 @@ from llmbench.records import CellRun, Endpoint, Launch, ResourceSample
 from llmbench.results import CellResult, Search
 from llmbench.servers import LaunchError, RunningServer, read_histograms, slots_of, sums_since
 from llmbench.store import RunDir
-from llmbench.verdict import RepeatDigest, abba, judge_repeat, judged_cells, keep_digest
+from llmbench.verdict import Interleaving, RepeatDigest, judge_repeat, judged_cells, keep_digest
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -106,17 +107,24 @@ class Session:
     def _trial(self, cell: Cell) -> CellResult:
         """One more repeat of `cell`, which ends as soon as its verdict is known."""
         earlier = self.results.get(cell.id, ())
-        result = self._repeat(cell, len(earlier) + 1)
+        result = self._repeat(cell, len(earlier) + 1).result
         self._keep({cell.id: (*earlier, result)})
         return result
 
-    def alternate(self, a: Cell, b: Cell) -> None:
-        """Measure two cells repeat by repeat, interleaved A B B A."""
-        results: dict[str, list[CellResult]] = {a.id: [], b.id: []}
-        for repeat, is_a in abba(self._repeats_of(a)[1]):
-            cell = a if is_a else b
-            results[cell.id].append(self._repeat(cell, repeat))
-        self._keep(results)
+    def alternate(self, pairs: Sequence[tuple[Cell, Cell]], settled: Settled) -> Interleaving:
+        """Measure cells of two models in turns, A B B A, with both servers up where they can be.
+
+        `settled` says after a round, from the results by cell and the share of the longest load
+        that was applied, whether more rounds would change nothing.
+        """
+        cells = [cell for pair in pairs for cell in pair]
+        self._planned = tuple(dict.fromkeys((*self._planned, *cells)))
+        models = [self._model(cell) for cell in pairs[0]]
+        turns = turns_of(models, self._repeats_of(pairs[0][0]), self.settings.ab_time_s)
+        alternation = Alternation(self._servers, self._repeat, turns, self.settings.seed)
+        how = alternation.run(pairs, settled)
+        self._keep(alternation.results)
+        return how
 
     def run(self, cell: Cell) -> Measurement:
         """Launch what `cell` needs unless it runs already, load it, and judge what came.
@@ -139,10 +147,11 @@ class Session:
             self._done(cell.id, judged.results)
             return Measurement(judged.results)
 
-    def server(self, cell: Cell) -> RunningServer:
+    def server(self, cell: Cell, servers: Servers | None = None) -> RunningServer:
         """The running server of the cell's model under the cell's limits."""
         workers, slots = self.settings.workers_here, self._slots(cell)
-        return self._servers.get(self._model(cell), cell.limits, slots, workers=workers)
+        servers = servers or self._servers
+        return servers.get(self._model(cell), cell.limits, slots, workers=workers)
 
     def _slots(self, cell: Cell) -> int | None:
         """The slots of the cell's server: for the users of the model's grid, or the cell's if more.
@@ -178,7 +187,7 @@ class Session:
         still = list(cells)
         for repeat in range(1, most + 1):
             for cell in still:
-                results[cell.id].append(self._repeat(cell, repeat))
+                results[cell.id].append(self._repeat(cell, repeat).result)
             still = [c for c in still if repeat < fewest or not self._decided(results[c.id])]
         self._keep(results)
 
@@ -187,12 +196,14 @@ class Session:
             self.results[cell_id] = tuple(results)
             self._done(cell_id, self.results[cell_id])
 
-    def _repeat(self, cell: Cell, repeat: int) -> CellResult:
+    def _repeat(self, cell: Cell, repeat: int, servers: Servers | None = None) -> RepeatDigest:
+        """Measure `cell` once, on the server that `servers` hold (the session's own by default)."""
+        servers = servers or self._servers
         prompts, lengths = self.prompts(cell), input_lengths(cell)
         if cell.is_cold:
-            self._servers.close()
+            servers.close()
         try:
-            server = self.server(cell)
+            server = self.server(cell, servers)
         except LaunchError as error:
             reason = f"{error.state}; {error.hint or 'see its log'}"
             never = self._begin(cell, repeat, self._nowhere(cell))
@@ -204,7 +215,7 @@ class Session:
         watch = TrialWatch(self.run_dir, cell, repeat, slo, seed) if cell.is_trial else None
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
-            self._servers.tagged(cell.id, repeat) as samples,
+            servers.tagged(cell.id, repeat) as samples,
         ):
             run = run_cell(
                 cell,
@@ -214,31 +225,31 @@ class Session:
                 repeat=repeat,
                 seed=self.settings.seed,
                 prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
-                cores=self._servers.placement.client if self.settings.cluster is None else (),
+                cores=servers.placement.client if self.settings.cluster is None else (),
                 workers=self.settings.workers,
                 cluster=self.settings.cluster,
                 progress=progress,
                 died=server.died,
                 enough=watch,
                 warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
-                seen=self._servers.seen_prompts,
+                seen=servers.seen_prompts,
             )
         run = structs.replace(
             run,
             server_sums=sums_since(before, server.endpoint),
-            server_cpu_ns=self._servers.server_cpu_ns,
+            server_cpu_ns=servers.server_cpu_ns,
             synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
         )
         return self._ended(run, samples)
 
-    def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> CellResult:
+    def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> RepeatDigest:
         """Keep that a repeat ended, and judge it."""
         self.run_dir.append_cell_run(run)
         slo = self._model(run.cell).slo
         digest, requests = judge_repeat(self.run_dir, run, slo, samples)
         self._judged(digest, requests)
         keep_digest(self.run_dir, digest)
-        return digest.result
+        return digest
 
     def _title(self, cell: Cell, repeat: int) -> str:
         """Which cell of how many, as in ``[3/8] tiny-in32-out8-users1 repeat 2``."""

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
+AB_TIME_S = 300.0
+"""Five minutes: what a pull request can wait for."""
+
 
 class Settings(Struct, frozen=True):
     """The settings that hold for all cells of a session."""
@@ -16,6 +19,7 @@ class Settings(Struct, frozen=True):
     repeats: tuple[int, int] = (1, 1)
     workers: int = 1
     cluster: str | None = None
+    ab_time_s: float = AB_TIME_S  # the longest load of A against B
     warmup_per_user: int = 1
     command: tuple[str, ...] = ()
     options: dict[str, str] = {}

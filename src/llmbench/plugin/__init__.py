@@ -118,7 +118,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.benchmark(timer=CLOCK))
     items.sort(key=_order(load))
     state = config.stash[STATE]
-    state.plan(cell_of(item) for item in load)
+    of_pair = [cell_of(item) for item in load if kind_of(item).first_of_pair]
+    state.plan([cell_of(item) for item in load], of_pair)
     if state.options.settings.run_dir is not None and not config.option.collectonly:
         try:
             check_free(state.options.settings.run_dir)

@@ -6,23 +6,23 @@ They build on each other: `llm_run` (the run's directory) → `llm_servers`, `ll
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
-from msgspec.structs import replace
 
 from llmbench.config import ConfigError
 from llmbench.plugin.replay import ReplayClock
 from llmbench.plugin.state import STATE, PluginState, session_settings
 
 if TYPE_CHECKING:
-    from llmbench.bench import Measurement, Servers, Session, Shelf
+    from llmbench.bench import Measurement, Servers, Session, Settled, Shelf
     from llmbench.cells import Cell
     from llmbench.results import Search
     from llmbench.servers import RunningServer
     from llmbench.store import RunDir
+    from llmbench.verdict import Interleaving
 
 Replay: TypeAlias = "Callable[[Cell, str], None]"
 """The function that `llm_replay` gives: it shows one metric of a cell that was measured."""
@@ -80,12 +80,18 @@ class Bench:
             message = str(error)
         pytest.fail(message, pytrace=False)
 
-    def alternate(self, a: Cell, b: Cell) -> None:
-        """Measure two cells repeat by repeat, interleaved A B B A."""
-        for cell in (a, b):
+    def alternate(self, pairs: Sequence[tuple[Cell, Cell]], settled: Settled) -> Interleaving:
+        """Measure cells of two models in turns, until all is settled."""
+        from llmbench.servers import LaunchError
+
+        for cell in (cell for pair in pairs for cell in pair):
             self.require(cell)
-        with self._written():
-            self._session.alternate(a, b)
+        try:
+            with self._written():
+                return self._session.alternate(pairs, settled)
+        except (ConfigError, LaunchError) as error:
+            message = str(error)
+        pytest.fail(message, pytrace=False)
 
     def require(self, cell: Cell) -> None:
         """Skip the test unless this host can run the cell's model under the cell's limits."""
@@ -206,29 +212,17 @@ def llm_gate(pytestconfig: pytest.Config, llm_session: Session) -> Gate:
 
 @pytest.fixture
 def llm_versus(pytestconfig: pytest.Config, llm_session: Session, llm_bench: Bench) -> Gate:
-    """Measures a cell and its twin of the second model of ``--llm-ab``, interleaved A B B A.
+    """Measures all cells and their twins of the second model of ``--llm-ab``, in turns.
 
-    It fails where the second is worse, and skips where more repeats would be needed to decide.
+    It fails where the second is worse, and skips where more load would be needed to decide.
     """
-    from llmbench.verdict import lines, versus
+    from llmbench.verdict import lines
 
     state = pytestconfig.stash[STATE]
 
     def against(cell: Cell) -> None:
-        assert state.pair is not None, "llm_versus needs --llm-ab"
-        a, b = state.pair
-        twin = replace(cell, model=b)
-        llm_bench.alternate(cell, twin)
-        point = cell.id.removeprefix(f"{a}-")
-        verdict = versus(
-            llm_session.run_dir,
-            a,
-            b,
-            (point,),
-            tolerance=state.options.tolerance,
-            inconclusive=state.options.inconclusive,
-        )
-        state.compared.append(verdict)
+        assert state.contest is not None, "llm_versus needs --llm-ab and a benchmark of kind ab"
+        verdict = state.contest.of(cell, llm_bench, llm_session.run_dir)
         settle(verdict.failed, verdict.state == "PASS", "\n".join(lines(verdict)))
 
     return against

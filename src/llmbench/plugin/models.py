@@ -1,7 +1,7 @@
 """Finds the models of a session, from the hook or ``--llm-url``, and checks them early."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,6 +10,7 @@ from llmbench.access import check_secrets, check_sendable, check_url, check_writ
 from llmbench.apis import dialect
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models
 from llmbench.mistakes import nearest
+from llmbench.plugin.versions import at_version
 
 
 def models_in(folder: Path) -> Sequence[ModelConfig]:
@@ -63,15 +64,20 @@ def with_timeout(model: ModelConfig, timeout_s: float | None) -> ModelConfig:
     return msgspec.structs.replace(model, client=client)
 
 
-def pair_of(text: str, models: Iterable[ModelConfig]) -> tuple[str, str]:
-    """The names of the two of `models` that ``--llm-ab`` names."""
+def pair_of(text: str, models: Iterable[ModelConfig]) -> tuple[ModelConfig, ModelConfig]:
+    """The two models that ``--llm-ab`` names, each as it is or at a version (``name@version``)."""
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or names[0] == names[1]:
         raise ConfigError(f"--llm-ab: {text!r} is not the names of two models, as in a,b")
-    valid = [model.name for model in models]
-    for name in names:
-        choose(name, valid, "--llm-ab")
-    return names[0], names[1]
+    by_name = {model.name: model for model in models}
+    first, second = (_named(name, by_name) for name in names)
+    return first, second
+
+
+def _named(text: str, models: Mapping[str, ModelConfig]) -> ModelConfig:
+    name, at, version = text.partition("@")
+    model = models[choose(name, list(models), "--llm-ab")]
+    return at_version(model, version, f"--llm-ab: {text!r}") if at else model
 
 
 def choose(name: str, valid: Sequence[str], where: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import pytest
 from msgspec import Struct
 
-from llmbench.bench import Settings, grid_of, merge, parse_setting, repeats_of
+from llmbench.bench import AB_TIME_S, Settings, grid_of, merge, parse_setting, repeats_of
 from llmbench.config import ConfigError, Grid, ModelConfig
 from llmbench.plugin.models import remote_model
 
@@ -53,7 +53,8 @@ OPTIONS = (
     Option("arrivals", "NAME", "poisson (default), constant, or gamma:SHAPE", "arrivals"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
-    Option("ab", "A,B", "models that test_ab.py compares, interleaved A B B A"),
+    Option("ab", "A,B", "models that test_ab.py compares, A B B A; model@tag is one at a version"),
+    Option("ab-time", "S", "longest load of test_ab.py, in seconds (default 300)"),
     Option("trace", "FILE", "replay this trace (test_rate.py)"),
     Option("workers", "N", "load generating processes (default 1)"),
     Option("cluster", "ADDRESS", "Dask scheduler whose workers generate the load"),
@@ -136,7 +137,7 @@ def parse_options(config: pytest.Config) -> Options:
         models_dir=_path(config, "models-dir"),
         baselines_dir=_path(config, "baselines-dir"),
         remote=_remote(config),
-        timeout_s=_timeout_s(config),
+        timeout_s=_seconds(config, "timeout"),
         ab=_text(config, "ab"),
         trace=_text(config, "trace"),
         baseline=_text(config, "baseline"),
@@ -210,6 +211,7 @@ def _settings(config: pytest.Config, merged: Grid) -> Settings:
         prompt_source=_text(config, "prompts"),
         run_dir=_path(config, "run-dir") if _text(config, "run-dir") else None,
         seed=_count(config, "seed"),
+        ab_time_s=_seconds(config, "ab-time") or AB_TIME_S,
         repeats=repeats_of(merged, BY_NAME["repeats"].flag),
         workers=_count(config, "workers"),
         cluster=_text(config, "cluster"),
@@ -227,8 +229,9 @@ def _remote(config: pytest.Config) -> ModelConfig | None:
     return remote_model(url, **parts)
 
 
-def _timeout_s(config: pytest.Config) -> float | None:
-    text, flag = _text(config, "timeout"), BY_NAME["timeout"].flag
+def _seconds(config: pytest.Config, name: str) -> float | None:
+    """The value of an option that is a time."""
+    text, flag = _text(config, name), BY_NAME[name].flag
     if text is None:
         return None
     return grid_of({"duration_s": (flag, parse_setting("duration_s", text, flag))}).duration_s

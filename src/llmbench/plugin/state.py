@@ -18,6 +18,7 @@ import pytest
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import disk_fault
+from llmbench.plugin.contest import Contest
 from llmbench.plugin.models import check_access, pair_of, with_timeout
 
 if TYPE_CHECKING:
@@ -43,16 +44,20 @@ class PluginState:
         self.session: Session | None = None
         self.page: Path | None = None
         self.saved: Path | None = None
-        self.compared: list[Verdict] = []  # A against B
+        self.contest: Contest | None = None  # of --llm-ab
         self.problems: list[str] = []  # at the session's end; each sets the exit status
         self.broken_off = False  # within a cell, whose measurement can't be written
         self._run_dir: RunDir | None = None
         self.judged: Verdict | None = None
         self._requests: dict[str, RequestsCsv] = {}  # by cell
 
-    def plan(self, cells: Iterable[Cell]) -> None:
-        """Note the cells whose tests will run."""
+    def plan(self, cells: Iterable[Cell], of_pair: Iterable[Cell] = ()) -> None:
+        """Note the cells whose tests will run, and which of them are compared with twins of B."""
         self.cells = tuple(dict.fromkeys(cells))
+        compared = tuple(dict.fromkeys(of_pair))
+        if compared and self.pair is not None:
+            a, b = (model.name for model in self.pair)
+            self.contest = Contest(a, b, compared, self.options)
 
     @cached_property
     def models(self) -> tuple[ModelConfig, ...]:
@@ -66,15 +71,21 @@ class PluginState:
         return tuple(with_timeout(model, self.options.timeout_s) for model in models)
 
     @cached_property
-    def pair(self) -> tuple[str, str] | None:
-        """The names of the two models of ``--llm-ab``; None where it isn't given."""
+    def pair(self) -> tuple[ModelConfig, ModelConfig] | None:
+        """The two models of ``--llm-ab``; None where it isn't given."""
         return None if self.options.ab is None else pair_of(self.options.ab, self.models)
+
+    @property
+    def all_models(self) -> tuple[ModelConfig, ...]:
+        """The models to choose from, and versions of them that ``--llm-ab`` names."""
+        named = {model.name: model for model in (*self.models, *(self.pair or ()))}
+        return tuple(named.values())
 
     def models_of(self, kind: Kind) -> tuple[ModelConfig, ...]:
         """The models that a kind of benchmark makes cells of."""
         if not kind.first_of_pair or self.pair is None:
             return self.models
-        return tuple(model for model in self.models if model.name == self.pair[0])
+        return self.pair[:1]
 
     @property
     def run_dir(self) -> RunDir:
@@ -82,8 +93,8 @@ class PluginState:
         if self._run_dir is None:
             from llmbench.bench import new_run
 
-            wanted = {cell.model for cell in self.cells} | set(self.pair or ())
-            chosen = [model for model in self.models if model.name in wanted]
+            wanted = {cell.model for cell in self.cells} | {m.name for m in self.pair or ()}
+            chosen = [model for model in self.all_models if model.name in wanted]
             self._run_dir = new_run(self.options.settings, chosen)
         return self._run_dir
 
@@ -94,16 +105,16 @@ class PluginState:
         self.session = Session(
             self.run_dir,
             self.options.settings,
-            self.models,
+            self.all_models,
             servers,
             shelf,
-            repeats={model.name: self.options.repeats_of(model) for model in self.models},
+            repeats={model.name: self.options.repeats_of(model) for model in self.all_models},
             out=self.terminal,
             judged=self._repeat_judged,
             done=self._cell_finished,
             decided=self._decided,
         )
-        grids = {model.name: self.options.grid_of(model) for model in self.models}
+        grids = {model.name: self.options.grid_of(model) for model in self.all_models}
         self.session.plan(self.cells, {name: max(g.users or (1,)) for name, g in grids.items()})
         return self.session
 
@@ -134,6 +145,12 @@ class PluginState:
                 host_allowance=self.options.host_allowance,
             )
         return self.judged
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """The verdicts so far: against the baseline, and of B against A."""
+        made = (self.judged, None if self.contest is None else self.contest.verdict)
+        return [verdict for verdict in made if verdict is not None]
 
     @property
     def gated(self) -> bool:
@@ -181,19 +198,20 @@ class PluginState:
         self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=run_dir)
 
     def _compare(self, run_dir: RunDir) -> None:
-        """Judge the run against the baseline, and add that to the CI job's summary, if any."""
-        if not self.gated:
-            return
+        """Keep the verdict on the run, and add it to the CI job's summary, if any."""
+        if self.gated:
+            self.verdict()
         from llmbench.report import kept_verdict
         from llmbench.verdict import markdown
 
-        kept_verdict(run_dir, self.verdict())
-        if self.verdict().failed:
+        for verdict in self.verdicts[:1]:
+            kept_verdict(run_dir, verdict)
+        if any(verdict.failed for verdict in self.verdicts):
             self.problems.append("the gate is red")
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary:
+        if summary and self.verdicts:
             with Path(summary).open("a", encoding="utf-8") as page:
-                page.write(markdown(self.verdict()) + "\n")
+                page.writelines(markdown(verdict) + "\n" for verdict in self.verdicts)
 
     def _save_baseline(self, run_dir: RunDir) -> None:
         name = self.options.save_baseline

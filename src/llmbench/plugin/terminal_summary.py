@@ -33,8 +33,7 @@ def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
     for result in results:
         for problem in result.faults:
             reporter.write_line(f"{result.summary.cell_id}: {problem.message}")
-    against = [state.judged] if state.judged is not None else []
-    for verdict in (*against, *state.compared):
+    for verdict in state.verdicts:
         from llmbench.verdict import lines
 
         reporter.section(f"llmbench: against {verdict.baseline}")

@@ -27,6 +27,12 @@ class Remote:
     def sample(self) -> ResourceSample | None:
         return None
 
+    def pause(self) -> bool:
+        return False
+
+    def resume(self) -> None:
+        return
+
 
 class _Url:
     """What readiness watches: a URL, about which only the answers can be known."""

@@ -48,6 +48,12 @@ class RunningServer(Protocol):
     def sample(self) -> ResourceSample | None:
         """The present CPU and memory, without cell and repeat; None where they aren't known."""
 
+    def pause(self) -> bool:
+        """Stop it from running until `resume`; False where that can't be done."""
+
+    def resume(self) -> None:
+        """Let it run again; nothing where it wasn't paused."""
+
 
 class LaunchError(RuntimeError):
     """A server did not start; the message says state, exit code, last log lines and a hint."""

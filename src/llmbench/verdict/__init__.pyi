@@ -2,8 +2,10 @@ from .disagreements import disagreements as disagreements
 from .gate.comparing import compare as compare
 from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run
-from .gate.pairs import abba as abba
-from .gate.pairs import versus as versus
+from .gate.interleaved.block_order import a_opens as a_opens
+from .gate.interleaved.versus import Interleaving as Interleaving
+from .gate.interleaved.versus import pairs_settled as pairs_settled
+from .gate.interleaved.versus import versus as versus
 from .gate.samples.baselines import load_baseline as load_baseline
 from .gate.samples.baselines import save_baseline as save_baseline
 from .gate.tolerances import parse_allowance as parse_allowance

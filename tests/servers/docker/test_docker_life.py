@@ -317,3 +317,20 @@ def test_sigterm_is_as_before_afterwards(launch: Launch, smollm2: ModelConfig) -
     with launch(smollm2):
         pass
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_paused_container_stands_still_and_is_removed_all_the_same(
+    launch: Launch, smollm2: ModelConfig, ours: Ours, docker_engine: "DockerClient"
+) -> None:
+    with launch(smollm2, session="pausing") as server:
+        url = f"{server.endpoint.base_url}/health"
+        assert server.pause()
+        assert server.died() is None
+        before_ns = server.cpu_ns()
+        with pytest.raises(httpx.TimeoutException):
+            httpx.get(url, timeout=0.5)
+        assert server.cpu_ns() == before_ns
+        server.resume()
+        assert httpx.get(url).is_success
+        assert server.pause()
+    assert ours("pausing") == []

@@ -52,6 +52,12 @@ class DockerRunning:
     def sample(self) -> ResourceSample | None:
         return self._profile.sample()
 
+    def pause(self) -> bool:
+        return self._watch.pause()
+
+    def resume(self) -> None:
+        self._watch.resume()
+
 
 class _Start(Struct, frozen=True):
     """What the steps of one launch have in common."""

@@ -145,6 +145,25 @@ class Watch:
         except (APIError, requests.RequestException) as error:
             return Ending(f"the Docker Engine no longer answers: {error}")
 
+    def pause(self) -> bool:
+        """Freeze the container; False where the engine can't."""
+        import requests
+        from docker.errors import APIError
+
+        try:
+            self._container.pause()
+        except (APIError, requests.RequestException):
+            return False
+        return True
+
+    def resume(self) -> None:
+        """Let a frozen container run; one that isn't frozen, or is gone, is left as it is."""
+        import requests
+        from docker.errors import APIError
+
+        with suppress(APIError, requests.RequestException):
+            self._container.unpause()
+
     def _now(self) -> Ending | None:
         return ending(self._container.attrs["State"], self._actions(), self._memory)
 

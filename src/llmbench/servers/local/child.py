@@ -68,6 +68,7 @@ class Child:
         for signum in (signal.SIGTERM, signal.SIGKILL):
             if self._popen.poll() is None:
                 self._signal(signum)
+                self._signal(signal.SIGCONT)  # one that is paused would not hear SIGTERM
                 self.wait(self._stop_s)
         self._signal(signal.SIGKILL)  # for all that it left in its group
 

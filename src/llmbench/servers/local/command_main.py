@@ -75,6 +75,7 @@ def end_all() -> None:
         for process in descendants:
             try:
                 act(process)
+                process.resume()  # one that is paused would not hear SIGTERM
             except psutil.Error:
                 continue
         psutil.wait_procs(descendants, timeout=GRACE_S)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from msgspec import Struct
 
 from llmbench.clock import Clock
@@ -41,6 +42,13 @@ class LocalServer:
 
     def sample(self) -> ResourceSample | None:
         return None if self._child.failure() else self._tree.sample()
+
+    def pause(self) -> bool:
+        self._tree.each(psutil.Process.suspend)
+        return True
+
+    def resume(self) -> None:
+        self._tree.each(psutil.Process.resume)
 
 
 @contextmanager

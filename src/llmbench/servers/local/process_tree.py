@@ -1,6 +1,8 @@
 """Measures the CPU time and memory of a process and all that it started."""
 
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -62,6 +64,12 @@ class ProcessTree:
             return None
         waiting = {*self._cpu_s, self._root.pid}
         return sum(own) + sum(ended_children_cpu_ns(pid) for pid in waiting)
+
+    def each(self, act: Callable[[psutil.Process], object]) -> None:
+        """Do `act` to every process, as far as they still run."""
+        for process in self._processes():
+            with suppress(psutil.Error):
+                act(process)
 
     def peak_memory_bytes(self) -> int | None:
         """The sum of its processes' greatest resident sets so far; None where it isn't known."""

@@ -99,7 +99,7 @@ def judge_samples(
     verdict = Verdict(
         old.name,
         new.name,
-        faults=tuple(_faults(old, new)),
+        faults=tuple(faults(old, new)),
         differences=different.refused,
         anyway=anyway,
         simulated=old.simulated or new.simulated,
@@ -113,9 +113,10 @@ def judge_samples(
     pairs = {cell: (old.cells[cell], new.cells[cell]) for cell in usable}
     firm = decide_session(contrasts(pairs, tolerances, True), policy)
     loose = decide(contrasts(pairs, tolerances, False), policy)
-    rows = [_comparison(o, True) for o in firm] + [_comparison(o, False) for o in loose]
+    rows = [comparison_of(o, gating=True) for o in firm]
+    rows += [comparison_of(o, gating=False) for o in loose]
     both = {cell: (old.cells[cell], new.cells[cell]) for cell in shared}
-    rows += [_count(o) for o in decide_counts(both, tolerances, policy)]
+    rows += [row_of_counts(o) for o in decide_counts(both, tolerances, policy)]
     order = [*shared, ALL_CELLS]
     return structs.replace(
         verdict,
@@ -146,8 +147,8 @@ def decided(
     names = dict.fromkeys(name for measured in good for name in measured)
     metrics = {name: [measured.get(name) for measured in good] for name in names}
     now = CellSample(metrics, 0, len(good), advisory=[*ADVISORY])
-    limits = parse_tolerances(tolerance)
-    own = contrasts({cell_id: (baseline.cells[cell_id], now)}, limits, True)
+    both = {cell_id: (baseline.cells[cell_id], now)}
+    own = contrasts(both, parse_tolerances(tolerance), True)
     noise = {
         metric: [
             tuple(logs(metric, cell.metrics[metric]))
@@ -170,32 +171,32 @@ def _side(path: Path) -> Sample:
     return sample_of(RunDir.open(path)) if run_at(path).is_dir() else read_baseline(path)
 
 
-def _faults(old: Sample, new: Sample) -> list[CellFault]:
+def faults(old: Sample, new: Sample) -> list[CellFault]:
     """Faults of cells: on one side only, without a valid repeat, or no longer sustained."""
-    faults = []
+    found = []
     for cell in dict.fromkeys((*old.cells, *new.cells)):
         if cell not in new.cells:
             text = (
                 f"in baseline {old.name} and not in this run: measure it, or store a new baseline"
             )
-            faults.append(CellFault(cell, "MISSING", text))
+            found.append(CellFault(cell, "MISSING", text))
         elif cell not in old.cells:
             text = f"not in baseline {old.name}: store a new baseline that holds it"
-            faults.append(CellFault(cell, "MISSING", text))
+            found.append(CellFault(cell, "MISSING", text))
         elif not new.cells[cell].repeats:
-            faults.append(CellFault(cell, "INVALID", new.cells[cell].why))
+            found.append(CellFault(cell, "INVALID", new.cells[cell].why))
         elif not old.cells[cell].repeats:
-            faults.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
+            found.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
         elif new.cells[cell].overloaded > old.cells[cell].overloaded == 0:
             times = f"in {new.cells[cell].overloaded} of {new.cells[cell].repeats} repeats"
             text = f"the server could not sustain the rate {times}; in {old.name} it could"
-            faults.append(CellFault(cell, "OVERLOADED", text))
+            found.append(CellFault(cell, "OVERLOADED", text))
         else:
-            faults += [
+            found += [
                 CellFault(cell, "MISSING", f"{metric} is known in {old.name} and not in this run")
                 for metric in unknown_metrics(old.cells[cell], new.cells[cell])
             ]
-    return faults
+    return found
 
 
 def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> list[str]:
@@ -226,7 +227,7 @@ def _common(outcomes: Sequence[Decision], policy: Policy) -> Iterator[str]:
     for outcome in outcomes:
         more = outcome.near > 0 and outcome.shift > log1p(policy.shared_drift)
         if outcome.contrast.cell == ALL_CELLS and outcome.status == "PASS" and more:
-            row = _comparison(outcome, True)
+            row = comparison_of(outcome, gating=True)
             yield (
                 f"{row.metric} is worse by {row.change:+.1%} ({row.low:+.1%} to {row.high:+.1%}) "
                 f"over all cells together: within the limit of {row.limit:+.0%}, and more than a "
@@ -250,9 +251,9 @@ def _disturbed(outcomes: Sequence[Decision], old: Sample, new: Sample) -> Iterat
                 )
 
 
-def _comparison(outcome: Decision, gating: bool) -> Comparison:
-    contrast = outcome.contrast
-    rate = contrast.metric in RATES
+def comparison_of(outcome: Decision, *, gating: bool) -> Comparison:
+    """The row of a decision."""
+    contrast, rate = outcome.contrast, outcome.contrast.metric in RATES
     ends = [outcome.near, outcome.far, outcome.shift, contrast.tolerance, outcome.smallest]
     low, high, change, limit, smallest = (exp(-v if rate else v) - 1 for v in ends)
     old, new = (sorted(side)[(len(side) - 1) // 2] for side in (contrast.old, contrast.new))
@@ -277,15 +278,15 @@ def _comparison(outcome: Decision, gating: bool) -> Comparison:
     )
 
 
-def _count(outcome: CountDecision) -> Comparison:
-    old, new = outcome.old, outcome.new
+def row_of_counts(outcome: CountDecision) -> Comparison:
+    """The row of a decision on shares of requests."""
     return Comparison(
         cell=outcome.cell,
         metric=outcome.metric,
         state=outcome.status,
         gating=True,
-        old=100 * old.value,
-        new=100 * new.value,
+        old=100 * outcome.old.value,
+        new=100 * outcome.new.value,
         unit="%",
         change=outcome.change,
         low=outcome.low,
@@ -295,5 +296,5 @@ def _count(outcome: CountDecision) -> Comparison:
         repeats=(0, 0),
         p_value=outcome.p_value,
         smallest=outcome.smallest,
-        counts=(old.bad, old.of, new.bad, new.of),
+        counts=(outcome.old.bad, outcome.old.of, outcome.new.bad, outcome.new.of),
     )

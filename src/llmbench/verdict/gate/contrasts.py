@@ -36,12 +36,12 @@ def contrasts(
                 continue
             before, now = (logs(metric, side.metrics.get(metric, [])) for side in (old, new))
             if before and now:
-                limit = _worst(metric, tolerances[metric])
+                limit = tolerated(metric, tolerances[metric])
                 compared.append(Contrast(cell, metric, tuple(before), tuple(now), limit))
     return compared
 
 
-def _worst(metric: str, tolerance: float) -> float:
+def tolerated(metric: str, tolerance: float) -> float:
     """A tolerance as a log ratio, where larger is worse; -3 % of a rate is more than +3 %."""
     return -log1p(-tolerance) if metric in RATES else log1p(tolerance)
 

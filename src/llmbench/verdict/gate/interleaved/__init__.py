@@ -1,0 +1,1 @@
+"""A against B, interleaved in one session: order, differences, repeated looks, decision."""
