@@ -11,10 +11,10 @@ MODELS = {path.stem for path in (ROOT / "fixtures" / "models").glob("*.toml")}
 PYTHONS = {f"py3{minor}-pytest{pytest}" for minor in (11, 12, 13) for pytest in ("min", "latest")}
 
 
-def tox(*arguments: str) -> str:
+def tox(*arguments: str, root: Path = ROOT) -> str:
     """What tox prints."""
-    command = [sys.executable, "-m", "tox", "--root", str(ROOT), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command = [sys.executable, "-m", "tox", "--root", str(root), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout
 
 
 def test_the_list_has_every_model_and_no_words_of_names() -> None:
@@ -28,6 +28,28 @@ def test_a_word_of_a_name_selects_the_models_that_have_it(word: str) -> None:
     assert f"commands = pytest benchmarks -k {word}\n" in tox(
         "config", "-e", word, "-k", "commands"
     )
+
+
+def test_a_model_s_environment_sees_the_variables_that_the_files_name(tmp_path: Path) -> None:
+    for name in ("tox.ini", "toxfile.py"):
+        (tmp_path / name).write_text((ROOT / name).read_text(encoding="utf-8"), encoding="utf-8")
+    models = tmp_path / "fixtures" / "models"
+    models.mkdir(parents=True)
+    (models / "broken.toml").write_text("[", encoding="utf-8")
+    (models / "mine.toml").write_text(
+        "[server]\nenvironment = ['HUGGING_FACE_HUB_TOKEN']\n"
+        "[client]\napi_key_env = 'MY_KEY'\nheaders = { X-Team = '$MY_TEAM', Accept = '*/*' }\n",
+        encoding="utf-8",
+    )
+    shown = tox("config", "-e", "mine,tests", "-k", "pass_env", root=tmp_path)
+    of_model, _, of_tests = shown.partition("[testenv:tests]")
+    ours = {"HUGGING_FACE_HUB_TOKEN", "MY_KEY", "MY_TEAM"}
+    assert set(of_model.split()) >= {*ours, "LLMBENCH_*", "CUDA_VISIBLE_DEVICES"}
+    assert not ours & set(of_tests.split())
+
+
+def test_a_model_s_environment_can_read_gpus() -> None:
+    assert "gpu" in tox("config", "-e", "llama-2-7b-tgi", "-k", "extras").split()
 
 
 @pytest.mark.parametrize(("name", "version"), [("pytestmin", "==9.0.*"), ("pytestlatest", ">=9")])
