@@ -9,22 +9,28 @@ import pytest
 from msgspec import Struct
 
 from llmbench.apis import NAMES
+from llmbench.bench import merge
 from llmbench.config import (
     CommandServer,
     DockerServer,
     Grid,
     ModelConfig,
+    ModelSize,
     Price,
     ProcessServer,
     RemoteServer,
     SimulatedServer,
     Slo,
+    limits_of,
     load_model,
     load_models,
     parse_bytes,
 )
 from llmbench.metrics.slos import resolve
+from llmbench.packages import file_in, package_folders, split_name
+from llmbench.plugin.kinds import KINDS
 from llmbench.records import ClientSettings, RequestFields
+from llmbench.servers.docker.fitting import needed_bytes
 from llmbench.servers.docker.spec import docker_run_line
 
 ROOT = Path(__file__).parents[1]
@@ -40,6 +46,7 @@ TABLES: dict[str, type[Struct]] = {
     "`[grid]`": Grid,
     "`[slo]`": Slo,
     "`[price]`": Price,
+    "`[size]`": ModelSize,
     "`[client]`": ClientSettings,
     "`[request]`": RequestFields,
 }
@@ -142,6 +149,81 @@ def _context(config: ModelConfig) -> float:
         if flag in words:
             return int(words[words.index(flag) + 1])
     raise AssertionError(f"{config.name}: no flag tells its context")
+
+
+LIMITED = [c for c in MODELS if isinstance(c.server, DockerServer) and c.server.memory]
+ON_GPUS = [c for c in MODELS if isinstance(c.server, DockerServer) and c.server.gpus]
+REST_BYTES = 128 << 20
+"""The program and its buffers: with SmolLM2 in llama.cpp 38 MiB at 4 slots and 69 at 128."""
+
+
+@pytest.mark.parametrize("kind", ["grid", "ramp", "rate", "sizing", "cold"])
+@pytest.mark.parametrize("config", LIMITED, ids=lambda config: config.name)
+def test_its_model_fits_its_own_limit(config: ModelConfig, kind: str) -> None:
+    """Weights, KV cache and the rest, with as many slots as a benchmark of this kind asks for."""
+    shapes = KINDS[kind].shapes(merge(config.grid))
+    assert isinstance(config.server, DockerServer)
+    slots = max(config.server.slots, *(shape.most_users or 1 for shape in shapes))
+    needed, limit = needed_bytes(config, slots), limits_of(config.server).memory_bytes
+    assert needed is not None
+    assert limit is not None
+    assert needed + REST_BYTES <= limit
+
+
+def test_some_models_are_limited() -> None:
+    assert {config.name for config in LIMITED} == {"llama-2-7b-llamacpp", "smollm2-135m-docker"}
+
+
+@pytest.mark.parametrize("config", ON_GPUS, ids=lambda config: config.name)
+def test_its_model_fits_its_gpus(config: ModelConfig) -> None:
+    """Weights and the KV cache of the longest request, in nine tenths of the GPUs' memory."""
+    found = re.search(r"(\d) x A100 40 GB", config.title)
+    assert found is not None
+    assert isinstance(config.server, DockerServer)
+    assert config.server.gpus == int(found[1])
+    assert config.size is not None
+    weights = parse_bytes(config.size.weights, "size.weights")
+    of_one = config.size.kv_bytes(int(_context(config)))
+    assert weights + of_one <= 0.9 * int(found[1]) * 40 * 2**30
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "too_small"),
+    [
+        ("fixtures/models/llama-2-7b-llamacpp.toml", "llama-2-7b-llamacpp", []),
+        ("README.md", "smollm2-135m-docker", [128 << 20]),  # shows that a size is too small
+    ],
+)
+def test_the_sizes_to_sweep_that_are_advertised_fit(
+    page: str, name: str, too_small: list[int]
+) -> None:
+    (text,) = re.findall(r"--llm-memory (\S+)", (ROOT / page).read_text(encoding="utf-8"))
+    config = next(config for config in LIMITED if config.name == name)
+    needed = needed_bytes(config, max(config.grid.users or ()))
+    assert needed is not None
+    sizes = [parse_bytes(size, "--llm-memory") for size in text.split(",")]
+    assert [size for size in sizes if size < needed + REST_BYTES] == too_small
+
+
+def test_the_smallest_model_s_size_is_its_file_s() -> None:
+    gguf = pytest.importorskip("gguf")
+    config = load_model(ROOT / "fixtures" / "models" / "smollm2-135m-docker.toml")
+    package, file = split_name(config.tokenizer)
+    path = file_in(package_folders(package), file)
+    assert path is not None
+    reader = gguf.GGUFReader(path)
+
+    def fact(name: str) -> int:
+        return int(reader.fields[f"llama.{name}"].contents())
+
+    size = config.size
+    assert size is not None
+    heads = fact("attention.head_count")
+    assert (size.layers, size.kv_heads) == (fact("block_count"), fact("attention.head_count_kv"))
+    assert size.head_size == fact("embedding_length") // heads
+    assert parse_bytes(size.weights, "weights") == pytest.approx(
+        sum(int(tensor.n_bytes) for tensor in reader.tensors), rel=0.02
+    )
 
 
 def test_the_blog_s_deployment_is_the_blog_s() -> None:

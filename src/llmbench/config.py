@@ -198,6 +198,24 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
     output_weight: Positive = 4.0  # price of an output token over an input token's
 
 
+class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a model needs in memory, so that a launch that can't fit is told before it starts.
+
+    The KV cache holds a key and a value of `head_size` numbers for each layer, KV head and token.
+    """
+
+    weights: str  # "3.6g", as the engine loads them
+    layers: Count
+    kv_heads: Count
+    head_size: Count
+    kv_number_bytes: Positive = 2.0  # of a number in the KV cache: 2 in 16 bits
+
+    def kv_bytes(self, tokens: int) -> int:
+        """The KV cache of so many tokens in all."""
+        numbers = 2 * self.layers * self.kv_heads * self.head_size * tokens
+        return round(numbers * self.kv_number_bytes)
+
+
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     """A file under fixtures/models/: what to launch, what to measure and which limits to meet.
 
@@ -214,6 +232,7 @@ class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
     grid: Grid = Grid()
     slo: Slo = Slo()
     price: Price | None = None
+    size: ModelSize | None = None
     client: ClientSettings = ClientSettings()
     request: RequestFields = RequestFields()
 
@@ -275,6 +294,8 @@ def _check_values(model: ModelConfig) -> None:
             parse_bytes(written, f"key 'server.{name}'")
     if grid.repeats is not None:
         parse_repeats(grid.repeats, "key 'grid.repeats'")
+    if model.size is not None:
+        parse_bytes(model.size.weights, "key 'size.weights'")
     if model.price is not None:
         try:
             date.fromisoformat(model.price.date)

@@ -83,10 +83,11 @@ class Launch(Struct, frozen=True):
     cpu_quota_cores: float | None = None
     computes_on: Literal["cpu", "gpu"] | None = None
     memory_limit_bytes: int | None = None
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: int | None = None  # its own: a container's without the cache of files
     log_file: str | None = None
     server_info: dict[str, str | int | float | bool | None] = {}
     notes: tuple[str, ...] = ()
+    file_cache_bytes: int | None = None  # charged to a container beside that, at most
 
 
 class Endpoint(Struct, frozen=True):

@@ -73,12 +73,13 @@ def test_cold_starts_have_a_table_of_their_own(run_path: Path) -> None:
             healthy_s=seconds,
             first_token_s=seconds + 1,
             peak_memory_bytes=2**30,
+            file_cache_bytes=2**29,
         )
         endpoint = msgspec.structs.replace(ended.endpoint, launch=launch)
         run.append_cell_run(msgspec.structs.replace(ended, endpoint=endpoint))
     lines = shown(run)
     assert lines[0] == "cold starts"
-    assert lines[-1] == "tiny-in128-out32-cold 2 2.00 3.00 1.00 GiB"
+    assert lines[-1] == "tiny-in128-out32-cold 2 2.00 3.00 1.00 GiB 512 MiB"
 
 
 def test_where_both_views_differ_the_worst_cell_is_named(run_path: Path) -> None:

@@ -65,7 +65,7 @@ def python_server(smollm2: ModelConfig) -> Callable[..., ModelConfig]:
             volumes={},
             **changes,
         )
-        return msgspec.structs.replace(smollm2, name="python-server", server=server)
+        return msgspec.structs.replace(smollm2, name="python-server", server=server, size=None)
 
     return make
 

@@ -1,5 +1,6 @@
 """What a container uses, by our reading and by Docker's own."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -7,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmbench.servers.docker.profile import Profile
+from llmbench.config import ModelConfig
+from llmbench.servers.docker.profile import PeakMemory, Profile
 from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample
 from llmbench.servers.running import RunningServer
 
@@ -25,6 +27,34 @@ while True:
     sum(range(1000))
 """
 """Keeps a core busy and 50 MiB of memory in use."""
+
+
+READER = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+held = bytearray(64 << 20)
+held[::4096] = b"x" * (64 << 8)
+with open("/weights", "wb") as file:
+    for _ in range(200):
+        file.write(bytes(1 << 20))
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.answer(b'{"status": "ok"}')
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.answer(b'data: {"content": "x", "stop": true}\\n\\n')
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+HTTPServer(("0.0.0.0", 8080), Handler).serve_forever()
+"""
+"""Holds 64 MiB, has a file of 200 MiB in the cache, and answers one token."""
 
 
 @pytest.fixture
@@ -113,6 +143,42 @@ def test_gpus_add_to_the_sample(busy: "Container", monkeypatch: pytest.MonkeyPat
     sample = Profile(busy, "busy", limit_cores=None, gpus=2).sample()
     assert sample is not None
     assert (sample.gpu_percent, sample.gpu_memory_bytes) == (90.0, 7)
+
+
+def test_the_peak_is_own_memory_and_the_cache_of_files_stands_beside_it() -> None:
+    def reading(anon: int, shmem: int, file: int) -> UsageReading:
+        return UsageReading(0, 0, 0, 0, anon_bytes=anon, shmem_bytes=shmem, file_bytes=file)
+
+    readings = [reading(10, 5, 905), reading(70, 20, 520), None, reading(30, 5, 105)]
+    looked = threading.Event()
+
+    def read() -> UsageReading | None:
+        if len(readings) == 1:
+            looked.set()
+            return readings[0]
+        return readings.pop(0)
+
+    with PeakMemory(read, period_s=0.001) as peak:
+        assert looked.wait(10)
+    assert (peak.own_bytes, peak.cache_bytes) == (90, 900)
+
+
+def test_a_peak_that_no_source_tells_is_not_known() -> None:
+    with PeakMemory(lambda: UsageReading(0, 0, 7, 9)) as peak:
+        pass
+    assert (peak.own_bytes, peak.cache_bytes) == (None, None)
+
+
+def test_files_that_a_container_reads_are_not_its_peak(
+    launch: Launch, python_server: Callable[..., ModelConfig]
+) -> None:
+    config = python_server(READER)
+    with launch(config, 1, 512 << 20) as server:
+        got = server.endpoint.launch
+    assert got.peak_memory_bytes is not None
+    assert got.file_cache_bytes is not None
+    assert 64 << 20 < got.peak_memory_bytes < 96 << 20, "64 MiB of its own, and Python"
+    assert got.file_cache_bytes > 200 << 20, "a file of 200 MiB was read"
 
 
 def test_a_sample_is_the_difference_of_two_readings() -> None:

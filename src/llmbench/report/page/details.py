@@ -186,6 +186,9 @@ def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
     peaks = [launch.peak_memory_bytes for launch in launches if launch.peak_memory_bytes]
     if peaks:
         yield "peak memory", size(max(peaks))
+    caches = [launch.file_cache_bytes for launch in launches if launch.file_cache_bytes]
+    if caches:
+        yield "beside it, cache of files", size(max(caches))
 
 
 Facts = Mapping[str, tuple[str, Callable[[Any], str]]]

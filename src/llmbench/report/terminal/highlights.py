@@ -78,17 +78,19 @@ def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
     cold = [cell for cell in cells if cell.runs[0].cell.is_cold]
     if not cold:
         return
-    columns = ("cold start", "launches", "healthy s", "first token s", "peak memory")
+    columns = ("cold start", "launches", "healthy s", "first token s", "peak memory", "file cache")
     table = _table("cold starts", columns)
     for cell in cold:
         launches = [run.endpoint.launch for run in cell.runs]
         peak = _median(launch.peak_memory_bytes for launch in launches)
+        cache = _median(launch.file_cache_bytes for launch in launches)
         table.add_row(
             cell.cell_id,
             str(len(launches)),
             number(_median(launch.healthy_s for launch in launches)),
             number(_median(launch.first_token_s for launch in launches)),
             "-" if peak is None else size(peak),
+            "-" if cache is None else size(cache),
         )
     yield table
 

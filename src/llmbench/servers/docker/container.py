@@ -16,8 +16,9 @@ from llmbench.process import interrupted_by_signals
 from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.docker.creating import created, refused
 from llmbench.servers.docker.engine import EngineFacts, connect, engine_facts
+from llmbench.servers.docker.fitting import check_fits
 from llmbench.servers.docker.images import Say, ensure_image
-from llmbench.servers.docker.profile import Profile
+from llmbench.servers.docker.profile import PeakMemory, Profile
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server
 from llmbench.servers.docker.watch import Watch
@@ -93,6 +94,7 @@ def launch_docker(
         reap(client, say)
         facts = engine_facts(client)
         spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
+        check_fits(config, max(server.slots, slots or 0), spec.memory_bytes)
         image = ensure_image(client, config.name, server, say)
         with created(client, config, spec, facts, session, say) as (container, warnings):
             notes = (*(() if cores.note is None else (cores.note,)), *warnings)
@@ -117,10 +119,11 @@ def _running(
         gpus=spec.gpus if start.facts.is_here else 0,
         clock=start.clock,
     )
-    ready = wait_until_ready(
-        config, url, start.started_ns, deadline, watch, health=start.server.health
-    )
-    launch = _launch(start, container, image, ready, watch, profile)
+    with PeakMemory(profile.read) as peak:
+        ready = wait_until_ready(
+            config, url, start.started_ns, deadline, watch, health=start.server.health
+        )
+    launch = _launch(start, container, image, ready, watch, profile, peak)
     return DockerRunning(endpoint_of(config, url, launch, ready), watch, profile)
 
 
@@ -151,10 +154,11 @@ def _launch(
     ready: Ready,
     watch: Watch,
     profile: Profile,
+    peak: PeakMemory,
 ) -> Launch:
     """What was really started, read back from the engine and from the kernel."""
     container.reload()
-    granted, reading = container.attrs["HostConfig"], profile.read()
+    granted = container.attrs["HostConfig"]
     digests = image.attrs.get("RepoDigests") or []
     pid = container.attrs["State"]["Pid"]
     return Launch(
@@ -172,7 +176,8 @@ def _launch(
         memory_nodes=parse_cpuset(granted["CpusetMems"]),
         cpu_quota_cores=granted["NanoCpus"] / 1e9 if granted["NanoCpus"] else None,
         memory_limit_bytes=granted["Memory"] or None,
-        peak_memory_bytes=None if reading is None else reading.peak_bytes or reading.usage_bytes,
+        peak_memory_bytes=peak.own_bytes,
+        file_cache_bytes=peak.cache_bytes,
         log_file=str(watch.log_file),
         server_info=ready.server_info,
         notes=(*start.notes, *_shortfalls(start.spec, granted), f"sampled by {profile.source}"),

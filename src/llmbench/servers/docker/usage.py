@@ -33,6 +33,16 @@ class UsageReading(Struct, frozen=True):
     network_tx_bytes: int | None = None
     pids: int | None = None
 
+    @property
+    def own_bytes(self) -> int | None:
+        """Anonymous and shared memory: what is the processes' own, and no file's cache."""
+        return None if self.anon_bytes is None else self.anon_bytes + (self.shmem_bytes or 0)
+
+    @property
+    def cache_bytes(self) -> int | None:
+        """The cache of files; the kernel counts shared memory among these, and here it isn't."""
+        return None if self.file_bytes is None else self.file_bytes - (self.shmem_bytes or 0)
+
 
 def reading_of_stats(stats: dict[str, Any]) -> UsageReading | None:
     """The Engine's ``/containers/ID/stats`` as a reading; None for a container that has ended."""
