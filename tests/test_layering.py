@@ -16,6 +16,7 @@ BASE = (
     "records",
     "results",
     "mistakes",
+    "value_types",
     "config",
     "access",
     "journal",

@@ -15,7 +15,6 @@ from llmbench.config import (
     DockerServer,
     Grid,
     ModelConfig,
-    ModelSize,
     Price,
     ProcessServer,
     RemoteServer,
@@ -32,6 +31,7 @@ from llmbench.plugin.kinds import KINDS
 from llmbench.records import ClientSettings, RequestFields
 from llmbench.servers.docker.fitting import needed_bytes
 from llmbench.servers.docker.spec import docker_run_line
+from llmbench.value_types import ModelSize
 
 ROOT = Path(__file__).parents[1]
 MODELS = load_models(ROOT / "fixtures" / "models")

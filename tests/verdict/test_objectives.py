@@ -3,11 +3,12 @@ from typing import Any, get_args
 import pytest
 
 from llmbench.cells import Arrivals
-from llmbench.config import ConfigError, Preset, Slo
+from llmbench.config import ConfigError, Slo
 from llmbench.metrics.slos import PRESETS, resolve
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellResult
+from llmbench.value_types import Preset
 from llmbench.verdict.validity import judge
 from tests.metrics.making import MS, START_NS, back_to_back, cell_run, failure, request
 

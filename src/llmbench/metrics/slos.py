@@ -8,11 +8,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from llmbench.cells import Shape
-from llmbench.config import ConfigError, Percentiles, Preset, Slo
+from llmbench.config import ConfigError, Slo
 from llmbench.metrics import windows
 from llmbench.metrics.windows import Window
 from llmbench.mistakes import nearest
 from llmbench.results import LimitCount
+from llmbench.value_types import Percentiles, Preset
 
 
 def _mlperf(ttft_ms: float, time_per_token_ms: float) -> Slo:

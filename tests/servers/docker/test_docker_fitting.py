@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmbench.config import DockerServer, ModelConfig, ModelSize
+from llmbench.config import DockerServer, ModelConfig
 from llmbench.servers.docker.fitting import check_fits, needed_bytes
 from llmbench.servers.running import LaunchError, RunningServer
+from llmbench.value_types import ModelSize
 
 LLAMA_2_7B = ModelSize("3.56g", layers=32, kv_heads=32, head_size=128)
 GIB = 1 << 30

@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any
 
-from llmbench.config import Percentiles, Slo
+from llmbench.config import Slo
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number, plural
+from llmbench.value_types import Percentiles
 
 if TYPE_CHECKING:
     import pandas as pd
