@@ -15,7 +15,6 @@ BASE = (
     "packages",
     "records",
     "results",
-    "mistakes",
     "value_types",
     "config",
     "access",

@@ -14,7 +14,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from llmbench.cells import Limits
-from llmbench.mistakes import explain
 from llmbench.records import ClientSettings, RequestFields
 from llmbench.value_types import (
     ArrivalsText,
@@ -27,6 +26,7 @@ from llmbench.value_types import (
     Positive,
     Preset,
     Share,
+    explain,
 )
 
 

@@ -1,8 +1,11 @@
-"""The types of the values that a configuration may hold, which msgspec checks."""
+"""The types of the values that a configuration may hold, and the words for mistakes in them."""
 
-from typing import Annotated, Literal
+import difflib
+import re
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Struct, inspect
 
 Positive = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -44,3 +47,85 @@ class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):
         """The KV cache of so many tokens in all."""
         numbers = 2 * self.layers * self.kv_heads * self.head_size * tokens
         return round(numbers * self.kv_number_bytes)
+
+
+def nearest(word: str, valid: list[str]) -> str:
+    """The end of an error: ``; did you mean 'x'?`` and the list of all valid words."""
+    close = difflib.get_close_matches(word, valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (valid: {', '.join(valid)})"
+
+
+def explain(error: msgspec.ValidationError, schema: type[Struct], raw: dict[str, Any]) -> str:
+    """msgspec's `error` about `raw`, which is not a `schema`, in the words of a TOML file.
+
+    It has the form ``key: what is wrong; what would be right``.
+    """
+    fault, _, place = str(error).partition(" - at ")
+    is_key = place.startswith("`key` in ")
+    key = re.sub(r"^(`key` in )?`\$\.?|`$", "", place)
+    kind = _type_at(inspect.type_info(schema), key, raw)
+    prefix = f"{key}." if key else ""
+    word = (re.search(r"`(.+?)`|'(.+?)'", fault) or [""])[0].strip("`'")
+    if "unknown field" in fault:
+        return f"unknown key '{prefix}{word}'{nearest(word, _fields(kind))}"
+    if "missing required field" in fault:
+        words = _words(_type_at(kind, word, {}))
+        return f"key '{prefix}{word}' is missing" + (f" (valid: {', '.join(words)})" * bool(words))
+    if is_key and isinstance(kind, inspect.DictType):
+        return f"unknown key '{prefix}{word}'{nearest(word, _words(kind.key_type))}"
+    if valid := _words(kind):
+        return f"key {key!r}: unknown {word!r}{nearest(word, valid)}"
+    return f"key {key or '(top level)'!r}: {fault[0].lower()}{fault[1:]}"
+
+
+def _type_at(kind: inspect.Type, key: str, value: Any) -> inspect.Type:
+    """The type that msgspec expects at `key` within `kind`, where `value` stands."""
+    for step in re.findall(r"\w+|\[.*?\]", key):
+        structs = _structs(kind)
+        if structs and step == structs[0].tag_field:
+            return inspect.LiteralType(tuple(str(struct.tag) for struct in structs))
+        kind = _present(_tagged(kind, value))
+        if isinstance(kind, inspect.StructType):
+            kind = next((f.type for f in kind.fields if f.name == step), inspect.AnyType())
+            value = value.get(step) if isinstance(value, dict) else None
+        elif isinstance(kind, inspect.DictType):
+            kind = kind.value_type
+        else:
+            kind = getattr(kind, "item_type", inspect.AnyType())
+    return _present(_tagged(kind, value))
+
+
+def _tagged(kind: inspect.Type, value: Any) -> inspect.Type:
+    """Of several tables that can stand where `value` does, the one that it says it is."""
+    structs = _structs(kind)
+    if len(structs) < 2 or not isinstance(value, dict):
+        return kind
+    return next((s for s in structs if s.tag == value.get(str(s.tag_field))), kind)
+
+
+def _present(kind: inspect.Type) -> inspect.Type:
+    """`kind` without the possibility that nothing is there."""
+    if not isinstance(kind, inspect.UnionType):
+        return kind
+    kinds = tuple(t for t in kind.types if not isinstance(t, inspect.NoneType))
+    return kinds[0] if len(kinds) == 1 else inspect.UnionType(kinds)
+
+
+def _structs(kind: inspect.Type) -> list[inspect.StructType]:
+    """The tables that can stand where `kind` is expected."""
+    kinds = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
+    return [struct for struct in kinds if isinstance(struct, inspect.StructType)]
+
+
+def _fields(kind: inspect.Type) -> list[str]:
+    """The keys of a table; a model's name is that of its file."""
+    structs = _structs(kind)
+    tags = [structs[0].tag_field] if structs and structs[0].tag_field else []
+    fields = [field.name for field in structs[0].fields] if structs else []
+    return tags + [name for name in fields if name != "name"]
+
+
+def _words(kind: inspect.Type) -> list[str]:
+    """The words that are valid where `kind` is expected; none where any would be."""
+    return [str(word) for word in kind.values] if isinstance(kind, inspect.LiteralType) else []

@@ -9,7 +9,7 @@ from llmbench.apis.sglang import SGLang
 from llmbench.apis.tgi import Tgi
 from llmbench.apis.triton import Triton
 from llmbench.config import ConfigError
-from llmbench.mistakes import nearest
+from llmbench.value_types import nearest
 
 _DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect

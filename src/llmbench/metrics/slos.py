@@ -11,9 +11,8 @@ from llmbench.cells import Shape
 from llmbench.config import ConfigError, Slo
 from llmbench.metrics import windows
 from llmbench.metrics.windows import Window
-from llmbench.mistakes import nearest
 from llmbench.results import LimitCount
-from llmbench.value_types import Percentiles, Preset
+from llmbench.value_types import Percentiles, Preset, nearest
 
 
 def _mlperf(ttft_ms: float, time_per_token_ms: float) -> Slo:

@@ -9,8 +9,8 @@ import msgspec
 from llmbench.access import check_secrets, check_sendable, check_url, check_written
 from llmbench.apis import dialect
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models
-from llmbench.mistakes import nearest
 from llmbench.plugin.versions import at_version
+from llmbench.value_types import nearest
 
 
 def models_in(folder: Path) -> Sequence[ModelConfig]:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
-from llmbench.mistakes import nearest
 from llmbench.simulator.manner import Manner
+from llmbench.value_types import nearest
 
 
 class Fault(Struct, frozen=True):

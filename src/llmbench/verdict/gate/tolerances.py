@@ -3,7 +3,7 @@
 import re
 
 from llmbench.config import ConfigError
-from llmbench.mistakes import nearest
+from llmbench.value_types import nearest
 
 TOLERANCES: dict[str, float] = {
     "ttft": 0.05,

@@ -16,10 +16,10 @@ from msgspec import Struct
 
 from llmbench.config import ConfigError
 from llmbench.metrics import certifiable
-from llmbench.mistakes import nearest
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Distribution, Search
 from llmbench.store import RunDir, replace_file
+from llmbench.value_types import nearest
 from llmbench.verdict.gate.samples.fingerprints import fingerprint
 from llmbench.verdict.judging import JudgedCell, judged_cells
 
