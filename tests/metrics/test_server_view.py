@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from llmbench.metrics.summary import summarise
@@ -91,6 +92,12 @@ def test_what_each_request_tells_goes_before_histograms() -> None:
 def test_without_histograms_nothing_is_known() -> None:
     found = summarise(cell_run(), table(CELL))
     assert found.server_ttft_mean_ms is found.ttft_difference_ms is None
+
+
+def test_what_the_server_tells_can_be_written_down() -> None:
+    told: Any = {"server_queue_ms": 10.0, "server_prompt_ms": 30.0, "server_decode_ms": 76.0}
+    found = summarise(cell_run(), table(back_to_back(5, **told)))
+    assert msgspec.json.decode(msgspec.json.encode(found), type=CellSummary) == found
 
 
 def test_the_parts_add_up_to_ttft_and_latency() -> None:

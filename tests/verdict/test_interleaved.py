@@ -55,6 +55,8 @@ def test_a_pair_that_a_neighbour_spoilt_does_not_count() -> None:
 def test_fewer_than_two_pairs_of_each_order_decide_nothing() -> None:
     (outcome,) = decide_pairs([pairs([1.0, 1.01, 1.0], [2.0, 2.02, 2.01])])
     assert (outcome.status, outcome.low_power) == ("INCONCLUSIVE", True)
+    assert (outcome.near, outcome.far) == pytest.approx((1.0, 1.01))
+    assert outcome.more_repeats == 1
 
 
 def test_what_is_certain_at_the_end_is_not_certain_at_a_first_look() -> None:

@@ -85,7 +85,9 @@ def _on_the_way(good: pd.DataFrame, of_run: pd.DataFrame) -> dict[str, Any]:
     return {
         "outside_server_ms": distribution(good["outside_server_ms"]),
         "connect_ms": float(connects.median()) / 1e6 if len(connects) else None,
-        "clock_overrun_share": wrong.index.nunique() / requests.sum() if requests.any() else None,
+        "clock_overrun_share": float(wrong.index.nunique() / requests.sum())
+        if requests.any()
+        else None,
         "clock_overrun_told_ms": float(wrong["theirs"].median()) if len(wrong) else None,
         "clock_overrun_seen_ms": float(wrong["ours"].median()) if len(wrong) else None,
     }

@@ -15,7 +15,7 @@ from llmbench.verdict.gate.interleaved.looks import p_of_looks, reach_of_looks
 from llmbench.verdict.gate.interleaved.paired import Pairs, over_all_cells, shift_of
 from llmbench.verdict.gate.statistics import Array, holm, moderated, simes
 
-LEAST_FREEDOM = 2
+LEAST_FREEDOM, LEAST_PAIRS = 2, 4
 """Fewer degrees of freedom of the noise decide nothing; a cell alone has these from 4 pairs on."""
 
 MOST_MORE = 100
@@ -47,8 +47,9 @@ def _decided(pairs: Sequence[Pairs], share: float | None, policy: Policy) -> lis
     reach = reach_of_looks((1 - policy.confidence) / 2, freedom, share) * error
     tolerance = np.array([of.tolerance for of in pairs])
     known = freedom >= LEAST_FREEDOM
-    failed = known & _rejected(pairs, p_values, policy) & (shift - reach > tolerance)
-    passed = known & ~failed & (shift + reach < tolerance)
+    near, far = _ends(pairs, shift, reach, known)
+    failed = known & _rejected(pairs, p_values, policy) & (near > tolerance)
+    passed = known & ~failed & (far < tolerance)
     gap = np.abs(shift - tolerance) / reach
     smallest = _smallest(pairs, error * sqrt(share or 1), freedom, share, policy)
     return [
@@ -56,8 +57,8 @@ def _decided(pairs: Sequence[Pairs], share: float | None, policy: Policy) -> lis
             contrast=of,
             status="FAIL" if failed[i] else "PASS" if passed[i] else "INCONCLUSIVE",
             shift=float(shift[i]),
-            near=float(shift[i] - reach[i]),
-            far=float(shift[i] + reach[i]),
+            near=float(near[i]),
+            far=float(far[i]),
             confidence=policy.confidence,
             p_value=float(p_values[i]),
             low_power=not known[i],
@@ -84,6 +85,15 @@ def _estimates(pairs: Sequence[Pairs], policy: Policy) -> tuple[Array, Array, Ar
     return np.array([shift.value for shift in shifts]), error, freedom
 
 
+def _ends(
+    pairs: Sequence[Pairs], shift: Array, reach: Array, known: NDArray[np.bool_]
+) -> tuple[Array, Array]:
+    """The ends of the intervals; where the noise is not known, the least and the greatest pair."""
+    changes = [np.array(of.new) - np.array(of.old) for of in pairs]
+    least, greatest = (np.array([end(change) for change in changes]) for end in (np.min, np.max))
+    return np.where(known, shift - reach, least), np.where(known, shift + reach, greatest)
+
+
 def _rejected(pairs: Sequence[Pairs], p_values: Array, policy: Policy) -> NDArray[np.bool_]:
     """Whether no-change is rejected, for the cell and by the metric's own p-value."""
     cells = np.array([of.cell for of in pairs])
@@ -96,7 +106,7 @@ def _rejected(pairs: Sequence[Pairs], p_values: Array, policy: Policy) -> NDArra
 def _more(pairs: Pairs, gap: float) -> int | None:
     """Further pairs that would bring an end of the interval to the tolerance, at `gap` reaches."""
     have = len(pairs.rounds)
-    more = max(1, ceil(have / max(gap, 0.01) ** 2) - have)
+    more = max(1, LEAST_PAIRS - have, ceil(have / max(gap, 0.01) ** 2) - have)
     return more if more <= MOST_MORE else None
 
 
