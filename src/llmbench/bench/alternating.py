@@ -10,9 +10,10 @@ from typing import Protocol
 
 from msgspec import Struct, structs
 
+from llmbench.bench.host import gpu_models
 from llmbench.bench.launcher import Servers
 from llmbench.cells import Cell, Users
-from llmbench.config import DockerServer, ModelConfig
+from llmbench.config import CommandServer, DockerServer, ModelConfig
 from llmbench.results import CellResult
 from llmbench.verdict import Interleaving, RepeatDigest, a_opens
 
@@ -64,14 +65,21 @@ class Turns(Struct, frozen=True):
 def turns_of(models: Sequence[ModelConfig], repeats: tuple[int, int], limit_s: float) -> Turns:
     """The turns of two models: by time, unless several repeats of each cell were asked for.
 
-    Servers on GPUs each take all of their memory, so only one is up at a time.
+    Servers on GPUs each take all of their memory, so only one is up at a time; a command is taken
+    to use the GPUs of a host that has some.
     """
-    on_gpus = any(isinstance(m.server, DockerServer) and m.server.gpus for m in models)
+    on_gpus = any(_on_gpus(model) for model in models)
     if repeats[1] > 1:
         return Turns(*repeats, limit_s, together=not on_gpus)
     if on_gpus:
         return Turns(ROUNDS_ON_GPUS, ROUNDS_ON_GPUS, limit_s, together=False)
     return Turns(1, None, limit_s)
+
+
+def _on_gpus(model: ModelConfig) -> bool:
+    if isinstance(model.server, DockerServer):
+        return model.server.gpus > 0
+    return isinstance(model.server, CommandServer) and bool(gpu_models())
 
 
 class Alternation:
@@ -137,5 +145,5 @@ class Alternation:
             return "one server at a time was up, launched anew for its block: they need GPUs"
         if self._unpaused:
             models = " and ".join(sorted(self._unpaused))
-            return f"{models} can't be paused: it was up, without load, beside the other"
+            return f"{models} can't be paused: each stayed up beside the other, without load"
         return "the server without load was paused"
