@@ -78,7 +78,8 @@ def test_the_server_without_load_is_paused(run: Callable[..., Any]) -> None:
 
 def test_a_server_that_cannot_be_paused_is_told(run: Callable[..., Any]) -> None:
     done = run(Turns(2, 2, 300.0), pausable=False)
-    assert done.how.notes[1] == "a and b can't be paused: it was up, without load, beside the other"
+    told = "a and b can't be paused: each stayed up beside the other, without load"
+    assert done.how.notes[1] == told
 
 
 def test_of_servers_on_gpus_one_is_up_at_a_time(run: Callable[..., Any]) -> None:
