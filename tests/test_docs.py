@@ -50,7 +50,7 @@ def test_every_kind_of_benchmark_is_documented() -> None:
 
 
 def test_every_option_has_the_row_that_its_help_gives() -> None:
-    rows = [f"| `{o.flag} {o.metavar}` | {o.help} |" for o in OPTIONS]
+    rows = [f"| `{f'{o.flag} {o.metavar}'.strip()}` | {o.help} |" for o in OPTIONS]
     table = OPTIONS_PAGE.replace(r"\|", "|").splitlines()
     assert [row for row in table if row in rows] == rows
 

@@ -31,6 +31,11 @@ SECRET_OPTION = re.compile(
 )
 SECRET_NAME = re.compile(r"(.*_)?(TOKEN|KEY|SECRET|PASSWORD)", re.IGNORECASE)
 SECRET_TABLES = (("server", "settings"), ("server", "build_args"))
+UNTRUSTED_HINT = (
+    "name its authority's file with --llm-ca-file (client.ca_file, SSL_CERT_FILE), or skip the "
+    "check with --llm-insecure (client.verify_tls = false)"
+)
+"""What to do about a certificate that is refused."""
 
 
 def request_headers(client: ClientSettings) -> dict[str, str]:
@@ -145,7 +150,8 @@ def check_url(url: str, where: str) -> None:
 def tls_context(client: ClientSettings) -> ssl.SSLContext:
     """TLS as `client` says: verification, a CA of its own, a client certificate; only HTTP/1.1.
 
-    `ConfigError` names a file that can't be loaded.
+    Without a `ca_file` the environment variable SSL_CERT_FILE may name one. `ConfigError` names a
+    file that can't be loaded.
     """
     import httpx
 
@@ -160,11 +166,23 @@ def tls_context(client: ClientSettings) -> ssl.SSLContext:
         if client.client_cert_file is not None:
             context.load_cert_chain(client.client_cert_file, client.client_key_file)
     except (OSError, ssl.SSLError) as error:
-        files = [client.ca_file, client.client_cert_file, client.client_key_file]
-        names = ", ".join(name for name in files if name is not None)
+        own_ca = client.ca_file or os.environ.get("SSL_CERT_FILE")
+        files = [own_ca, client.client_cert_file, client.client_key_file]
+        names = ", ".join(name for name in files if name)
         raise ConfigError(f"TLS files {names}: can't be loaded: {error}") from error
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def unverified(model: ModelConfig) -> str | None:
+    """A note that nobody checks who answers for `model` over TLS; None where that is checked."""
+    url = getattr(model.server, "url", "")
+    if model.client.verify_tls or not url.startswith("https:"):
+        return None
+    return (
+        f"{model.name}: the certificate of {url} is not verified (--llm-insecure, "
+        "client.verify_tls = false): whoever is on the way can answer in its place"
+    )
 
 
 def _value(name: str, text: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llmbench.bench import parse_setting
 from llmbench.config import ConfigError, SimulatedServer, load_model
+from llmbench.value_types import nearest
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -180,14 +181,18 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     made.add_argument("--draft-acceptance", type=float, default=0.7, metavar="P")
     made.add_argument("--tells-times", action="store_true", help="in each answer, as engines can")
     made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
+    made.add_argument("--engine", metavar="NAME", help="pass for this engine: vllm, tgi, …")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--core", type=int, action="append", help="pin to this core; repeatable")
 
 
 def simulate(args: argparse.Namespace) -> int:
     """Serve a deterministic model with a known truth (at /stats)."""
-    from llmbench.simulator import serve
+    from llmbench.simulator import LIKENESSES, serve
 
+    if args.engine is not None and args.engine not in LIKENESSES:
+        valid = nearest(args.engine, list(LIKENESSES))
+        raise ConfigError(f"--engine: unknown engine {args.engine!r}{valid}")
     config = SimulatedServer(
         ttft_ms=args.ttft_ms,
         ms_per_token=args.ms_per_token,
@@ -201,7 +206,15 @@ def simulate(args: argparse.Namespace) -> int:
         draft_acceptance=args.draft_acceptance,
         tells_times=args.tells_times,
     )
-    serve(config, args.host, args.port, seed=args.seed, pin=tuple(args.core or ()), say=say)
+    serve(
+        config,
+        args.host,
+        args.port,
+        seed=args.seed,
+        pin=tuple(args.core or ()),
+        engine=args.engine,
+        say=say,
+    )
     return 0
 
 

@@ -44,6 +44,7 @@ class RunInfo(Struct, frozen=True):
     models: tuple[ModelConfig, ...]
     prompts: dict[str, Any] = {}  # by tokenizer: source, kind (real or synthetic), hashes
     options: dict[str, Any] = {}  # of the command line that differ from the default
+    detected: dict[str, Any] = {}  # what the server of --llm-url told about itself
     schema: int = SCHEMA_VERSION
     ended_ns: int | None = None  # None: the run did not end by itself
     notes: tuple[str, ...] = ()

@@ -30,7 +30,9 @@ def message_of(suite: pytest.Pytester, *args: str) -> str:
         (("--llm-host-allowance", "2"), "--llm-host-allowance: '2': write it as in 2%"),
         (("--llm-tolerance", "ttfft=5%"), "--llm-tolerance: unknown metric 'ttfft'; did you mean"),
         (("--llm-url", "localhost:80"), "'localhost:80' is not a URL; write it like http://"),
-        (("--llm-url", "http://127.0.0.1:9"), "--llm-url needs --llm-model and --llm-tokenizer"),
+        (("--llm-url", "http://127.0.0.1:9"), "--llm-url: http://127.0.0.1:9: can't connect: ["),
+        (("--llm-insecure",), "--llm-insecure: only with --llm-url; in a model's TOML write it"),
+        (("--llm-url", "http://x", "--llm-request-add", "1"), "--llm-request-add: '1' is not a"),
         (("--llm-models-dir", "nowhere"), "no model configuration (*.toml) there; write one"),
     ],
 )

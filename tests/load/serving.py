@@ -105,7 +105,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
     """The next request, head and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
-    return head + await reader.readexactly(int(length))
+    return head + await reader.readexactly(int(length or 0))
 
 
 def event(text: str) -> bytes:

@@ -49,6 +49,20 @@ def test_a_certificate_from_nobody_known_is_a_tls_failure(
         (record,) = load(endpoint(server.url))
     assert record.error_kind == "tls"
     assert record.error is not None and "CERTIFICATE_VERIFY_FAILED" in record.error
+    assert "--llm-ca-file" in record.error and "--llm-insecure" in record.error
+
+
+def test_the_usual_variable_names_an_authority(
+    authority: tuple[trustme.CA, ssl.SSLContext, str], load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, context, ca_file = authority
+    monkeypatch.setenv("SSL_CERT_FILE", ca_file)
+    with Scripted(answering(ANSWER), context) as server:
+        (record,) = load(endpoint(server.url))
+    assert record.error is None
+    monkeypatch.setenv("SSL_CERT_FILE", "no.pem")
+    with pytest.raises(ConfigError, match=r"TLS files no\.pem: can't be loaded"):
+        load(endpoint("https://127.0.0.1:1"))
 
 
 def test_verification_can_be_switched_off(

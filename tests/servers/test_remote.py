@@ -216,7 +216,10 @@ def tls_url(tmp_path: Path) -> Iterator[str]:
 def test_a_certificate_that_nobody_trusts(tls_url: str, tmp_path: Path) -> None:
     error = refusal(remote(tls_url), tmp_path)
     assert error.state.startswith(f"{tls_url}: its TLS certificate isn't trusted: [SSL: ")
-    assert error.hint == "name its authority's certificate in client.ca_file"
+    assert error.hint == (
+        "name its authority's file with --llm-ca-file (client.ca_file, SSL_CERT_FILE), or skip the "
+        "check with --llm-insecure (client.verify_tls = false)"
+    )
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://host/x", "http://"])

@@ -1,5 +1,9 @@
 from . import grid as grid
 from .alternating import Settled as Settled
+from .found_server import AUTO as AUTO
+from .found_server import Served as Served
+from .found_server import Sought as Sought
+from .found_server import served as served
 from .grid import grid_of as grid_of
 from .grid import merge as merge
 from .grid import parse_setting as parse_setting

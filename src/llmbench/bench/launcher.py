@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
+from llmbench.access import unverified
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig
 from llmbench.journal import WriteError
@@ -104,6 +105,8 @@ class Servers:
         (self.placement,) = place_server(model, limits, workers=workers)
         if self.placement.note:
             self._say(f"{model.name}: {self.placement.note}")
+        if note := unverified(model):
+            self._say(note)
         with ExitStack() as stack:
             server = stack.enter_context(
                 launch(

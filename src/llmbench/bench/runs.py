@@ -1,10 +1,12 @@
 """Begins and ends a run's directory, and writes what ``run.json`` says about the run."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import structs
 
+from llmbench.access import unverified
 from llmbench.bench.host import describe_host, package_versions
 from llmbench.bench.settings import Settings
 from llmbench.clock import Clock
@@ -14,8 +16,13 @@ from llmbench.records import MEASURING_VERSION
 from llmbench.store import LATEST, RunDir, RunInfo, git_commit
 
 
-def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
-    """A fresh run directory whose ``run.json`` says how the run can be repeated."""
+def new_run(
+    settings: Settings, models: Sequence[ModelConfig], detected: Mapping[str, Any] | None = None
+) -> RunDir:
+    """A fresh run directory whose ``run.json`` says how the run can be repeated.
+
+    `detected` is what a server said about itself that nobody had told.
+    """
     commit, dirty = git_commit(Path.cwd())
     run_dir = (
         RunDir.create(settings.runs_dir, commit)
@@ -36,6 +43,8 @@ def new_run(settings: Settings, models: Sequence[ModelConfig]) -> RunDir:
             packages=packages,
             models=tuple(models),
             options=dict(settings.options),
+            detected=dict(detected or {}),
+            notes=tuple(note for model in models if (note := unverified(model))),
         )
     )
     return run_dir

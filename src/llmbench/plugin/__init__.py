@@ -32,6 +32,7 @@ from llmbench.plugin.options import add_options, parse_options, xdist_in_use
 from llmbench.plugin.replay import METRICS
 from llmbench.plugin.state import STATE, PluginState
 from llmbench.plugin.terminal_summary import show
+from llmbench.plugin.users_terminal import users_terminal
 from llmbench.process import interrupted_by_signals
 from llmbench.results import CellResult
 from llmbench.store import RunDir, check_free
@@ -76,7 +77,10 @@ def pytest_configure(config: pytest.Config) -> None:
         options = parse_options(config)
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from None
-    config.stash[STATE] = PluginState(config, options)
+    until_the_end = ExitStack()
+    config.add_cleanup(until_the_end.close)
+    terminal = until_the_end.enter_context(users_terminal())
+    config.stash[STATE] = PluginState(config, options, terminal)
 
 
 @pytest.hookimpl(trylast=True)
@@ -90,11 +94,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("llm")
     if marker is None or "cell" not in metafunc.fixturenames:
         return
+    state = metafunc.config.stash[STATE]
     try:
         kind = kind_named(marker.args[0], f"{metafunc.function.__name__}: pytest.mark.llm")
-        state = metafunc.config.stash[STATE]
-        cells = [c for m in state.models_of(kind) for c in cells_of(kind, m, state.options)]
+        models, grid = state.models_of(kind), state.default_grid
+        cells = [c for m in models for c in cells_of(kind, m, state.options, grid)]
     except ConfigError as error:
+        if state.mistake is not None:
+            return  # pytest_collection_modifyitems says it once, for all benchmarks
         raise pytest.Collector.CollectError(str(error)) from None
     if "metric" in metafunc.fixturenames:
         pairs = [(cell, metric) for cell in cells for metric in METRICS]
@@ -106,6 +113,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep the tests asked for, order them so that each server starts once, and plan the cells."""
+    mistake = config.stash[STATE].mistake
+    if mistake is not None:
+        raise pytest.UsageError(str(mistake))
     unwanted = [item for item in items if not _wanted(config, item)]
     if unwanted:
         items[:] = [item for item in items if item not in unwanted]

@@ -94,7 +94,8 @@ class Bench:
         pytest.fail(message, pytrace=False)
 
     def require(self, cell: Cell) -> None:
-        """Skip the test unless this host can run the cell's model under the cell's limits."""
+        """Skip the test unless this host can run the model under the cell's limits, and the cell's
+        requests fit the model's context."""
         from llmbench.servers import unavailable
 
         model = self._session.models[cell.model]
@@ -102,6 +103,10 @@ class Bench:
         if reason is not None:
             self._state.skipped[cell.config_name] = reason
             pytest.skip(f"{cell.model}: {reason}")
+        reason = self._state.too_long(cell)
+        if reason is not None:
+            self._state.skipped[cell.id] = reason
+            pytest.skip(f"{cell.id}: {reason}")
 
     @contextmanager
     def _written(self) -> Iterator[None]:
@@ -148,8 +153,9 @@ def llm_prompts(pytestconfig: pytest.Config, llm_say: Callable[[str], None]) -> 
     """Prompts by tokenizer and length, built when first wanted and reused after."""
     from llmbench.bench import Shelf
 
-    settings = session_settings(pytestconfig)
-    return Shelf(settings.prompts_dir, settings.prompt_source, llm_say)
+    settings, served = session_settings(pytestconfig), pytestconfig.stash[STATE].served
+    elsewhere = [] if served is None or served.counter is None else [served.counter]
+    return Shelf(settings.prompts_dir, settings.prompt_source, llm_say, elsewhere)
 
 
 @pytest.fixture(scope="session")

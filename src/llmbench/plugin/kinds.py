@@ -9,7 +9,7 @@ from llmbench.bench import grid
 from llmbench.cells import Cell, Limits, Shape
 from llmbench.config import Grid, ModelConfig
 from llmbench.plugin.models import choose
-from llmbench.plugin.options import Options
+from llmbench.plugin.options import NO_GRID, Options
 
 
 class Kind(Struct, frozen=True):
@@ -48,9 +48,11 @@ def kind_named(name: str, where: str) -> Kind:
     return KINDS[choose(name, list(KINDS), where)]
 
 
-def cells_of(kind: Kind, model: ModelConfig, options: Options) -> tuple[Cell, ...]:
-    """The cells of one model for one kind of benchmark."""
-    merged = options.grid_of(model)
+def cells_of(
+    kind: Kind, model: ModelConfig, options: Options, default: Grid = NO_GRID
+) -> tuple[Cell, ...]:
+    """The cells of one model for one kind of benchmark; `default` stands below what users set."""
+    merged = options.grid_of(model, default)
     sweep = grid.limits(model, merged) if kind.sweeps_limits else (Limits(),)
     trace = options.trace if kind.takes_trace else None
     if kind.one_length or trace:

@@ -1,6 +1,5 @@
 """Finds the models of a session, from the hook or ``--llm-url``, and checks them early."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -22,25 +21,6 @@ def models_in(folder: Path) -> Sequence[ModelConfig]:
             "name another folder with --llm-models-dir, or measure a running server with --llm-url"
         )
     return models
-
-
-def remote_model(url: str, *, model: str, api: str, tokenizer: str) -> ModelConfig:
-    """The model that --llm-url, --llm-model, --llm-api and --llm-tokenizer describe."""
-    check_url(url, "--llm-url")
-    needed = {"--llm-model": model, "--llm-tokenizer": tokenizer}
-    missing = [flag for flag, text in needed.items() if not text]
-    if missing:
-        raise ConfigError(f"--llm-url needs {' and '.join(missing)} as well")
-    remote = ModelConfig(
-        name=re.sub(r"[^A-Za-z0-9.]+", "-", model).strip("-").lower() or "remote",
-        title=f"{model} at {url}",
-        model=model,
-        api=api,
-        tokenizer=tokenizer,
-        server=RemoteServer(url=url),
-    )
-    check_access(remote)
-    return remote
 
 
 def check_access(model: ModelConfig) -> None:

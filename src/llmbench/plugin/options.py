@@ -13,13 +13,24 @@ from typing import Literal, NamedTuple
 import pytest
 from msgspec import Struct
 
-from llmbench.bench import AB_TIME_S, Settings, grid_of, merge, parse_setting, repeats_of
+from llmbench.bench import (
+    AB_TIME_S,
+    Settings,
+    Sought,
+    grid_of,
+    merge,
+    parse_setting,
+    repeats_of,
+)
 from llmbench.config import ConfigError, Grid, ModelConfig
-from llmbench.plugin.models import remote_model
+from llmbench.plugin.url_options import sought
 
 
 class Option(NamedTuple):
-    """``--llm-NAME METAVAR`` and the ini key ``llm_NAME``; `grid` names its key in a TOML."""
+    """``--llm-NAME METAVAR`` and the ini key ``llm_NAME``; `grid` names its key in a TOML.
+
+    One without a `metavar` is a switch.
+    """
 
     name: str
     metavar: str
@@ -36,10 +47,14 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("url", "URL", "measure the server that answers there, instead of launching one"),
-    Option("api", "NAME", "dialect of --llm-url (default openai-completions)"),
-    Option("model", "NAME", "model name that requests to --llm-url carry"),
-    Option("tokenizer", "ID|DIR", "tokenizer that counts the prompts for --llm-url"),
+    Option("url", "URL|auto", "measure the server that answers there (auto: on this host)"),
+    Option("api", "NAME", "dialect of --llm-url (default: what the server is found to speak)"),
+    Option("model", "NAME", "model name that requests carry (default: the only one served)"),
+    Option("tokenizer", "ID|DIR", "tokenizer that counts the prompts (default: the model's)"),
+    Option("request-add", "JSON", "fields to add to each request to --llm-url"),
+    Option("request-omit", "NAME,NAME", "fields to leave out of each request to --llm-url"),
+    Option("ca-file", "FILE", "certificate of the authority that --llm-url's certificate is from"),
+    Option("insecure", "", "don't verify the certificate of --llm-url"),
     Option("input-tokens", "N,N", "prompt lengths in tokens", "input_tokens"),
     Option("output-tokens", "N,N", "output lengths in tokens", "output_tokens"),
     Option("users", "N,N", "numbers of concurrent users (closed loop)", "users"),
@@ -72,8 +87,10 @@ OPTIONS = (
     Option("host-allowance", "P%", "shift of all cells that is put down to the host (default 2%)"),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
+OF_URL = ("request-add", "request-omit", "ca-file", "insecure")
+"""The options that mean nothing without --llm-url."""
+
 DEFAULTS = {
-    "api": "openai-completions",
     "workers": "1",
     "seed": "1",
     "prompts-dir": "fixtures/prompts",
@@ -81,6 +98,9 @@ DEFAULTS = {
     "baselines-dir": "reports/baselines",
     "inconclusive": "pass",
 }
+
+
+NO_GRID = Grid()
 
 
 class Options(Struct, frozen=True):
@@ -92,7 +112,7 @@ class Options(Struct, frozen=True):
     ini_grid: Grid
     models_dir: Path
     baselines_dir: Path
-    remote: ModelConfig | None  # what --llm-url describes
+    remote: Sought | None  # what --llm-url and the options beside it say
     timeout_s: float | None
     ab: str | None
     trace: str | None
@@ -103,9 +123,9 @@ class Options(Struct, frozen=True):
     host_allowance: str | None
     compare_anyway: bool
 
-    def grid_of(self, model: ModelConfig) -> Grid:
-        """The grid of `model`: command line over TOML over ini over defaults."""
-        return merge(self.command_line_grid, model.grid, self.ini_grid)
+    def grid_of(self, model: ModelConfig, default: Grid = NO_GRID) -> Grid:
+        """The grid of `model`: command line over TOML over ini over `default` over defaults."""
+        return merge(self.command_line_grid, model.grid, self.ini_grid, default)
 
     def repeats_of(self, model: ModelConfig) -> tuple[int, int]:
         """The fewest and the most repeats of the cells of `model`."""
@@ -117,7 +137,10 @@ def add_options(parser: pytest.Parser) -> None:
     group = parser.getgroup("llmbench", "benchmark LLM inference servers")
     for option in OPTIONS:
         shown = option.help.replace("%", "%%")
-        group.addoption(option.flag, metavar=option.metavar, default=None, help=shown)
+        if option.metavar:
+            group.addoption(option.flag, metavar=option.metavar, default=None, help=shown)
+        else:
+            group.addoption(option.flag, action="store_const", const="true", help=shown)
         parser.addini(option.ini, f"{option.flag}: {option.help}", default=None)
     group.addoption(
         "--llm-compare-anyway",
@@ -220,13 +243,27 @@ def _settings(config: pytest.Config, merged: Grid) -> Settings:
     )
 
 
-def _remote(config: pytest.Config) -> ModelConfig | None:
-    """The model that --llm-url describes; None where it isn't given."""
+def _remote(config: pytest.Config) -> Sought | None:
+    """What --llm-url and the options beside it say; None where it isn't given."""
     url = _text(config, "url")
     if not url:
+        given = [flag for name in OF_URL if config.getoption(flag := BY_NAME[name].flag)]
+        if given:
+            raise ConfigError(
+                f"{given[0]}: only with --llm-url; in a model's TOML write it under [request] or "
+                "[client] (docs/models.md)"
+            )
         return None
-    parts = {name: _text(config, name) or "" for name in ("model", "api", "tokenizer")}
-    return remote_model(url, **parts)
+    return sought(
+        url,
+        model=_text(config, "model") or "",
+        api=_text(config, "api") or "",
+        tokenizer=_text(config, "tokenizer") or "",
+        add=_text(config, "request-add"),
+        omit=_text(config, "request-omit"),
+        ca_file=None if not _text(config, "ca-file") else _path(config, "ca-file"),
+        insecure=_text(config, "insecure"),
+    )
 
 
 def _seconds(config: pytest.Config, name: str) -> float | None:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, TextIO
 import pytest
 
 from llmbench.cells import Cell
-from llmbench.config import ConfigError
+from llmbench.config import ConfigError, Grid
 from llmbench.journal import disk_fault
 from llmbench.plugin.contest import Contest
 from llmbench.plugin.models import check_access, pair_of, with_timeout
+from llmbench.plugin.url_options import check_remote
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from llmbench.bench import Servers, Session, Settings, Shelf
+    from llmbench.bench import Served, Servers, Session, Settings, Shelf
     from llmbench.config import ModelConfig
     from llmbench.plugin.kinds import Kind
     from llmbench.plugin.options import Options
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
 class PluginState:
     """The state that the plugin's hooks and fixtures share; it hangs on ``config.stash``."""
 
-    def __init__(self, config: pytest.Config, options: Options) -> None:
+    def __init__(self, config: pytest.Config, options: Options, terminal: TextIO) -> None:
         self.config, self.options = config, options
+        self.terminal = terminal  # what the user reads, whatever pytest captures
         self.cells: tuple[Cell, ...] = ()
-        self.skipped: dict[str, str] = {}  # model, with its limits -> why
+        self.skipped: dict[str, str] = {}  # cell, or model with its limits -> why
+        self.mistake: ConfigError | None = None  # why there are no models
         self.session: Session | None = None
         self.page: Path | None = None
         self.saved: Path | None = None
@@ -61,14 +64,49 @@ class PluginState:
 
     @cached_property
     def models(self) -> tuple[ModelConfig, ...]:
-        """The models to choose from: those of the hook or the one of ``--llm-url``."""
-        if self.options.remote is not None:
-            models = [self.options.remote]
+        """The models to choose from: those of the hook or the one of ``--llm-url``.
+
+        A `ConfigError` is raised anew each time, without asking again.
+        """
+        if self.mistake is None:
+            try:
+                return self._models()
+            except ConfigError as error:
+                self.mistake = error
+        raise self.mistake
+
+    def _models(self) -> tuple[ModelConfig, ...]:
+        if self.served is not None:
+            models = [self.served.model]
         else:
             models = list(self.config.hook.pytest_llmbench_models(config=self.config))
         for model in models:
             check_access(model)
         return tuple(with_timeout(model, self.options.timeout_s) for model in models)
+
+    @cached_property
+    def served(self) -> Served | None:
+        """The server of ``--llm-url``, asked for what the options leave out; None without one."""
+        if self.options.remote is None:
+            return None
+        from llmbench.bench import served
+
+        found = served(self.options.remote, sends=not self.config.option.collectonly)
+        check_remote(found.model)
+        if found.line:
+            self.say(found.line)
+        return found
+
+    @property
+    def default_grid(self) -> Grid:
+        """The grid that stands below all that the user set."""
+        return Grid() if self.served is None else self.served.grid
+
+    def too_long(self, cell: Cell) -> str | None:
+        """Why the server of ``--llm-url`` can't take the requests of `cell`; None where it can."""
+        if self.served is None:
+            return None
+        return self.served.too_long(cell.input_tokens, cell.output_tokens)
 
     @cached_property
     def pair(self) -> tuple[ModelConfig, ModelConfig] | None:
@@ -95,7 +133,8 @@ class PluginState:
 
             wanted = {cell.model for cell in self.cells} | {m.name for m in self.pair or ()}
             chosen = [model for model in self.all_models if model.name in wanted]
-            self._run_dir = new_run(self.options.settings, chosen)
+            detected = {} if self.served is None else self.served.facts
+            self._run_dir = new_run(self.options.settings, chosen, detected)
         return self._run_dir
 
     def make_session(self, servers: Servers, shelf: Shelf) -> Session:
@@ -114,16 +153,11 @@ class PluginState:
             done=self._cell_finished,
             decided=self._decided,
         )
-        grids = {model.name: self.options.grid_of(model) for model in self.all_models}
+        grids = {
+            model.name: self.options.grid_of(model, self.default_grid) for model in self.all_models
+        }
         self.session.plan(self.cells, {name: max(g.users or (1,)) for name, g in grids.items()})
         return self.session
-
-    @property
-    def terminal(self) -> TextIO:
-        """The stream that the user reads, past pytest's capturing."""
-        reporter = self.config.pluginmanager.getplugin("terminalreporter")
-        out: TextIO = reporter._tw._file
-        return out
 
     def say(self, line: str) -> None:
         """Show the user one line, on a line of its own."""

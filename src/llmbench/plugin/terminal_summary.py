@@ -24,7 +24,7 @@ def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
             reporter.write_line(f"{name}: {reason}")
     if state.session is None or not (state.measured or state.broken_off):
         return
-    from llmbench.report import highlights, terminal_table
+    from llmbench.report import highlights, next_command, terminal_table
 
     reporter.section("llmbench")
     results = state.results()
@@ -44,6 +44,9 @@ def show(reporter: pytest.TerminalReporter, state: PluginState) -> None:
         reporter.write_line(f"ERROR: {problem_text}", red=True)
     if state.page is not None:
         reporter.write_line(f"page: {state.page}")
+    info = state.run_dir.info()
+    if info.detected and (step := next_command(info, results)):
+        reporter.write_line(step)
     if state.saved is not None:
         reporter.write_line(f"baseline: {state.saved}")
 

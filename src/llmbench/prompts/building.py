@@ -17,6 +17,7 @@ from llmbench.prompts.corpus.sources import Source
 from llmbench.prompts.prompt_files import Say
 from llmbench.prompts.sorting import Sorter, Wanted
 from llmbench.prompts.synthesis import synthesise
+from llmbench.prompts.tokens.counted_elsewhere import CountedElsewhere
 from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.records import Prompt
 
@@ -40,7 +41,7 @@ class Built(Struct, frozen=True):
 
 def build_buckets(
     source: Source,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizer | CountedElsewhere,
     wanted: Wanted,
     *,
     hurry: bool,
@@ -59,6 +60,7 @@ def build_buckets(
             )
             for length in wanted.lengths
         }
+    assert isinstance(tokenizer, Tokenizer)  # texts are cut at positions that only it knows
     reader = RecordReader(source, download=not hurry)
     promptless = Promptless(source)
     sorter = Sorter(tokenizer, wanted)

@@ -13,11 +13,12 @@ from msgspec.structs import replace
 from llmbench.config import ConfigError
 from llmbench.prompts import prompt_files as files
 from llmbench.prompts.building import Built, build_buckets
-from llmbench.prompts.corpus.sources import Source, at_hand, for_building, hub_revision
+from llmbench.prompts.corpus.sources import SYNTHETIC, Source, at_hand, for_building, hub_revision
 from llmbench.prompts.library import Library
 from llmbench.prompts.prompt_files import Manifest, PromptFile, Say
 from llmbench.prompts.reuse import usable
 from llmbench.prompts.sorting import Wanted
+from llmbench.prompts.tokens.counted_elsewhere import CountedElsewhere
 from llmbench.prompts.tokens.tokenizer import find, fingerprint, load
 from llmbench.store import alone_in, replace_file
 
@@ -27,7 +28,7 @@ DECK_LENGTHS = (32, 64, 128, 256, 512, 1024, 2048)
 
 def ensure(
     folder: Path,
-    tokenizer: str,
+    tokenizer: str | CountedElsewhere,
     lengths: Sequence[int],
     *,
     source: Source | None,
@@ -39,13 +40,16 @@ def ensure(
 ) -> Library:
     """The prompts of `lengths` under `folder`; missing files are built first, others are reused.
 
-    Each tokenizer has a folder of its own. A file is built again when it was built for fewer
-    prompts, for another seed or from another source; one that was changed by hand raises
+    Each tokenizer has a folder of its own; one that is elsewhere gets synthetic prompts
+    (`ConfigError` where another `source` is named). A file is built again when it was built for
+    fewer prompts, for another seed or from another source; one that was changed by hand raises
     `ConfigError`. Without a `source` a file from any source will do. So that a run starts soon,
     only a sample of the source is read where that is enough, and buckets that lack prompts are
     filled with the starts of longer ones unless `trim` is off.
     """
     wanted = _wanted(lengths, per_length, tolerance, seed, trim)
+    if isinstance(tokenizer, CountedElsewhere):
+        source = _only_synthetic(source)
     place = folder / folder_name(tokenizer)
     with _alone_in(place, say):
         manifest = files.read_manifest(place)
@@ -93,8 +97,20 @@ def build(
     return Library(place, manifest)
 
 
-def folder_name(tokenizer: str) -> str:
+def _only_synthetic(source: Source | None) -> Source:
+    """The source of prompts for a tokenizer that is elsewhere, whatever was named."""
+    if source is not None and source.kind != "synthetic":
+        raise ConfigError(
+            f"prompt source {source}: its texts need a tokenizer on this host; name one with "
+            "--llm-tokenizer, or leave --llm-prompts out"
+        )
+    return Source("synthetic", SYNTHETIC)
+
+
+def folder_name(tokenizer: str | CountedElsewhere) -> str:
     """The folder of a tokenizer's prompts: its name and a part of its fingerprint."""
+    if isinstance(tokenizer, CountedElsewhere):
+        return f"{re.sub(r'[^a-z]+', '-', tokenizer.name)}-{tokenizer.sha256[:8]}"
     path = find(tokenizer)
     name = tokenizer.replace("/", "--") if path is None else path.resolve().name
     if path is not None and name == "tokenizer.json":
@@ -140,7 +156,7 @@ def _exists(source: Source) -> bool:
 
 def _make(
     place: Path,
-    name: str,
+    tokenizer: str | CountedElsewhere,
     wanted: Wanted,
     lengths: tuple[int, ...],
     source: Source,
@@ -154,20 +170,20 @@ def _make(
         place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{place}: prompts can't be written there: {error.strerror}") from error
-    tokenizer = load(name, place)
+    counter = load(tokenizer, place) if isinstance(tokenizer, str) else tokenizer
     commit = _commit(source)
     old = files.read_manifest(place)
-    kept = old.files if old and old.tokenizer_sha256 == tokenizer.sha256 else {}
+    kept = old.files if old and old.tokenizer_sha256 == counter.sha256 else {}
     lengths = lengths if kept else wanted.lengths
     built = build_buckets(
         replace(source, revision=commit or source.revision),
-        tokenizer,
+        counter,
         replace(wanted, lengths=lengths),
         hurry=hurry,
         limit=limit,
         say=say,
     )
-    manifest = Manifest(name, tokenizer.sha256, _without(kept, lengths))
+    manifest = Manifest(counter.name, counter.sha256, _without(kept, lengths))
     files.write_manifest(place, manifest)  # from here on a build that is cut off starts anew
     for length, made in built.items():
         entry = _write(place, length, made, wanted, source, commit)

@@ -5,5 +5,6 @@ from .tables.run_files import RequestsCsv as RequestsCsv
 from .tables.run_files import append_cells as append_cells
 from .terminal.cell_table import terminal_table as terminal_table
 from .terminal.highlights import highlights as highlights
+from .terminal.next_command import next_command as next_command
 from .write import kept_verdict as kept_verdict
 from .write import write_report as write_report

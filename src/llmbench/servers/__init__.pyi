@@ -1,3 +1,12 @@
+from .detection.asking import LOCAL_PORTS as LOCAL_PORTS
+from .detection.asking import detect as detect
+from .detection.asking import find_local as find_local
+from .detection.asking import is_here as is_here
+from .detection.counting import ServerCounts as ServerCounts
+from .detection.engines import Engine as Engine
+from .detection.first_requests import Asking as Asking
+from .detection.first_requests import FirstRequests as FirstRequests
+from .detection.first_requests import first_requests as first_requests
 from .docker.spec import docker_run_line as docker_run_line
 from .launching import launch as launch
 from .launching import place_server as place_server

@@ -21,6 +21,9 @@ REASONS = {
     503: "Service Unavailable",
 }
 
+SERVER = "llmbench-simulator"
+"""By this name in each answer's head its numbers are known for a simulator's."""
+
 CONTENT_TYPES = {"sse": "text/event-stream", "ndjson": "application/x-ndjson"}
 JSON = "application/json"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -34,7 +37,7 @@ def head(status: int, content_type: str, *fields: str) -> bytes:
     """The head of an answer, with `fields` as further header fields."""
     lines = [
         f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}",
-        "server: llmbench-simulator",
+        f"server: {SERVER}",
         f"content-type: {content_type}",
         *fields,
     ]

@@ -9,6 +9,7 @@ from msgspec import Struct
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
+from llmbench.simulator.dialects.engine_pages import LIKENESSES, Likeness
 from llmbench.simulator.scheduling.schedule import Schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
@@ -24,6 +25,9 @@ class State(Struct, frozen=True):
 
 def answer_page(state: State, request: Request) -> bytes:
     """The answer to a request for anything but a completion."""
+    likeness = LIKENESSES.get(state.settings.engine or "")
+    if likeness is not None:
+        return _answer_as(likeness, state, request)
     if request.path.startswith("/v2/models/") and request.path.endswith("/ready"):
         return encoding.page(200, b"")
     route = _ROUTES.get((request.method, request.path))
@@ -31,6 +35,24 @@ def answer_page(state: State, request: Request) -> bytes:
         return route(state, request)
     status = 405 if any(path == request.path for _method, path in _ROUTES) else 404
     return _json({"error": f"{request.method} {request.path}: nothing here"}, status)
+
+
+def completes(state: State, path: str) -> bool:
+    """Whether the engine that the simulator passes for, if any, takes completions at `path`."""
+    likeness = LIKENESSES.get(state.settings.engine or "")
+    return likeness is None or any(path.startswith(known) for known in likeness.completions)
+
+
+def _answer_as(likeness: Likeness, state: State, request: Request) -> bytes:
+    """A page of the engine that the simulator passes for; only health and truth are its own."""
+    page = likeness.pages(state.settings.model).get((request.method, request.path))
+    if page is not None:
+        return _json(page)
+    if request.path == likeness.tokenize:
+        return _tokenize(state, request)
+    own = {"/health", "/v2/health/ready", "/stats", "/stats/reset"}
+    route = _ROUTES.get((request.method, request.path)) if request.path in own else None
+    return _json({"detail": "Not Found"}, 404) if route is None else route(state, request)
 
 
 def _json(page: Any, status: int = 200) -> bytes:
@@ -57,14 +79,20 @@ def _info(state: State, request: Request) -> bytes:
 
 
 def _tokenize(state: State, request: Request) -> bytes:
-    """Answer as llama.cpp and vLLM do, with made-up ids, as many as the simulator counts."""
+    """Answer as llama.cpp, vLLM, LMDeploy and TGI (a list) do, with made-up ids, as many as the
+    simulator counts."""
     try:
         page = msgspec.json.decode(request.body)
-        text = next(page[key] for key in ("content", "prompt", "inputs") if key in page)
+        text = next(page[key] for key in ("content", "prompt", "inputs", "input") if key in page)
         number = count_tokens(text) if text else 0
     except (msgspec.DecodeError, TypeError, StopIteration):
-        return _json({"error": "send a JSON object with content, prompt or inputs"}, 400)
-    return _json({"tokens": list(range(1000, 1000 + number)), "count": number})
+        return _json({"error": "send a JSON object with content, prompt, inputs or input"}, 400)
+    ids = list(range(1000, 1000 + number))
+    if state.settings.engine == "tgi":
+        return _json([{"id": one} for one in ids])
+    if state.settings.engine == "lmdeploy":
+        return _json({"input_ids": ids, "length": number})
+    return _json({"tokens": ids, "count": number})
 
 
 def _stats(state: State, request: Request) -> bytes:

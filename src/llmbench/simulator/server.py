@@ -18,7 +18,7 @@ from llmbench.simulator.completions import MESSAGE, Streamed, Whole, outcome_of
 from llmbench.simulator.dialects.formats import FORMATS
 from llmbench.simulator.faults import HEADER, FaultPlan, manner_of
 from llmbench.simulator.manner import Manner
-from llmbench.simulator.pages import State, answer_page
+from llmbench.simulator.pages import State, answer_page, completes
 from llmbench.simulator.reactor import Reactor
 from llmbench.simulator.scheduling.schedule import schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
@@ -60,7 +60,8 @@ class Simulator:
             ClientConnection(sock, self._reactor, self._handle)
 
     def _handle(self, line: ClientConnection, request: Request) -> None:
-        if request.method == "POST" and is_completion(request.path):
+        is_asked = request.method == "POST" and is_completion(request.path)
+        if is_asked and completes(self._state, request.path):
             self._complete(line, request)
         else:
             line.send(answer_page(self._state, request))
@@ -138,15 +139,17 @@ def serve(
     *,
     seed: int = 0,
     pin: tuple[int, ...] = (),
+    engine: str | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve with the true figures of `config` until Ctrl-C; `say` gets the URL.
 
-    `pin` keeps the process to those cores. `ConfigError` says that the fault is unknown or that it
-    can't listen.
+    With `engine` it passes for that one. `pin` keeps the process to those cores. `ConfigError` says
+    that the fault is unknown or that it can't listen.
     """
     settle(pin)
-    simulator = Simulator(SimulatorSettings(config, seed=seed, host=host, port=port))
+    settings = SimulatorSettings(config, seed=seed, host=host, port=port, engine=engine)
+    simulator = Simulator(settings)
     say(f"simulated server at http://{host}:{simulator.port} (its truth: /stats); Ctrl-C ends it")
     try:
         simulator.run()

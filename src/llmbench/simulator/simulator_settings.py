@@ -14,3 +14,4 @@ class SimulatorSettings(Struct, frozen=True):
     host: str = "127.0.0.1"
     port: int = 0
     cores: tuple[int, ...] = ()
+    engine: str | None = None  # passes for that one (`LIKENESSES`), with its pages and paths

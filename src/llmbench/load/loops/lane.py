@@ -5,6 +5,7 @@ import errno
 import ssl
 from collections.abc import Callable
 
+from llmbench.access import UNTRUSTED_HINT
 from llmbench.config import ConfigError
 from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import guarded
@@ -91,7 +92,8 @@ class Lane:
             limit = f"{client.connect_timeout_s:g} s"
             self._give_up("connect_timeout", f"{where}: no connection within {limit}")
         except ssl.SSLError as error:
-            self._give_up("tls", f"{where}: {error.reason or error}: {error}")
+            hint = f"; {UNTRUSTED_HINT}" if isinstance(error, ssl.SSLCertVerificationError) else ""
+            self._give_up("tls", f"{where}: {error.reason or error}: {error}{hint}")
         except OSError as error:
             _refuse_few_files(error)
             self._give_up("refused", f"{where}: {error.strerror or error}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Encoding
     from tokenizers import Tokenizer as FastTokenizer
 
+_FEWEST_WORDS = 64  # of 64 words even a thousand prompts of two tokens can all differ
 _HEAD_BYTES = 16 * 2**20  # all of a GGUF file's metadata, which precede its weights
 
 
@@ -47,6 +48,25 @@ class Tokenizer:
     def encodings(self, texts: Sequence[str]) -> list[Encoding]:
         """The tokens of each text with their positions in it."""
         return self.fast.encode_batch(list(texts), add_special_tokens=False)
+
+    def words(self) -> list[str]:
+        """Words that are one token each after a space; single letters where there are too few."""
+        plain = sorted({p.lstrip("Ġ▁ ") for p in self.fast.get_vocab() if p[:1] in "Ġ▁ "})
+        words = [word for word in plain if re.fullmatch(r"[a-z]{3,12}", word)]
+        counts = self.lengths(["a", *(f"a {word}" for word in words)])
+        single = [w for w, count in zip(words, counts[1:], strict=True) if count == counts[0] + 1]
+        return single if len(single) >= _FEWEST_WORDS else list("abcdefghijklmnopqrstuvwxyz")
+
+    def cut(self, drafts: Sequence[str], length: int) -> list[str]:
+        """The drafts, cut to exactly `length` tokens; those that a new encoding refutes are
+        dropped."""
+        cut = []
+        for text, encoding in zip(drafts, self.encodings(drafts), strict=True):
+            place = encoding.token_to_chars(length - 1) if len(encoding) >= length else None
+            if place is not None:
+                cut.append(text[: place[1]])
+        counts = self.lengths(cut)
+        return [text for text, count in zip(cut, counts, strict=True) if count == length]
 
 
 def load(name: str, cache: Path | None = None) -> Tokenizer:

@@ -75,23 +75,33 @@ def is_healthy(http: httpx.Client, path: str, patient: bool) -> bool:
     return response.is_success
 
 
-def ask(config: ModelConfig, fields: RequestFields) -> tuple[str, dict[str, Any]]:
+def ask(
+    config: ModelConfig, fields: RequestFields, prompt: str = PROMPT, tokens: int = TOKENS
+) -> tuple[str, dict[str, Any]]:
     """The path and the body of the request, as the load sends it."""
     speaks = dialect(config.api)
-    ask = Ask(PROMPT, TOKENS, config.model, stream=config.client.stream, unique="ready")
+    ask = Ask(prompt, tokens, config.model, stream=config.client.stream, unique="ready")
     return speaks.path(ask), tailored(speaks.body(ask), fields)
 
 
 class Answered(Struct, frozen=True):
-    """When the first token came, and whether the server then closed the connection."""
+    """When the first token came, whether the server then closed the connection, and how many
+    tokens the prompt had by the server's count (None: it doesn't say)."""
 
     first_token_at_s: float
     closed: bool
+    input_tokens: int | None = None
 
 
-def answered(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> Answered:
+def answered(
+    http: httpx.Client,
+    config: ModelConfig,
+    fields: RequestFields,
+    prompt: str = PROMPT,
+    tokens: int = TOKENS,
+) -> Answered:
     """Have the request answered; `NotYet` or `Refused` if the answer holds no token."""
-    path, body = ask(config, fields)
+    path, body = ask(config, fields, prompt, tokens)
     content = msgspec.json.encode(body)
     with http.stream("POST", path, content=content, headers=_headers(config)) as response:
         if response.status_code in LOADING:
@@ -103,7 +113,7 @@ def answered(http: httpx.Client, config: ModelConfig, fields: RequestFields) -> 
             answer.take(part)
         answer.end()
     first_s = answer.verdict(config, path)
-    return Answered(first_s, closes_soon(response))
+    return Answered(first_s, closes_soon(response), answer.input_tokens)
 
 
 def closes_soon(response: httpx.Response) -> bool:
@@ -130,6 +140,7 @@ class _Answer:
         self._first_s: float | None = None
         self._error: str | None = None
         self._foreign = False
+        self.input_tokens: int | None = None
 
     def take(self, part: bytes) -> None:
         self._body += part
@@ -142,8 +153,10 @@ class _Answer:
             event = self._whole()
             if event is not None and (_has_text(event) or event.output_tokens):
                 self._first_s = time.monotonic()
+            self.input_tokens = None if event is None else event.input_tokens
         for event in self._events() if self._streamed else ():
             self._error = self._error or event.error
+            self.input_tokens = event.input_tokens or self.input_tokens
         if self._streamed:
             self._error = self._error or unframed_error(self._body)
 

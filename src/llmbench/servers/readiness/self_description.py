@@ -1,6 +1,7 @@
 """Collects what a server says about itself; it is kept so that two runs can be told apart."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -21,8 +22,11 @@ VOLATILE = frozenset({"created", "media_marker", "is_sleeping"})
 
 
 def server_info(http: httpx.Client) -> dict[str, Scalar]:
-    """The scalars of every page that answers, as ``info.model_id``, ``models.id``, …"""
+    """The scalars of every page that answers, as ``info.model_id``, ``models.id``, …, and the name
+    of the HTTP server."""
     facts: dict[str, Scalar] = {}
+    with suppress(httpx.HTTPError):
+        facts["http.server"] = get(http, PATHS[-1], timeout=5.0)[0].headers.get("server")
     for path in PATHS:
         facts |= dict(_facts(path.rsplit("/", 1)[-1], _page(http, path)))
     return facts

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 import httpx
 from msgspec import Struct
 
+from llmbench.access import UNTRUSTED_HINT
 from llmbench.config import ModelConfig
 from llmbench.records import Endpoint, Launch
 from llmbench.servers.readiness.accepted_fields import Taken, try_request
@@ -18,6 +19,7 @@ from llmbench.servers.readiness.http import http_client
 from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy
 from llmbench.servers.readiness.self_description import server_info
 from llmbench.servers.running import LaunchError
+from llmbench.simulator import SERVER
 
 POLL_S = 0.05
 INFO_S = 20.0
@@ -96,7 +98,7 @@ class Wait(Struct, frozen=True):
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             return self.watched.error(
                 f"{self.url}: its TLS certificate isn't trusted: {error}",
-                hint="name its authority's certificate in client.ca_file",
+                hint=UNTRUSTED_HINT,
             )
         if not isinstance(error, httpx.ConnectError):
             return self.watched.error(
@@ -144,7 +146,7 @@ def endpoint_of(config: ModelConfig, url: str, launch: Launch, ready: Ready) -> 
         base_url=url,
         api=config.api,
         model=config.model,
-        simulated=config.simulated or ready.server_info.get("info.simulated") is True,
+        simulated=config.simulated or ready.server_info.get("http.server") == SERVER,
         launch=launch,
         client=config.client,
         request=ready.taken.fields,

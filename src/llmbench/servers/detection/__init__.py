@@ -1,0 +1,1 @@
+"""Asks a running server what it is: engine, dialect, models, context and tokenizer."""
