@@ -9,6 +9,7 @@ import pytest
 
 import llmbench
 from llmbench import cli, plugin
+from llmbench.gauges import GaugeSample
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.options import OPTIONS
@@ -146,6 +147,11 @@ def test_every_column_of_the_cells_is_named_in_its_order() -> None:
 def test_every_column_of_the_resources_is_named() -> None:
     names = documented("Columns of `resources.csv`")
     assert sorted(names) == sorted(["time", *ResourceSample.__struct_fields__])
+
+
+def test_every_column_of_the_server_metrics_is_named() -> None:
+    names = documented("Columns of `server_metrics.parquet`")
+    assert sorted(names) == sorted(GaugeSample.__struct_fields__)
 
 
 def test_every_column_of_the_parquet_file_is_named() -> None:

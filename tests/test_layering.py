@@ -18,6 +18,7 @@ BASE = (
     "value_types",
     "config",
     "access",
+    "gauges",
     "journal",
     "store",
 )

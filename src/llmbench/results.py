@@ -172,6 +172,19 @@ class CellSummary(Struct, frozen=True):
     in_flight_growth_per_s: float | None = None  # rate asked - rate served
     least_in_flight_growth_per_s: float | None = None  # its lower bound (99.5 %)
     filling_s: float | None = None  # from the first deadline to the window's start
+    # what the server's own gauges told: means over the window, and growth during the whole cell
+    server_running_mean: float | None = None  # requests
+    server_waiting_mean: float | None = None
+    server_kv_usage_mean: float | None = None  # share of the KV cache
+    server_kv_usage_max: float | None = None
+    server_cache_queries: int | None = None  # prompt tokens looked up in the prefix cache
+    server_cache_hits: int | None = None
+    server_preemptions: int | None = None
+    server_drafts: int | None = None  # verified by speculative decoding
+    server_draft_tokens: int | None = None
+    server_accepted_tokens: int | None = None
+    server_readings: int = 0  # of its gauges
+    server_readings_failed: int = 0
 
 
 class Problem(Struct, frozen=True):

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError, ModelConfig
+from llmbench.gauges import GaugeSample
 from llmbench.journal import Journal, read_journal, writing
 from llmbench.records import SCHEMA_VERSION, CellRun, RequestRecord, ResourceSample
 from llmbench.results import Search
@@ -102,6 +103,10 @@ class RunDir:
         return self.path / "requests.parquet"
 
     @property
+    def server_metrics_file(self) -> Path:
+        return self.path / "server_metrics.parquet"
+
+    @property
     def charts(self) -> Path:
         return self.path / "charts"
 
@@ -147,6 +152,10 @@ class RunDir:
             for sample in samples:
                 journal.append(sample)
 
+    def append_gauges(self, sample: GaugeSample) -> None:
+        with Journal(self.path / "journal" / "gauges.jsonl") as journal:
+            journal.append(sample)
+
     def cell_runs(self) -> list[CellRun]:
         """Every repeat of every cell that ended, in the order in which they ran."""
         return list(self._read(self.path / "journal" / "cells.jsonl", CellRun))
@@ -157,6 +166,10 @@ class RunDir:
 
     def samples(self) -> list[ResourceSample]:
         return list(self._read(self.path / "journal" / "resources.jsonl", ResourceSample))
+
+    def gauges(self) -> list[GaugeSample]:
+        """Every reading of the servers' own gauges, in the order in which they were taken."""
+        return list(self._read(self.path / "journal" / "gauges.jsonl", GaugeSample))
 
     def requests(
         self, cell_id: str | None = None, repeat: int | None = None

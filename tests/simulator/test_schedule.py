@@ -15,6 +15,7 @@ class Recorded:
 
     tokens: int
     prompt_tokens: int = 1
+    kv_tokens: int = 1
     step: int = 1
     held: int = 0
     started_ns: int = 0

@@ -7,12 +7,29 @@ from contextlib import ExitStack, contextmanager, suppress
 from llmbench.access import unverified
 from llmbench.cells import Limits
 from llmbench.config import ModelConfig
+from llmbench.gauges import GaugeSample
 from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
-from llmbench.servers import LaunchError, Placement, RunningServer, Sampler, launch, place_server
+from llmbench.servers import (
+    GaugeWatch,
+    LaunchError,
+    Placement,
+    RunningServer,
+    Sampler,
+    launch,
+    place_server,
+)
 from llmbench.store import RunDir
 
 _Key = tuple[str, Limits, int | None]  # model, limits, slots
+
+
+class Observed:
+    """What was seen of the server while one repeat of a cell ran."""
+
+    def __init__(self) -> None:
+        self.resources: list[ResourceSample] = []
+        self.gauges: list[GaugeSample] = []
 
 
 class Servers:
@@ -27,7 +44,8 @@ class Servers:
         self._key: _Key | None = None
         self._server: RunningServer | None = None
         self._sampler: Sampler | None = None
-        self._samples: list[ResourceSample] = []  # of the repeat that is under way
+        self._gauges: GaugeWatch | None = None
+        self._watched = Observed()  # of the repeat that is under way
         self._failed: dict[_Key, LaunchError] = {}
 
     def __enter__(self) -> "Servers":
@@ -61,20 +79,20 @@ class Servers:
         return self._server
 
     @contextmanager
-    def tagged(self, cell_id: str, repeat: int) -> Iterator[list[ResourceSample]]:
-        """Let resource samples belong to that repeat of that cell while the context is open.
+    def watched(self, cell_id: str, repeat: int) -> Iterator[Observed]:
+        """Let what is seen of the server belong to that repeat of that cell while it is open.
 
-        The list that it gives holds them when it is closed.
+        What it gives holds all of that when it is closed.
         """
-        samples: list[ResourceSample] = []
-        self._samples = samples
-        if self._sampler is not None:
-            self._sampler.tag(cell_id, repeat)
-        try:
-            yield samples
-        finally:
+        watched = self._watched = Observed()
+        with ExitStack() as stack:
+            if self._gauges is not None:
+                cores = self.placement.client
+                stack.enter_context(self._gauges.during(cell_id, repeat, cores))
             if self._sampler is not None:
-                self._sampler.tag(None, None)
+                self._sampler.tag(cell_id, repeat)
+                stack.callback(self._sampler.tag, None, None)
+            yield watched
 
     @property
     def server_cpu_ns(self) -> tuple[tuple[int, int], ...]:
@@ -98,7 +116,7 @@ class Servers:
         """Stop sampling, and then stop the server."""
         self.resume()
         self._stack.close()
-        self._server = self._sampler = self._key = None
+        self._server = self._sampler = self._gauges = self._key = None
         self.seen_prompts = set()
 
     def _launch(self, model: ModelConfig, limits: Limits, slots: int | None, workers: int) -> None:
@@ -122,8 +140,10 @@ class Servers:
             )
             sampler = Sampler(server, self._keep)
             stack.callback(sampler.stop)
+            gauges = GaugeWatch(model.name, [server.endpoint], self._keep_gauges)
+            stack.callback(gauges.close)
             self._stack = stack.pop_all()
-        self._server, self._sampler = server, sampler
+        self._server, self._sampler, self._gauges = server, sampler, gauges
         for field in server.endpoint.left_out:
             self._say(
                 f"{model.name}: the server refuses {field.name}: left out; {field.consequence}"
@@ -134,4 +154,9 @@ class Servers:
         with suppress(WriteError):
             self._run_dir.append_samples([sample])
         if sample.cell is not None:
-            self._samples.append(sample)
+            self._watched.resources.append(sample)
+
+    def _keep_gauges(self, sample: GaugeSample) -> None:
+        with suppress(WriteError):
+            self._run_dir.append_gauges(sample)
+        self._watched.gauges.append(sample)

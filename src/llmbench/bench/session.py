@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from msgspec import Struct, structs
 
 from llmbench.bench.alternating import Alternation, Settled, turns_of
-from llmbench.bench.launcher import Servers
+from llmbench.bench.launcher import Observed, Servers
 from llmbench.bench.progress_line import shown
 from llmbench.bench.runs import note_prompts
 from llmbench.bench.searching import TrialWatch, search_load
@@ -22,7 +22,7 @@ from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.load import input_lengths, run_cell
 from llmbench.prompts import Library
-from llmbench.records import CellRun, Endpoint, Launch, ResourceSample
+from llmbench.records import CellRun, Endpoint, Launch
 from llmbench.results import CellResult, Search
 from llmbench.servers import LaunchError, RunningServer, read_histograms, slots_of, sums_since
 from llmbench.store import RunDir
@@ -207,7 +207,7 @@ class Session:
         except LaunchError as error:
             reason = f"{error.state}; {error.hint or 'see its log'}"
             never = self._begin(cell, repeat, self._nowhere(cell))
-            self._ended(structs.replace(never, launch_error=reason), ())
+            self._ended(structs.replace(never, launch_error=reason), Observed())
             raise
         self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
         before = read_histograms(server.endpoint)
@@ -215,7 +215,7 @@ class Session:
         watch = TrialWatch(self.run_dir, cell, repeat, slo, seed) if cell.is_trial else None
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
-            servers.tagged(cell.id, repeat) as samples,
+            servers.watched(cell.id, repeat) as watched,
         ):
             run = run_cell(
                 cell,
@@ -240,13 +240,13 @@ class Session:
             server_cpu_ns=servers.server_cpu_ns,
             synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
         )
-        return self._ended(run, samples)
+        return self._ended(run, watched)
 
-    def _ended(self, run: CellRun, samples: Sequence[ResourceSample]) -> RepeatDigest:
+    def _ended(self, run: CellRun, watched: Observed) -> RepeatDigest:
         """Keep that a repeat ended, and judge it."""
         self.run_dir.append_cell_run(run)
         slo = self._model(run.cell).slo
-        digest, requests = judge_repeat(self.run_dir, run, slo, samples)
+        digest, requests = judge_repeat(self.run_dir, run, slo, watched.resources, watched.gauges)
         self._judged(digest, requests)
         keep_digest(self.run_dir, digest)
         return digest

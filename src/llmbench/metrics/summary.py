@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from llmbench.cells import Shape
 from llmbench.config import Slo
+from llmbench.gauges import GaugeSample
 from llmbench.metrics import formulas, windows
+from llmbench.metrics.gauge_means import gauge_fields
 from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
@@ -56,8 +58,9 @@ def summarise(
     slo: Slo = NO_LIMITS,
     *,
     window: Window | None = None,
+    gauges: Sequence[GaugeSample] = (),
 ) -> CellSummary:
-    """The numbers of one repeat of a cell; `requests` may also hold rows of others.
+    """The numbers of one repeat of a cell; what is given may also be of others.
 
     Distributions describe the successful requests in the steady window; counts and goodput are
     about all measured ones. An unknown `slo.preset` raises `ConfigError`.
@@ -80,6 +83,8 @@ def summarise(
     fields |= cpu_for_tokens(
         run, window, fields["output_tokens_per_s"], fields["input_tokens_per_s"]
     )
+    told = gauge_fields(gauges, run, window)  # what requests tell themselves is of their window
+    fields |= {name: value for name, value in told.items() if fields.get(name) is None}
     limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
     return CellSummary(
         cell=run.cell,

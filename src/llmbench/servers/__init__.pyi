@@ -20,3 +20,4 @@ from .readiness.metrics_page import sums_since as sums_since
 from .running import LaunchError as LaunchError
 from .running import RunningServer as RunningServer
 from .sampling import Sampler as Sampler
+from .scraping.gauge_watch import GaugeWatch as GaugeWatch

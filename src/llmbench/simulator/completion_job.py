@@ -63,6 +63,11 @@ class CompletionJob(Struct, frozen=True):
         stop = self.manner.stop_after
         return self.total if stop is None else int(self.total * stop)
 
+    @property
+    def kv_tokens(self) -> int:
+        """The tokens for which the KV cache keeps room while the request runs."""
+        return self.asked.prompt_tokens + self.asked.tokens
+
     def steps(self) -> list[int]:
         """How many tokens leave together, step by step; empty where none are drafted."""
         drafted = self.config.draft_tokens

@@ -36,6 +36,7 @@ class Streamed:
     def __init__(self, job: CompletionJob) -> None:
         manner = job.manner
         self.prompt_tokens = job.asked.prompt_tokens
+        self.kv_tokens = job.kv_tokens
         self.started_ns = self.first_ns = job.received_ns
         self._steps = job.steps()
         self._sizes = iter(self._steps)
@@ -199,6 +200,7 @@ class Whole:
 
     def __init__(self, job: CompletionJob) -> None:
         self.prompt_tokens = job.asked.prompt_tokens
+        self.kv_tokens = job.kv_tokens
         self.started_ns = self.first_ns = job.received_ns
         self._steps = job.steps()
         self.held = max(0, len(self._steps or range(job.until)) - 1)

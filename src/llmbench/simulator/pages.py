@@ -10,6 +10,7 @@ from llmbench.simulator import encoding
 from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
 from llmbench.simulator.dialects.engine_pages import LIKENESSES, Likeness
+from llmbench.simulator.metric_words import WORDS
 from llmbench.simulator.scheduling.schedule import Schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
@@ -96,30 +97,33 @@ def _tokenize(state: State, request: Request) -> bytes:
 
 
 def _stats(state: State, request: Request) -> bytes:
-    waiting, running = state.schedule.waiting, state.schedule.running
-    return _json(state.truth.page() | {"running": running, "waiting": waiting})
+    return _json(state.truth.page() | state.schedule.occupancy.page())
 
 
 def _reset(state: State, request: Request) -> bytes:
     state.truth.reset()
+    state.schedule.occupancy.reset()
     return _stats(state, request)
 
 
 def _metrics(state: State, request: Request) -> bytes:
-    """The counters under vLLM's names, so that a reader of vLLM's metrics can be tested here."""
-    truth = state.truth
-    numbers = (
-        ("vllm:num_requests_running", "gauge", state.schedule.running),
-        ("vllm:num_requests_waiting", "gauge", state.schedule.waiting),
-        ("vllm:prompt_tokens_total", "counter", truth.prompt_tokens),
-        ("vllm:generation_tokens_total", "counter", truth.output_tokens),
-        ("vllm:spec_decode_num_drafts_total", "counter", truth.drafts["steps"]),
-        ("vllm:spec_decode_num_draft_tokens_total", "counter", truth.drafts["drafted"]),
-        ("vllm:spec_decode_num_accepted_tokens_total", "counter", truth.drafts["accepted"]),
-    )
-    lines = [f"# TYPE {name} {kind}\n{name} {value}" for name, kind, value in numbers]
-    lines += truth.ttft_histogram.lines("vllm:time_to_first_token_seconds")
-    lines += truth.gap_histogram.lines("vllm:inter_token_latency_seconds")
+    """What it counts, under the names of the engine that it plays."""
+    config, truth = state.settings.config, state.truth
+    running, waiting, kv_tokens = state.schedule.occupancy.now
+    gauges: dict[str, float] = {"running": running, "waiting": waiting}
+    if config.kv_tokens is not None:
+        gauges["kv_usage"] = kv_tokens / config.kv_tokens
+    counters = {"prompt_tokens": truth.prompt_tokens, "output_tokens": truth.output_tokens}
+    counters |= {f"drafts_{name}": truth.drafts[name] for name in ("steps", "drafted", "accepted")}
+    histograms = {"ttft": truth.ttft_histogram, "gap": truth.gap_histogram}
+    numbers, words = gauges | counters, WORDS[config.engine]
+    lines: list[str] = []
+    for quantity, name in words.items():
+        if quantity in histograms:
+            lines += histograms[quantity].lines(name)
+        elif quantity in numbers:
+            kind = "gauge" if quantity in gauges else "counter"
+            lines += [f"# TYPE {name.partition('{')[0]} {kind}", f"{name} {numbers[quantity]}"]
     text = "\n".join(lines) + "\n"
     return encoding.page(200, text.encode(), "text/plain; version=0.0.4")
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from operator import sub
+from time import monotonic_ns
 from typing import Any
 
 from llmbench.simulator.scheduling.account import Account, Drafts
@@ -101,6 +102,41 @@ class Truth:
             **{name: quantiles(values) for name, values in self._parts.items()},
             "drafts": {name: self._drafts[name] for name in Drafts.__struct_fields__},
         }
+
+
+class Occupancy:
+    """How many requests run and wait and how much KV cache is held, with their means over time."""
+
+    NAMES = ("running", "waiting", "kv_tokens")
+
+    def __init__(self) -> None:
+        self.now = (0, 0, 0)
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the means begin now."""
+        self._began_ns = self._since_ns = monotonic_ns()
+        self._sums = [0, 0, 0]
+
+    def changed(self, running: int, waiting: int, kv_tokens: int) -> None:
+        """Note what holds from now on."""
+        self._until(monotonic_ns())
+        self.now = (running, waiting, kv_tokens)
+
+    def page(self) -> dict[str, float]:
+        """What holds now, and its means since the last `reset`."""
+        now_ns = monotonic_ns()
+        self._until(now_ns)
+        long_ns = max(1, now_ns - self._began_ns)
+        means = {
+            f"{name}_mean": s / long_ns for name, s in zip(self.NAMES, self._sums, strict=True)
+        }
+        return dict(zip(self.NAMES, self.now, strict=True)) | means
+
+    def _until(self, now_ns: int) -> None:
+        for_ns, self._since_ns = now_ns - self._since_ns, now_ns
+        for place, value in enumerate(self.now):
+            self._sums[place] += value * for_ns
 
 
 def quantiles(values: "array[int]") -> dict[str, float] | None:

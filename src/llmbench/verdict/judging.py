@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, structs
 
 from llmbench.config import Slo
+from llmbench.gauges import GaugeSample
 from llmbench.metrics import Point, requests_digest, summarise, table
 from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellResult
@@ -83,12 +84,15 @@ def judge_anew(
     samples: dict[str | None, list[ResourceSample]] = {}
     for sample in run_dir.samples():
         samples.setdefault(sample.cell, []).append(sample)
+    gauges: dict[str, list[GaugeSample]] = {}
+    for reading in run_dir.gauges():
+        gauges.setdefault(reading.cell, []).append(reading)
     for cell_id, repeats in begun(run_dir).items():
         if cell_ids is None or cell_id in cell_ids:
             for repeat in repeats:
                 slo = slos.get(repeat.run.cell.model, Slo())
-                of_cell = samples.get(cell_id, ())
-                yield judge_repeat(run_dir, repeat.run, slo, of_cell, ended=repeat.ended)
+                seen = samples.get(cell_id, ()), gauges.get(cell_id, ())
+                yield judge_repeat(run_dir, repeat.run, slo, *seen, ended=repeat.ended)
 
 
 def judge_repeat(
@@ -96,18 +100,19 @@ def judge_repeat(
     run: CellRun,
     slo: Slo,
     samples: Sequence[ResourceSample],
+    gauges: Sequence[GaugeSample] = (),
     *,
     ended: bool = True,
 ) -> tuple[RepeatDigest, "DataFrame"]:
     """Judge one repeat from its own journal files; its requests come with its digest.
 
-    `samples` may be of other repeats too. A repeat that was not `ended` ends with its last
-    request, if there is one.
+    `samples` and `gauges` may be of other repeats too. A repeat that was not `ended` ends with its
+    last request, if there is one.
     """
     requests = table(run_dir.requests(run.cell_id, run.repeat))
     if not ended and len(requests):
         run = structs.replace(run, ended_ns=int(requests["done_ns"].max()))
-    summary = summarise(run, requests, samples, slo)
+    summary = summarise(run, requests, samples, slo, gauges=gauges)
     result = judge(summary, run, slo, ended=ended)
     return RepeatDigest(run, result, requests_digest(run, summary, requests), harness()), requests
 

@@ -23,6 +23,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
     for field in run.endpoint.left_out:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _filling(summary, rules)
+    yield from _readings(summary)
     yield from _errors(summary, rules)
     yield from _pauses(summary)
     if summary.resent:
@@ -64,6 +65,15 @@ def _filling(summary: CellSummary, rules: Rules) -> Iterator[str]:
         yield (
             f"arrivals went on for {filling_s:.3g} s beyond the {asked_s:g} s asked: so long does "
             "the server, empty at first, take to fill up"
+        )
+
+
+def _readings(summary: CellSummary) -> Iterator[str]:
+    failed, readings = summary.server_readings_failed, summary.server_readings
+    if failed:
+        yield (
+            f"{failed} of {failed + readings} readings of the server's /metrics failed: "
+            "server_metrics.parquet says why"
         )
 
 

@@ -25,23 +25,42 @@ class TooLargeError(httpx.DecodingError):
     """The body was longer than its bound."""
 
 
+class Deadline:
+    """The moment at which a client's requests must have ended, `timeout_s` from now."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self.renew()
+
+    def renew(self) -> None:
+        """Give the requests that follow the whole time again."""
+        self._at_s = time.monotonic() + self._timeout_s
+
+    def left(self, timeout_s: float | None, late: type[Exception]) -> float:
+        """The time that is left for one operation; raises `late` where none is left."""
+        left_s = self._at_s - time.monotonic()
+        if left_s <= 0:
+            raise late("the time for all requests together is over")
+        return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
 class _Stream(httpcore.NetworkStream):
     """A connection whose every operation ends at the client's deadline at the latest."""
 
-    def __init__(self, inner: httpcore.NetworkStream, deadline_s: float) -> None:
-        self._inner, self._deadline_s = inner, deadline_s
+    def __init__(self, inner: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._inner, self._deadline = inner, deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, _left(self._deadline_s, timeout, httpcore.ReadTimeout))
+        return self._inner.read(max_bytes, self._deadline.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(self._deadline_s, timeout, httpcore.WriteTimeout))
+        self._inner.write(buffer, self._deadline.left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:
         self._inner.close()
 
     def start_tls(self, *args: Any, **named: Any) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(*args, **named), self._deadline_s)
+        return _Stream(self._inner.start_tls(*args, **named), self._deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self._inner.get_extra_info(info)
@@ -50,36 +69,30 @@ class _Stream(httpcore.NetworkStream):
 class _Backend(httpcore.SyncBackend):
     """Opens connections that end at the client's deadline."""
 
-    def __init__(self, deadline_s: float) -> None:
+    def __init__(self, deadline: Deadline) -> None:
         super().__init__()
-        self._deadline_s = deadline_s
+        self._deadline = deadline
 
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **named: Any
     ) -> httpcore.NetworkStream:
-        left_s = _left(self._deadline_s, timeout, httpcore.ConnectTimeout)
-        return _Stream(super().connect_tcp(host, port, left_s, *args, **named), self._deadline_s)
+        left_s = self._deadline.left(timeout, httpcore.ConnectTimeout)
+        return _Stream(super().connect_tcp(host, port, left_s, *args, **named), self._deadline)
 
 
-def _left(deadline_s: float, timeout_s: float | None, late: type[Exception]) -> float:
-    """The time that is left for one operation; raises `late` where none is left."""
-    left_s = deadline_s - time.monotonic()
-    if left_s <= 0:
-        raise late("the time for all requests together is over")
-    return left_s if timeout_s is None else min(timeout_s, left_s)
-
-
-def http_client(base_url: str, settings: ClientSettings, timeout_s: float) -> httpx.Client:
+def http_client(
+    base_url: str, settings: ClientSettings, timeout_s: float, deadline: Deadline | None = None
+) -> httpx.Client:
     """A client for `base_url` with the settings' TLS, headers and API key, but without proxies.
 
-    `timeout_s` is for all of its requests together.
+    `timeout_s` is for all of its requests together, unless a `deadline` is given that is renewed.
     """
     secure = base_url.startswith("https:")
     context = tls_context(settings) if secure else None
     transport = httpx.HTTPTransport(verify=context or False, trust_env=False)
     # httpx has no public way to hand its connection pool a network backend
     transport._pool = httpcore.ConnectionPool(
-        ssl_context=context, network_backend=_Backend(time.monotonic() + timeout_s)
+        ssl_context=context, network_backend=_Backend(deadline or Deadline(timeout_s))
     )
     return httpx.Client(
         base_url=base_url,

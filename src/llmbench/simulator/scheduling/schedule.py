@@ -11,6 +11,7 @@ from time import monotonic_ns
 from typing import Protocol
 
 from llmbench.config import SimulatedServer
+from llmbench.simulator.truth import Occupancy
 
 LEAST_GAP = 0.1
 """A gap is never shorter than this share of the mean, however large the jitter."""
@@ -27,6 +28,7 @@ class Stream(Protocol):
     """An answer under way as the schedule sees it."""
 
     prompt_tokens: int
+    kv_tokens: int  # prompt and output, for which room is kept from the start
     started_ns: int  # when it got its slot, and when its first token is due: told by the schedule
     first_ns: int
     step: int  # gaps between two writes
@@ -47,7 +49,9 @@ class Schedule:
         self._waiting: deque[tuple[int, Stream]] = deque()  # when it came, and who
         self._even = not (config.jitter or config.max_batch_slowdown)
         self._even_gap_ns = round(config.ms_per_token * 1e6)
+        self._kv_tokens = 0
         self.running = 0
+        self.occupancy = Occupancy()
 
     @property
     def waiting(self) -> int:
@@ -60,6 +64,7 @@ class Schedule:
             self._start(stream, received_ns)
         else:
             self._waiting.append((received_ns, stream))
+        self._changed()
 
     def tick(self) -> int | None:
         """Send what is due, for `BURST_NS` at most, and return the next deadline."""
@@ -72,7 +77,7 @@ class Schedule:
                 return due_ns
             if stream.emit(due_ns, now_ns):
                 heappop(heap)
-                self._release(due_ns)
+                self._release(stream, due_ns)
             else:
                 heapreplace(heap, (due_ns + self._gaps_ns(stream.step), number, stream))
             now_ns = monotonic_ns()
@@ -80,17 +85,23 @@ class Schedule:
 
     def _start(self, stream: Stream, now_ns: int) -> None:
         self.running += 1
+        self._kv_tokens += stream.kv_tokens
         rate = self._config.prefill_tokens_per_s
         prefill_ms = 0.0 if rate is None else stream.prompt_tokens / rate * 1e3
         first_ns = now_ns + round((self._config.ttft_ms + prefill_ms) * 1e6)
         stream.started_ns, stream.first_ns = now_ns, first_ns
         heappush(self._heap, (first_ns + self._gaps_ns(stream.held), next(self._numbers), stream))
 
-    def _release(self, now_ns: int) -> None:
+    def _release(self, stream: Stream, now_ns: int) -> None:
         self.running -= 1
+        self._kv_tokens -= stream.kv_tokens
         if self._waiting:
             received_ns, stream = self._waiting.popleft()
             self._start(stream, max(now_ns, received_ns))  # a slot may be freed late
+        self._changed()
+
+    def _changed(self) -> None:
+        self.occupancy.changed(self.running, self.waiting, self._kv_tokens)
 
     def _gap_ns(self) -> float:
         """The mean time between two tokens of a stream at the present number of streams."""
@@ -139,7 +150,7 @@ class Beat(Schedule):
                 return
             if stream.emit(beat_ns, monotonic_ns()):
                 heappop(heap)
-                self._release(beat_ns)
+                self._release(stream, beat_ns)
             else:
                 heapreplace(heap, (beat_ns + self._gaps_ns(stream.step), number, stream))
 

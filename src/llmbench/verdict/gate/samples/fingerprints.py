@@ -16,7 +16,9 @@ HOST = ("cpu", "cores", "gpus", "kernel", "system")
 ENGINES = ("xllamacpp",)
 """The packages whose version is that of the engine."""
 
-ADDED = frozenset({"draft_tokens", "draft_acceptance", "tells_times", "steps"})
+ADDED = frozenset(
+    {"draft_tokens", "draft_acceptance", "tells_times", "steps", "engine", "kv_tokens"}
+)
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
 
 SINCE_2 = frozenset({"warmup", "workers", "client", "request", "timeouts"})
