@@ -8,7 +8,6 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "llmbench"
 BASE = (
-    "escaping",
     "cells",
     "clock",
     "process",

@@ -119,8 +119,8 @@ class SimulatedServer(
     `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
     `jitter` is the relative standard deviation of each gap, drawn from the seed. With
     `draft_tokens`, each token may bring up to so many more, each with `draft_acceptance`.
-    ``/metrics`` is in the words of `engine`, with the use of a KV cache of `kv_tokens` (None: it
-    tells none).
+    ``/metrics`` is in the words of `metrics_as`, with the use of a KV cache of `kv_tokens` (None:
+    it tells none).
     """
 
     ttft_ms: Positive = 50.0
@@ -134,7 +134,7 @@ class SimulatedServer(
     draft_acceptance: Share = 0.7  # the probability that a draft holds, if those before it did
     tells_times: bool = False  # whether each answer tells its times, in its engine's words
     fault: str | None = None
-    engine: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"
+    metrics_as: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"
     kv_tokens: Count | None = None
     start_timeout_s: Positive = 30.0
 

@@ -13,7 +13,7 @@ from llmbench.metrics.gauge_means import time_weighted
 from llmbench.servers.launching import launch
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.scraping.gauge_watch import GaugeWatch
-from llmbench.simulator.metric_words import WORDS
+from llmbench.simulator.dialects.metric_words import WORDS
 from tests.load.serving import Load
 
 KV_TOKENS = 100
@@ -23,7 +23,7 @@ CLOSE = 0.02
 @pytest.mark.parametrize("engine", WORDS)
 def test_means_over_time_are_the_truth(engine: str, tmp_path: Path) -> None:
     truly = {"ttft_ms": 30, "ms_per_token": 10, "slots": 3, "kv_tokens": KV_TOKENS}
-    server = convert(truly | {"kind": "simulated", "engine": engine}, SimulatedServer)
+    server = convert(truly | {"kind": "simulated", "metrics_as": engine}, SimulatedServer)
     model = ModelConfig("sim", "Simulated", "sim", "openai-completions", "none", server)
     seen: list[GaugeSample] = []
     with launch(model, Limits(), log_dir=tmp_path, cores=Placement((), ()), session="s") as running:

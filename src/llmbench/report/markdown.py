@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from llmbench.escaping import escaped
 from llmbench.report.advice import brief
 from llmbench.report.terminal.cell_table import caption, columns_of, rows_of
 from llmbench.results import CellResult
 from llmbench.store import RunDir
+from llmbench.verdict import escaped
 
 
 def markdown(run: RunDir) -> str:

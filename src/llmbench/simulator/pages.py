@@ -10,7 +10,7 @@ from llmbench.simulator import encoding
 from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
 from llmbench.simulator.dialects.engine_pages import LIKENESSES, Likeness
-from llmbench.simulator.metric_words import WORDS
+from llmbench.simulator.dialects.metric_words import WORDS
 from llmbench.simulator.scheduling.schedule import Schedule
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
@@ -52,6 +52,7 @@ def _answer_as(likeness: Likeness, state: State, request: Request) -> bytes:
     if request.path == likeness.tokenize:
         return _tokenize(state, request)
     own = {"/health", "/v2/health/ready", "/stats", "/stats/reset"}
+    own |= {"/metrics"} if state.settings.engine in WORDS else set()
     route = _ROUTES.get((request.method, request.path)) if request.path in own else None
     return _json({"detail": "Not Found"}, 404) if route is None else route(state, request)
 
@@ -107,7 +108,7 @@ def _reset(state: State, request: Request) -> bytes:
 
 
 def _metrics(state: State, request: Request) -> bytes:
-    """What it counts, under the names of the engine that it plays."""
+    """What it counts, under the names of the engine that it passes for, or whose words it takes."""
     config, truth = state.settings.config, state.truth
     running, waiting, kv_tokens = state.schedule.occupancy.now
     gauges: dict[str, float] = {"running": running, "waiting": waiting}
@@ -116,7 +117,7 @@ def _metrics(state: State, request: Request) -> bytes:
     counters = {"prompt_tokens": truth.prompt_tokens, "output_tokens": truth.output_tokens}
     counters |= {f"drafts_{name}": truth.drafts[name] for name in ("steps", "drafted", "accepted")}
     histograms = {"ttft": truth.ttft_histogram, "gap": truth.gap_histogram}
-    numbers, words = gauges | counters, WORDS[config.engine]
+    numbers, words = gauges | counters, WORDS[state.settings.engine or config.metrics_as]
     lines: list[str] = []
     for quantity, name in words.items():
         if quantity in histograms:

@@ -1,4 +1,5 @@
 from .disagreements import disagreements as disagreements
+from .escaping import escaped as escaped
 from .gate.comparing import compare as compare
 from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run

@@ -14,7 +14,7 @@ from llmbench.gauges import GaugeSample
 from llmbench.process import pinned
 from llmbench.records import Endpoint
 from llmbench.servers.readiness.http import Deadline, get, http_client
-from llmbench.servers.scraping.engine_words import read_gauges
+from llmbench.servers.scraping.gauge_words import read_gauges
 
 PERIOD_S = 1.0
 FIRST_S = 0.06

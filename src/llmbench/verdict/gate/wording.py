@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from llmbench.escaping import escaped
+from llmbench.verdict.escaping import escaped
 from llmbench.verdict.gate.tolerances import COUNTS
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
 

@@ -17,7 +17,7 @@ ENGINES = ("xllamacpp",)
 """The packages whose version is that of the engine."""
 
 ADDED = frozenset(
-    {"draft_tokens", "draft_acceptance", "tells_times", "steps", "engine", "kv_tokens"}
+    {"draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"}
 )
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
 

@@ -1,6 +1,6 @@
 """Foreign text on a Markdown page."""
 
-from llmbench.escaping import escaped
+from llmbench.verdict.escaping import escaped
 
 
 def test_markup_means_nothing_in_markdown() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmbench.servers.scraping.engine_words import read_gauges
+from llmbench.servers.scraping.gauge_words import read_gauges
 
 VLLM = """\
 # HELP vllm:num_requests_running Number of requests in model execution batches.
