@@ -42,6 +42,7 @@ class ProcessServer(
     engine: Literal["llama.cpp"]
     weights: str  # a path, or package:NAME/FILE for a file inside an installed package
     cores: Positive = 1.0
+    instances: Count = 1  # of the same server, which share the load
     numa_node: NumaNode | None = None  # None: as few nodes as can be
     smt: bool = True  # False: one thread of each physical core
     threads: Count | None = None  # None: one for each core
@@ -69,6 +70,7 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     build: str | None = None  # folder of a Dockerfile that makes `image` where it is missing
     build_args: dict[str, str] = {}
     cores: Positive | None = None  # whole: a cpuset; fractional: a quota
+    instances: Count = 1  # of the same server, which share the load
     numa_node: NumaNode | None = None  # None: as few nodes as can be
     smt: bool = True  # False: one thread of each physical core
     memory: str | None = None  # "512m", "64g"; swap is off
@@ -95,6 +97,7 @@ class CommandServer(
     environment: tuple[str, ...] = ()  # names that must be set; all of ours are passed on
     settings: dict[str, str] = {}  # NAME = "value", nothing secret; placeholders as in command
     cores: Positive | None = None  # whole ones, pinned; None: all but the client's
+    instances: Count = 1  # of the same server, which share the load
     numa_node: NumaNode | None = None  # None: as few nodes as can be
     smt: bool = True  # False: one thread of each physical core
     threads: Count | None = None  # None: one for each core
@@ -107,6 +110,7 @@ class RemoteServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     """A server that somebody else runs."""
 
     url: str
+    replicas: tuple[str, ...] = ()  # further URLs, which share the load with the first
     start_timeout_s: Positive = 30.0
 
 
@@ -136,6 +140,7 @@ class SimulatedServer(
     fault: str | None = None
     metrics_as: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"
     kv_tokens: Count | None = None
+    instances: Count = 1  # of the same server, which share the load
     start_timeout_s: Positive = 30.0
 
 

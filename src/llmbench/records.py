@@ -26,6 +26,10 @@ class Prompt(Struct, frozen=True):
     tokens: int
 
 
+Deal = Literal["round robin", "least busy"]
+"""How requests are dealt to several instances of a server."""
+
+
 class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """How to reach a server: all that the timed client needs besides what to send.
 
@@ -41,6 +45,7 @@ class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
     verify_tls: bool = True
     fresh_connections: bool = False
     stream: bool = True
+    deal: Deal = "round robin"  # of users to several instances
     connect_timeout_s: float = 10.0
     first_token_timeout_s: float = 120.0
     between_tokens_timeout_s: float = 60.0
@@ -102,6 +107,12 @@ class Endpoint(Struct, frozen=True):
     request: RequestFields = RequestFields()  # as they are sent, without those that were refused
     left_out: tuple[LeftOut, ...] = ()  # what the server refused
     closes_connections: bool = False  # after each answer, whatever it says of keeping them alive
+    others: "tuple[Endpoint, ...]" = ()  # further instances that share the load, in turn
+
+    @property
+    def replicas(self) -> "tuple[Endpoint, ...]":
+        """All instances that share the load; most servers have but one."""
+        return (self, *self.others)
 
 
 ErrorKind = Literal[
@@ -186,6 +197,7 @@ class RequestRecord(Struct, frozen=True):
     error: str | None = None
     connect_ns: int | None = None  # duration; None: the connection was already open
     paused_ns: int | None = None  # duration; its user waited as the server had refused it before
+    replica: int = 0  # the instance that it was sent to
     resent: int = 0  # times that a closing connection lost it unread, and it was sent again
     client_lag_ns: int | None = None  # duration; longest from kernel stamp to reading
     clock: Literal["kernel", "reader"] = "kernel"

@@ -61,6 +61,18 @@ class ErrorWords(Struct, frozen=True):
     count: int
 
 
+class ReplicaSummary(Struct, frozen=True):
+    """The part of a cell that one instance of the server carried."""
+
+    url: str
+    requests: int  # measured
+    failed: int
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    ttft_p50_ms: float | None
+    time_per_token_p50_ms: float | None
+
+
 class CellSummary(Struct, frozen=True):
     """The numbers of one repeat of a cell in its steady window; ``None`` means not known."""
 
@@ -185,6 +197,8 @@ class CellSummary(Struct, frozen=True):
     server_accepted_tokens: int | None = None
     server_readings: int = 0  # of its gauges
     server_readings_failed: int = 0
+    # of several instances that share the load; empty where there is one
+    replicas: tuple[ReplicaSummary, ...] = ()
 
 
 class Problem(Struct, frozen=True):

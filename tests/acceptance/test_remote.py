@@ -42,4 +42,9 @@ def test_a_url_is_measured_with_the_same_files(drawing: pytest.Pytester, url: st
     for name in ("run.json", "cells.csv", "requests.parquet", "index.html"):
         assert (run / name).stat().st_size > 0
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    assert info["models"][0]["server"] == {"kind": "remote", "url": url, "start_timeout_s": 30.0}
+    assert info["models"][0]["server"] == {
+        "kind": "remote",
+        "url": url,
+        "replicas": [],
+        "start_timeout_s": 30.0,
+    }

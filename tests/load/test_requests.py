@@ -21,7 +21,7 @@ def orders(
     count: int, seed: int = 1, cell: Cell = CELL, repeat: int = 1, seen: Collection[int] = ()
 ) -> RequestMaker:
     prompts = [Prompt(f"prompt {number}", 8 + number) for number in range(count)]
-    return RequestMaker(cell, prompts, TARGET, seed=seed, repeat=repeat, salt="5a17", seen=seen)
+    return RequestMaker(cell, prompts, (TARGET,), seed=seed, repeat=repeat, salt="5a17", seen=seen)
 
 
 def test_prompts_differ_until_they_run_out() -> None:

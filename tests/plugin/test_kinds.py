@@ -37,6 +37,7 @@ def options(*, trace: str | None = None) -> Options:
         baselines_dir=Path("baselines"),
         remote=None,
         timeout_s=None,
+        deal=None,
         ab=None,
         trace=trace,
         baseline=None,

@@ -11,7 +11,7 @@ from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.records import CellRun, RequestRecord
-from llmbench.results import CellResult, CellSummary, Distribution
+from llmbench.results import CellResult, CellSummary, Distribution, ReplicaSummary
 from llmbench.verdict.validity import judge
 from tests.metrics.making import back_to_back, cell_run, failure, request, single_file
 
@@ -314,6 +314,24 @@ def test_worker_died() -> None:
         "worker_died: a load generating process died and took 2 requests with it: run the cell "
         "again; memory of the client's host is the usual reason"
     )
+
+
+def replica(url: str, requests: int, failed: int) -> ReplicaSummary:
+    return ReplicaSummary(url, requests, failed, 1.0, 10.0, 50.0, 20.0)
+
+
+def test_an_instance_that_fails_is_named() -> None:
+    parts = (replica("http://a", 100, 5), replica("http://b", 40, 3))
+    assert problem(verdict(replicas=parts)) == (
+        "replica_failed: instance 2 (http://b) failed 3 of 40 requests, limit 5% of each: what the "
+        "others carried is not the load that was asked for; see its log"
+    )
+
+
+def test_an_instance_without_a_request_is_noted() -> None:
+    result = verdict(replicas=(replica("http://a", 5, 0), replica("http://b", 0, 0)))
+    assert result.valid
+    assert result.notes == ("of 2 instances these got no request: 2",)
 
 
 def test_throttled_without_a_limit() -> None:

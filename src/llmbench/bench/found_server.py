@@ -31,6 +31,7 @@ class Sought(Struct, frozen=True):
     tokenizer: str = ""
     client: ClientSettings = ClientSettings()
     request: RequestFields = RequestFields()
+    replicas: tuple[str, ...] = ()  # further URLs, which share the load
 
     @property
     def says_all(self) -> bool:
@@ -126,7 +127,7 @@ def _model(sought: Sought, shown: str = "") -> ModelConfig:
         model=sought.model,
         api=sought.api or DEFAULT_API,
         tokenizer=sought.tokenizer,
-        server=RemoteServer(url=sought.url),
+        server=RemoteServer(sought.url, sought.replicas),
         client=sought.client,
         request=sought.request,
     )

@@ -16,7 +16,7 @@ from llmbench.servers import (
     Placement,
     RunningServer,
     Sampler,
-    launch,
+    launch_instances,
     place_server,
 )
 from llmbench.store import RunDir
@@ -120,18 +120,19 @@ class Servers:
         self.seen_prompts = set()
 
     def _launch(self, model: ModelConfig, limits: Limits, slots: int | None, workers: int) -> None:
-        (self.placement,) = place_server(model, limits, workers=workers)
+        placements = place_server(model, limits, workers=workers)
+        self.placement = placements[0]
         if self.placement.note:
             self._say(f"{model.name}: {self.placement.note}")
         if note := unverified(model):
             self._say(note)
         with ExitStack() as stack:
             server = stack.enter_context(
-                launch(
+                launch_instances(
                     model,
                     limits,
                     log_dir=self._run_dir.logs,
-                    cores=self.placement,
+                    placements=placements,
                     session=self._session,
                     slots=slots,
                     say=self._say,

@@ -37,6 +37,11 @@ class PlannedRequest(Struct, frozen=True, gc=False):
     output_tokens: int
     payload: bytes
     stream: bool = True
+    other_payloads: tuple[bytes, ...] = ()  # the same for each further instance
+
+    def payload_for(self, replica: int) -> bytes:
+        """The request as that instance gets it."""
+        return self.other_payloads[replica - 1] if replica else self.payload
 
 
 class Decoder:
@@ -167,6 +172,7 @@ class Decoder:
             error=None if failure is None else self._mask(failure[1])[:300],
             connect_ns=exchange.connect_ns,
             paused_ns=exchange.paused_ns,
+            replica=exchange.replica,
             resent=exchange.resent,
             client_lag_ns=when.lag_ns,
             clock=when.clock,

@@ -17,6 +17,7 @@ from llmbench.metrics.gauge_means import gauge_fields
 from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
+from llmbench.metrics.replicas import replica_summaries
 from llmbench.metrics.resources import usage
 from llmbench.metrics.server_cpu import cpu_for_tokens
 from llmbench.metrics.server_view import server_view
@@ -94,6 +95,7 @@ def summarise(
         in_window=len(good),
         cancelled=len(asked) - len(measured),
         goodput=goodput(measured, int(fields["requests"]), limits, shape),
+        replicas=replica_summaries(run, measured, good, window),
         limit_counts=limit_counts(measured, unrecorded, window, limits, shape),
         **fields,
     )

@@ -9,6 +9,7 @@ from llmbench.access import check_secrets, check_sendable, check_url, check_writ
 from llmbench.apis import dialect
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models
 from llmbench.plugin.versions import at_version
+from llmbench.records import Deal
 from llmbench.value_types import nearest
 
 
@@ -34,13 +35,17 @@ def check_access(model: ModelConfig) -> None:
     check_sendable(model.client)
     if isinstance(model.server, RemoteServer):
         check_url(model.server.url, f"{model.name}: server.url")
+        for url in model.server.replicas:
+            check_url(url, f"{model.name}: server.replicas")
 
 
-def with_timeout(model: ModelConfig, timeout_s: float | None) -> ModelConfig:
-    """The same model with another timeout for its requests; None leaves its own."""
-    if timeout_s is None:
-        return model
-    client = msgspec.structs.replace(model.client, request_timeout_s=timeout_s)
+def with_client(model: ModelConfig, *, timeout_s: float | None, deal: Deal | None) -> ModelConfig:
+    """The same model with another timeout and another way to deal requests; None: its own."""
+    client = model.client
+    if timeout_s is not None:
+        client = msgspec.structs.replace(client, request_timeout_s=timeout_s)
+    if deal is not None:
+        client = msgspec.structs.replace(client, deal=deal)
     return msgspec.structs.replace(model, client=client)
 
 

@@ -24,6 +24,7 @@ from llmbench.bench import (
 )
 from llmbench.config import ConfigError, Grid, ModelConfig
 from llmbench.plugin.url_options import sought
+from llmbench.records import Deal
 
 
 class Option(NamedTuple):
@@ -47,7 +48,8 @@ class Option(NamedTuple):
 
 
 OPTIONS = (
-    Option("url", "URL|auto", "measure the server that answers there (auto: on this host)"),
+    Option("url", "URL,URL|auto", "measure the servers that answer there (auto: on this host)"),
+    Option("deal", "NAME", "requests to several servers: round robin (default), or least busy"),
     Option("api", "NAME", "dialect of --llm-url (default: what the server is found to speak)"),
     Option("model", "NAME", "model name that requests carry (default: the only one served)"),
     Option("tokenizer", "ID|DIR", "tokenizer that counts the prompts (default: the model's)"),
@@ -114,6 +116,7 @@ class Options(Struct, frozen=True):
     baselines_dir: Path
     remote: Sought | None  # what --llm-url and the options beside it say
     timeout_s: float | None
+    deal: Deal | None
     ab: str | None
     trace: str | None
     baseline: str | None
@@ -161,6 +164,7 @@ def parse_options(config: pytest.Config) -> Options:
         baselines_dir=_path(config, "baselines-dir"),
         remote=_remote(config),
         timeout_s=_seconds(config, "timeout"),
+        deal=_deal(config),
         ab=_text(config, "ab"),
         trace=_text(config, "trace"),
         baseline=_text(config, "baseline"),
@@ -272,6 +276,15 @@ def _seconds(config: pytest.Config, name: str) -> float | None:
     if text is None:
         return None
     return grid_of({"duration_s": (flag, parse_setting("duration_s", text, flag))}).duration_s
+
+
+def _deal(config: pytest.Config) -> Deal | None:
+    match _text(config, "deal"):
+        case None | "round robin" | "least busy" as deal:
+            return deal
+        case text:
+            flag = BY_NAME["deal"].flag
+            raise ConfigError(f"{flag}: {text!r} is neither round robin nor least busy")
 
 
 def _inconclusive(config: pytest.Config) -> Literal["pass", "fail"]:

@@ -19,7 +19,7 @@ from llmbench.cells import Cell
 from llmbench.config import ConfigError, Grid
 from llmbench.journal import disk_fault
 from llmbench.plugin.contest import Contest
-from llmbench.plugin.models import check_access, pair_of, with_timeout
+from llmbench.plugin.models import check_access, pair_of, with_client
 from llmbench.plugin.url_options import check_remote
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class PluginState:
             models = list(self.config.hook.pytest_llmbench_models(config=self.config))
         for model in models:
             check_access(model)
-        return tuple(with_timeout(model, self.options.timeout_s) for model in models)
+        given = self.options
+        return tuple(with_client(m, timeout_s=given.timeout_s, deal=given.deal) for m in models)
 
     @cached_property
     def served(self) -> Served | None:

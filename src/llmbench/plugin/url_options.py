@@ -28,8 +28,9 @@ def sought(
     insecure: str | None,
 ) -> Sought:
     """What the options say; `ConfigError` names the one with a mistake."""
-    if url != AUTO:
-        check_url(url, "--llm-url")
+    first, *others = (part.strip() for part in url.split(","))
+    for each in () if url == AUTO else (first, *others):
+        check_url(each, "--llm-url")
     if api:
         dialect(api)
     client = ClientSettings(
@@ -42,7 +43,7 @@ def sought(
     fields = RequestFields(add=_object(add, "--llm-request-add"), omit=names)
     if api:
         check_omitted(api, fields)
-    return Sought(url, model, api, tokenizer, client, fields)
+    return Sought(first, model, api, tokenizer, client, fields, tuple(others))
 
 
 def check_omitted(api: str, fields: RequestFields) -> None:

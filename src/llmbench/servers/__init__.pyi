@@ -8,6 +8,7 @@ from .detection.first_requests import Asking as Asking
 from .detection.first_requests import FirstRequests as FirstRequests
 from .detection.first_requests import first_requests as first_requests
 from .docker.spec import docker_run_line as docker_run_line
+from .instances import launch_instances as launch_instances
 from .launching import launch as launch
 from .launching import place_server as place_server
 from .launching import slots_of as slots_of

@@ -93,7 +93,8 @@ class Sampler:
         if sample is None:
             return
         here = self._server.cpu_ns() is not None
-        cores = self._server.endpoint.launch.cores if here else ()
+        replicas = self._server.endpoint.replicas if here else ()
+        cores = tuple(core for replica in replicas for core in replica.launch.cores)
         self._sink(
             msgspec.structs.replace(
                 sample,

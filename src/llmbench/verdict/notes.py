@@ -24,6 +24,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _filling(summary, rules)
     yield from _readings(summary)
+    yield from _idle(summary)
     yield from _errors(summary, rules)
     yield from _pauses(summary)
     if summary.resent:
@@ -75,6 +76,13 @@ def _readings(summary: CellSummary) -> Iterator[str]:
             f"{failed} of {failed + readings} readings of the server's /metrics failed: "
             "server_metrics.parquet says why"
         )
+
+
+def _idle(summary: CellSummary) -> Iterator[str]:
+    """A note on instances that the load was too small to reach."""
+    idle = [str(k) for k, replica in enumerate(summary.replicas, 1) if not replica.requests]
+    if idle:
+        yield f"of {len(summary.replicas)} instances these got no request: {', '.join(idle)}"
 
 
 def _errors(summary: CellSummary, rules: Rules) -> Iterator[str]:

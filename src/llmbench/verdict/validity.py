@@ -80,6 +80,22 @@ def _worker_died(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | 
     )
 
 
+def _replica_failed(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
+    bad = [
+        f"instance {number} ({replica.url}) failed {replica.failed} of "
+        f"{requests_of(replica.requests)}"
+        for number, replica in enumerate(summary.replicas, 1)
+        if replica.failed > rules.error_rate * replica.requests
+    ]
+    if not bad:
+        return None
+    return Problem(
+        "replica_failed",
+        f"{'; '.join(bad)}, limit {rules.error_rate:.0%} of each: what the others carried is not "
+        "the load that was asked for; see its log",
+    )
+
+
 def _output_length(summary: CellSummary, run: CellRun, rules: Rules) -> Problem | None:
     rate = summary.output_length_hit_rate
     if rate is None or rate >= rules.output_length_hit_rate:
@@ -236,6 +252,7 @@ _RULES: tuple[Rule, ...] = (
     _not_launched,
     _server_died,
     _worker_died,
+    _replica_failed,
     no_success,
     error_rate,
     resent,

@@ -10,6 +10,7 @@ from typing import Any
 
 from llmbench.load.decoding import Decoder, PlannedRequest
 from llmbench.load.loops.aborting import Watchdog
+from llmbench.load.loops.dealing import Dealer
 from llmbench.load.loops.lane import Finished, Lane
 from llmbench.load.loops.pacing import Pacing
 from llmbench.load.loops.timeouts import Timeouts
@@ -45,12 +46,12 @@ class Dispatcher:
 
     def __init__(
         self,
-        target: Target,
+        targets: Sequence[Target],
         maker: RequestMaker,
         decoder: Decoder,
         sink: Callable[[RequestRecord], None],
     ) -> None:
-        self.target, self.maker = target, maker
+        self.maker = maker
         self.counts = Counts()
         self.stopping: str | None = None  # why no more requests are sent
         self.on_stop: Callable[[], None] = lambda: None
@@ -60,7 +61,9 @@ class Dispatcher:
         self.prompts_sent: set[int] = set()  # their indexes
         self._decoder, self._sink = decoder, sink
         self._loop = asyncio.get_running_loop()
-        self._timeouts = Timeouts(target.endpoint.client, decoder)
+        self._client = targets[0].endpoint.client
+        self._dealer = Dealer(targets)
+        self._timeouts = Timeouts(self._client, decoder)
         self._soon: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._turn_began_ns = 0
@@ -78,10 +81,11 @@ class Dispatcher:
 
         def over(lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
             self.counts.in_flight -= 1
+            self._dealer.end(lane.replica)
             self.soon(exchange.done_ns, finished, lane, planned, exchange)
             self.later(self._decode, planned, exchange)
 
-        lane = Lane(self.target, over, user)
+        lane = Lane(self._dealer.targets_of(user), over, user)
         self.lanes.append(lane)
         return lane
 
@@ -90,6 +94,7 @@ class Dispatcher:
         lane.requests += 1
         self.counts.sent += 1
         self.counts.in_flight += 1
+        lane.turn_to(self._dealer.begin(planned))
         lane.go(planned, scheduled_ns)
 
     def drop(self, planned: PlannedRequest, scheduled_ns: int, why: str) -> None:
@@ -136,7 +141,7 @@ class Dispatcher:
         Raises `StuckError` if the load stands still nevertheless.
         """
         collected = self._loop.time()
-        watchdog = Watchdog(self.target.endpoint.client)
+        watchdog = Watchdog(self._client)
         while True:
             await asyncio.sleep(self._timeouts.period_s)
             self._timeouts.sweep(self.lanes)

@@ -1,9 +1,9 @@
-"""A line of requests: a connection that is kept alive, and the request under way on it."""
+"""A line of requests: connections that are kept alive, and the request under way on one of them."""
 
 import asyncio
 import errno
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from llmbench.access import UNTRUSTED_HINT
 from llmbench.config import ConfigError
@@ -23,11 +23,13 @@ class Lane:
     """Sends one request at a time, and replaces its connection if the server closed it.
 
     `finished` is called at once with each request that ended, well or not, and sends the next one
-    before anything is decoded.
+    before anything is decoded. `targets` are the instances, by number, that it may turn to; it
+    begins with the first of them.
     """
 
-    def __init__(self, target: Target, finished: Finished, user: int = 0) -> None:
+    def __init__(self, targets: Mapping[int, Target], finished: Finished, user: int = 0) -> None:
         self.user = user
+        self.replica = min(targets)
         self.requests = 0  # sent so far
         self.upcoming: PlannedRequest | None = None  # prepared ahead
         self.failures_to_connect = 0  # in a row
@@ -35,8 +37,10 @@ class Lane:
         self.on_idle_end: Callable[[], None] = lambda: None  # the server closed it
         self.planned: PlannedRequest | None = None
         self.exchange: Exchange | None = None
-        self._target, self._finished = target, finished
+        self._targets, self._finished = targets, finished
+        self._target = targets[self.replica]
         self._connection: Connection | None = None
+        self._kept: dict[int, Connection | None] = {}  # those to other instances
         self._opening: asyncio.Task[None] | None = None
 
     @property
@@ -46,19 +50,29 @@ class Lane:
 
     async def open(self) -> None:
         """Connect before the clock starts; a failure will show when a request needs the lane."""
-        try:
-            await self._connect()
-        except OSError as error:
-            _refuse_few_files(error)
-            self._connection = None
+        for replica in sorted(self._targets, reverse=True):
+            self.turn_to(replica)
+            try:
+                await self._connect()
+            except OSError as error:
+                _refuse_few_files(error)
+                self._connection = None
+
+    def turn_to(self, replica: int) -> None:
+        """Send to that instance from now on, and keep the connection to the one before."""
+        if replica != self.replica:
+            self._kept[self.replica] = self._connection
+            self._connection = self._kept.pop(replica, None)
+            self.replica, self._target = replica, self._targets[replica]
 
     def go(self, planned: PlannedRequest, scheduled_ns: int) -> None:
         """Send `planned` now, or as soon as a connection is open."""
         exchange = Exchange()
         exchange.scheduled_ns = scheduled_ns
+        exchange.replica = self.replica
         self.planned, self.exchange = planned, exchange
         connection = self._connection
-        if connection is None or not connection.send(planned.payload, exchange):
+        if connection is None or not connection.send(planned.payload_for(self.replica), exchange):
             self._reopen()
 
     def fail(self, kind: ErrorKind, message: str) -> None:
@@ -72,8 +86,9 @@ class Lane:
     def close(self) -> None:
         if self._opening is not None:
             self._opening.cancel()
-        if self._connection is not None:
-            self._connection.close()
+        for connection in (self._connection, *self._kept.values()):
+            if connection is not None:
+                connection.close()
 
     def _reopen(self) -> None:
         self._opening = guarded(asyncio.get_running_loop().create_task(self._open_and_send()))
@@ -101,7 +116,7 @@ class Lane:
             assert self.planned is not None and self.exchange is not None
             self.failures_to_connect = 0
             self.exchange.connect_ns = connection.connect_ns
-            connection.send(self.planned.payload, self.exchange)
+            connection.send(self.planned.payload_for(self.replica), self.exchange)
 
     def _give_up(self, kind: ErrorKind, message: str) -> None:
         """End the request without having sent it, as there is no connection."""

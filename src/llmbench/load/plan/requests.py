@@ -51,7 +51,7 @@ class RequestMaker:
         self,
         cell: Cell,
         prompts: Sequence[Prompt],
-        target: Target,
+        targets: Sequence[Target],
         *,
         seed: int,
         repeat: int,
@@ -60,7 +60,7 @@ class RequestMaker:
     ) -> None:
         if not prompts:
             raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
-        self._cell, self._prompts, self._target, self._seed = cell, prompts, target, seed
+        self._cell, self._prompts, self._targets, self._seed = cell, prompts, targets, seed
         draw = generator(seed, cell.load_name, str(repeat), "prompts")
         permutation = [int(index) for index in draw.permutation(len(prompts))]
         self._permutation = sorted(permutation, key=set(seen).__contains__)  # new ones first
@@ -92,7 +92,7 @@ class RequestMaker:
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
         """The request `ordinal`; `lengths` (input, output) are given if they aren't the cell's."""
-        cell, target = self._cell, self._target
+        cell, (target, *others) = self._cell, self._targets
         index = self.choose(ordinal) if lengths is None else self.choose_near(ordinal, lengths[0])
         wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths
         prompt = self._prompts[index]
@@ -114,4 +114,5 @@ class RequestMaker:
             output_tokens=wanted[1],
             payload=target.request(ask),
             stream=ask.stream,
+            other_payloads=tuple([other.request(ask) for other in others]),
         )

@@ -27,6 +27,7 @@ class Exchange:
         "paused_ns",
         "polled_ns",
         "reads",
+        "replica",
         "resent",
         "scheduled_ns",
         "seen_ns",
@@ -43,6 +44,7 @@ class Exchange:
         self.connect_ns: int | None = None
         self.scheduled_ns = 0
         self.sent_ns: int | None = None
+        self.replica = 0  # the instance that it is sent to
         self.resent = 0  # times that the request never reached the server and was sent again
         self.done_ns = 0
         self.offset_sent_ns = 0

@@ -42,20 +42,21 @@ async def run_shard(
     share = share_of(job)
     _require_files(share)
     clock = Clock(job.anchor_ns)
-    target = Target(job.endpoint, dialect(job.endpoint.api))
+    spoken = dialect(job.endpoint.api)
+    targets = [Target(endpoint, spoken) for endpoint in job.endpoint.replicas]
     maker = RequestMaker(
         job.cell,
         job.prompts,
-        target,
+        targets,
         seed=job.seed,
         repeat=job.repeat,
         salt=job.salt,
         seen=job.seen,
     )
     mask = partial(masked, client=job.endpoint.client)
-    decoder = Decoder(target.dialect, clock, job.cell.id, job.repeat, job.worker, mask)
+    decoder = Decoder(spoken, clock, job.cell.id, job.repeat, job.worker, mask)
     with Quiet() as quiet, Faults():
-        dispatcher = Dispatcher(target, maker, decoder, sink)
+        dispatcher = Dispatcher(targets, maker, decoder, sink)
         load_loop = _loop(dispatcher, share, clock, alone=job.workers == 1)
         liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
         try:

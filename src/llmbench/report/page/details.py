@@ -19,7 +19,7 @@ from llmbench.report.numbers import (
 from llmbench.report.page import sparklines as small
 from llmbench.report.page.listing import anchor, verdict_of
 from llmbench.report.read import RunData
-from llmbench.results import Problem
+from llmbench.results import CellResult, Problem
 from llmbench.store import RunInfo
 
 if TYPE_CHECKING:
@@ -94,7 +94,12 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
         tuple(s for s in _smalls(data, name) if s.svg),
         tuple(_table(row)),
         failures,
-        (*_launch(data, name), *_facts(row, _CPU), *_facts(row, _OWN_PART)),
+        (
+            *_launch(data, name),
+            *_replicas(results),
+            *_facts(row, _CPU),
+            *_facts(row, _OWN_PART),
+        ),
         command(data, name),
         log,
     )
@@ -177,7 +182,9 @@ def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
         limits.append(f"{cores:g} cores")
     if first.memory_limit_bytes is not None:
         limits.append(f"at most {size(first.memory_limit_bytes)}")
-    yield "server", ", ".join([first.kind, *filter(None, [first.image]), *limits])
+    count = next(len(r.endpoint.replicas) for r in data.cell_runs if r.cell_id == name)
+    several = [f"{count} instances"] if count > 1 else []
+    yield "server", ", ".join([first.kind, *filter(None, [first.image]), *limits, *several])
     for label, field in (("ready after", "healthy_s"), ("first token after", "first_token_s")):
         times = [getattr(launch, field) for launch in launches]
         texts = dict.fromkeys(f"{number(time)} s" for time in times if time is not None)
@@ -220,6 +227,19 @@ _OWN_PART: Facts = {
     "draft_acceptance": ("drafts accepted", percent),
 }
 """The client's own part in the numbers, and the server's view."""
+
+
+def _replicas(results: Sequence[CellResult]) -> Iterator[tuple[str, str]]:
+    """What each instance of the server carried in the last repeat; the cell is their sum."""
+    for k, replica in enumerate(results[-1].summary.replicas if results else (), 1):
+        yield (
+            f"instance {k}",
+            f"{replica.url}: {plural(replica.requests, 'request')}, {replica.failed} failed, "
+            f"{number(replica.requests_per_s)} requests/s, "
+            f"{number(replica.output_tokens_per_s)} output tokens/s, median TTFT "
+            f"{milliseconds(replica.ttft_p50_ms)}, median time per token "
+            f"{milliseconds(replica.time_per_token_p50_ms)}",
+        )
 
 
 def _facts(row: "pd.Series[Any]", wanted: Facts) -> Iterator[tuple[str, str]]:

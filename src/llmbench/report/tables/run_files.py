@@ -59,6 +59,7 @@ _OURS = {
     "server_total(ms)": "server_total_ms",
     "drafted_tokens": "drafted_tokens",
     "accepted_tokens": "accepted_tokens",
+    "replica": "replica",
 }
 """Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 

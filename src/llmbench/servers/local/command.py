@@ -96,7 +96,12 @@ def free_port() -> int:
 
 
 def check_command(server: CommandServer, where: str) -> None:
-    """Raise `ConfigError` where nothing tells the command its port."""
+    """Raise `ConfigError` where nothing tells the command its port, or all instances the same."""
+    if server.port is not None and server.instances > 1:
+        raise ConfigError(
+            f"{where}: server.port is the same for all {server.instances} instances: "
+            "let {port} be filled in"
+        )
     if server.port is None and not any("{port}" in word for word in _words(server)):
         raise ConfigError(
             f"{where}: server.command has no {{port}}: put it where the command takes its port, "

@@ -26,12 +26,13 @@ class Demand(Struct, frozen=True):
 def demand_of(server: Server, limits: Limits) -> Demand:
     """What `server` asks for under `limits`, and under its own where these leave gaps."""
     if isinstance(server, SimulatedServer):
-        return Demand(1.0)
+        return Demand(1.0, instances=server.instances)
     if isinstance(server, RemoteServer):
-        return Demand(0.0)
+        return Demand(0.0, instances=1 + len(server.replicas))
     return Demand(
         limits.cores or server.cores,
         server.numa_node,
         server.smt,
+        server.instances,
         memory_bytes=limits.memory_bytes or limits_of(server).memory_bytes,
     )

@@ -53,7 +53,23 @@ Readings = Mapping[str, tuple[int, float]]
 
 
 def read_histograms(endpoint: Endpoint) -> Readings | None:
-    """The present histograms; None where the server has no such page or it can't be read."""
+    """The present histograms, those of several instances added up.
+
+    None where a server has no such page or it can't be read.
+    """
+    pages = [_readings(replica) for replica in endpoint.replicas]
+    known = [page for page in pages if page is not None]
+    if len(known) < len(pages):
+        return None
+    totals: dict[str, tuple[int, float]] = {}
+    for name, (count, seconds) in (pair for page in known for pair in page.items()):
+        before = totals.get(name, (0, 0.0))
+        totals[name] = before[0] + count, before[1] + seconds
+    return totals
+
+
+def _readings(endpoint: Endpoint) -> Readings | None:
+    """What the page of one server says."""
     try:
         with http_client(endpoint.base_url, endpoint.client, TIMEOUT_S) as http:
             page = _page(http)
