@@ -334,6 +334,16 @@ def test_an_instance_without_a_request_is_noted() -> None:
     assert result.notes == ("of 2 instances these got no request: 2",)
 
 
+def test_stolen_time_is_reason_for_doubt() -> None:
+    result = verdict(steal_share=0.034)
+    assert result.valid
+    assert result.notes == (
+        "the hypervisor gave 3.4% of the time of the server's cores to others, more than 2%: doubt "
+        "these numbers, and run again when the host is quiet",
+    )
+    assert verdict(steal_share=0.02).notes == ()
+
+
 def test_throttled_without_a_limit() -> None:
     assert problem(verdict(throttled_share=0.2)) == (
         "throttled: the server's CPU was throttled for 20% of the time though no limit was asked "

@@ -6,6 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from llmbench.bench.hardware import describe_hardware
 from llmbench.servers import usable_cores
 
 PACKAGES = (
@@ -25,7 +26,7 @@ PACKAGES = (
 
 
 def describe_host() -> dict[str, Any]:
-    """The name, CPU, cores, memory in bytes, kernel, GPUs and Python of this host."""
+    """The name, CPU, cores, memory in bytes, kernel, GPUs and Python of this host, and hardware."""
     import psutil
 
     return {
@@ -37,6 +38,7 @@ def describe_host() -> dict[str, Any]:
         "system": platform.system(),
         "gpus": gpu_models(),
         "python": platform.python_version(),
+        **describe_hardware(),
     }
 
 

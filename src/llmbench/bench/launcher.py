@@ -141,10 +141,16 @@ class Servers:
             )
             sampler = Sampler(server, self._keep)
             stack.callback(sampler.stop)
-            gauges = GaugeWatch(model.name, [server.endpoint], self._keep_gauges)
+            gauges = GaugeWatch(model.name, server.endpoint.replicas, self._keep_gauges)
             stack.callback(gauges.close)
             self._stack = stack.pop_all()
         self._server, self._sampler, self._gauges = server, sampler, gauges
+        spare = server.endpoint.launch.unused_instructions
+        if spare:
+            self._say(
+                f"{model.name}: the processor has {', '.join(spare)}, which the engine doesn't say "
+                "it uses: a build of it for this processor may be faster"
+            )
         for field in server.endpoint.left_out:
             self._say(
                 f"{model.name}: the server refuses {field.name}: left out; {field.consequence}"

@@ -9,13 +9,17 @@ from .detection.first_requests import FirstRequests as FirstRequests
 from .detection.first_requests import first_requests as first_requests
 from .docker.spec import docker_run_line as docker_run_line
 from .instances import launch_instances as launch_instances
+from .instructions import cpu_instructions as cpu_instructions
 from .launching import launch as launch
 from .launching import place_server as place_server
 from .launching import slots_of as slots_of
 from .launching import unavailable as unavailable
 from .placement.placing import Placement as Placement
 from .placement.placing import place as place
+from .placement.sysfs import read_topology as read_topology
 from .placement.sysfs import usable_cores as usable_cores
+from .placement.topology import Topology as Topology
+from .placement.topology import format_cpuset as format_cpuset
 from .readiness.metrics_page import read_histograms as read_histograms
 from .readiness.metrics_page import sums_since as sums_since
 from .running import LaunchError as LaunchError

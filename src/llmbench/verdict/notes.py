@@ -43,6 +43,12 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         )
     yield from _drafts(summary, run)
     path = list(on_the_way(summary, rules))
+    if (summary.steal_share or 0.0) > rules.steal_note:
+        yield (
+            f"the hypervisor gave {summary.steal_share:.1%} of the time of the server's cores to "
+            f"others, more than {rules.steal_note:.0%}: doubt these numbers, and run again when "
+            "the host is quiet"
+        )
     yield from path or (disagreement.text for disagreement in disagreements(summary, rules))
 
 

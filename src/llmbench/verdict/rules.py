@@ -24,6 +24,7 @@ class Rules(Struct, frozen=True):
     clock_step_share: float = 0.05  # of the median TTFT
     throttled_share: float = 0.05
     throttled_note: float = 0.01
+    steal_note: float = 0.02  # of the time of the server's cores
     server_view_floor_ms: float = 5.0  # of TTFT and latency, against the server's own
     server_view_token_floor_ms: float = 1.0  # of the time per token
     server_view_share: float = 0.05  # of the client's view; both must be passed

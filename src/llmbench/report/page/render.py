@@ -12,6 +12,7 @@ from msgspec import Struct
 from llmbench.report.charts.gallery import GROUPS
 from llmbench.report.page.details import Detail, Log, details, logs_of
 from llmbench.report.page.headlines import headlines
+from llmbench.report.page.host_facts import host_facts
 from llmbench.report.page.listing import COLUMNS, rows_of, verdicts_of
 from llmbench.report.page.pictures import Picture
 from llmbench.report.page.run_facts import banners, chips, facts, meta, verdict_banner
@@ -43,6 +44,7 @@ def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None =
             rows=rows_of(data.merged),
             verdicts=verdicts_of(data.merged),
             groups=_groups(pictures),
+            host=host_facts(data),
             meta=meta(data),
             logs=logs,
             details=cells,

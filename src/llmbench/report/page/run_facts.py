@@ -118,12 +118,9 @@ def _time(instant_ns: int) -> str:
 def meta(data: RunData) -> list[tuple[str, str]]:
     """The facts at the end of the page, with which the run can be repeated."""
     info = data.info
-    host = ", ".join(
-        f"{key} {value}" for key, value in info.host.items() if value not in ([], None)
-    )
     lines = [
         ("command", shlex.join(whole_command(info))),
-        ("host", host),
+        ("host", str(info.host.get("hostname", "unknown"))),
         ("seed", str(info.seed)),
         ("harness", f"pytest-llmbench {info.harness}, measuring version {info.measuring_version}"),
         (

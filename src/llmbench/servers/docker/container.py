@@ -22,6 +22,7 @@ from llmbench.servers.docker.profile import PeakMemory, Profile
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server
 from llmbench.servers.docker.watch import Watch
+from llmbench.servers.instructions import cpu_instructions, instructions_in, unused
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.placement.topology import parse_cpuset
 from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_ready
@@ -161,6 +162,8 @@ def _launch(
     granted = container.attrs["HostConfig"]
     digests = image.attrs.get("RepoDigests") or []
     pid = container.attrs["State"]["Pid"]
+    instructions = instructions_in(watch.log_file)
+    is_on_this_cpu = start.facts.is_here and not start.spec.gpus
     return Launch(
         kind="docker",
         started_ns=start.clock.to_unix_ns(start.started_ns),
@@ -179,6 +182,8 @@ def _launch(
         peak_memory_bytes=peak.own_bytes,
         file_cache_bytes=peak.cache_bytes,
         log_file=str(watch.log_file),
+        instructions=instructions,
+        unused_instructions=unused(cpu_instructions(), instructions) if is_on_this_cpu else (),
         server_info=ready.server_info,
         notes=(*start.notes, *_shortfalls(start.spec, granted), f"sampled by {profile.source}"),
     )

@@ -32,6 +32,7 @@ def main(argv: list[str]) -> None:
     pin(settings.cores)
     import xllamacpp
 
+    print(f"system_info: {xllamacpp.get_system_info()}", flush=True)  # as llama.cpp's server does
     server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), settings))
     announce(writer, urlsplit(server.listening_address).port or 0)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})

@@ -12,6 +12,7 @@ from msgspec import Struct
 from llmbench.clock import Clock
 from llmbench.config import CommandServer, ModelConfig, ProcessServer
 from llmbench.records import Endpoint, Launch, ResourceSample
+from llmbench.servers.instructions import cpu_instructions, instructions_in, unused
 from llmbench.servers.local.child import STOP_S, Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
 from llmbench.servers.placement.placing import Placement
@@ -91,6 +92,7 @@ def _launch(
     ready: Ready,
     started_ns: int,
 ) -> Launch:
+    instructions = instructions_in(child.log_file)
     return Launch(
         kind=str(config.server.__struct_config__.tag),
         started_ns=started_ns,
@@ -102,6 +104,8 @@ def _launch(
         computes_on=_computes_on(config),
         peak_memory_bytes=tree.peak_memory_bytes(),
         log_file=str(child.log_file),
+        instructions=instructions,
+        unused_instructions=unused(cpu_instructions(), instructions),
         server_info=ready.server_info,
         notes=() if cores.note is None else (cores.note,),
     )

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 
 from llmbench.cells import Shape
 from llmbench.config import ModelConfig, RemoteServer
-from llmbench.records import CellRun, ClientSettings
+from llmbench.records import CellRun, ClientSettings, Endpoint
 from llmbench.store import RunInfo
 
 HOST = ("cpu", "cores", "gpus", "kernel", "system")
@@ -17,7 +17,10 @@ ENGINES = ("xllamacpp",)
 """The packages whose version is that of the engine."""
 
 ADDED = frozenset(
-    {"draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"}
+    [
+        *("draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"),
+        *("numa_node", "smt", "instances"),
+    ]
 )
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
 
@@ -95,6 +98,9 @@ def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     server = dict(msgspec.to_builtins(model.server))
     for key in ("start_timeout_s", "url", "gated", "build"):
         server.pop(key, None)
+    replicas = server.pop("replicas", ())
+    if replicas:
+        server["replicas"] = len(replicas)  # not which, as addresses may change
     for field in structs.fields(model.server):
         if field.name in ADDED and server.get(field.name) == field.default:
             del server[field.name]
@@ -131,10 +137,17 @@ def _cell(run: CellRun) -> dict[str, str]:
         "shape": _text(_shape(run.cell.shape)),
         "warmup": _text(run.warmup_per_user),
         "workers": _text(run.workers),
-        "client": _text({"stream": client.stream, "fresh_connections": client.fresh_connections}),
+        "client": _text(_client(run.endpoint)),
         "timeouts": _text(_timeouts(client)),
         "request": _text(msgspec.to_builtins(run.endpoint.request)),
     }
+
+
+def _client(endpoint: Endpoint) -> dict[str, Any]:
+    """How requests are sent, and how they are dealt if there are several instances."""
+    client = endpoint.client
+    sent = {"stream": client.stream, "fresh_connections": client.fresh_connections}
+    return sent | ({"deal": client.deal} if endpoint.others else {})
 
 
 def _timeouts(client: ClientSettings) -> dict[str, float]:
