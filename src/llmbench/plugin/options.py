@@ -23,7 +23,7 @@ from llmbench.bench import (
     repeats_of,
 )
 from llmbench.config import ConfigError, Grid, ModelConfig
-from llmbench.plugin.url_options import sought
+from llmbench.plugin.url_options import deal_of, sought
 from llmbench.records import Deal
 
 
@@ -164,7 +164,7 @@ def parse_options(config: pytest.Config) -> Options:
         baselines_dir=_path(config, "baselines-dir"),
         remote=_remote(config),
         timeout_s=_seconds(config, "timeout"),
-        deal=_deal(config),
+        deal=deal_of(_text(config, "deal")),
         ab=_text(config, "ab"),
         trace=_text(config, "trace"),
         baseline=_text(config, "baseline"),
@@ -276,15 +276,6 @@ def _seconds(config: pytest.Config, name: str) -> float | None:
     if text is None:
         return None
     return grid_of({"duration_s": (flag, parse_setting("duration_s", text, flag))}).duration_s
-
-
-def _deal(config: pytest.Config) -> Deal | None:
-    match _text(config, "deal"):
-        case None | "round robin" | "least busy" as deal:
-            return deal
-        case text:
-            flag = BY_NAME["deal"].flag
-            raise ConfigError(f"{flag}: {text!r} is neither round robin nor least busy")
 
 
 def _inconclusive(config: pytest.Config) -> Literal["pass", "fail"]:

@@ -10,7 +10,7 @@ from llmbench.access import check_url, tls_context
 from llmbench.apis import Ask, dialect
 from llmbench.bench import AUTO, Sought
 from llmbench.config import ConfigError, ModelConfig
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings, Deal, RequestFields
 from llmbench.value_types import nearest
 
 SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -44,6 +44,14 @@ def sought(
     if api:
         check_omitted(api, fields)
     return Sought(first, model, api, tokenizer, client, fields, tuple(others))
+
+
+def deal_of(text: str | None) -> Deal | None:
+    """How requests are dealt to several servers; None where nothing is said."""
+    match text:
+        case None | "round robin" | "least busy" as deal:
+            return deal
+    raise ConfigError(f"--llm-deal: {text!r} is neither round robin nor least busy")
 
 
 def check_omitted(api: str, fields: RequestFields) -> None:
