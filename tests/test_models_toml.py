@@ -239,24 +239,6 @@ def test_the_blog_s_deployment_is_the_blog_s() -> None:
     assert pytest.approx(2.77, abs=0.005) == 1000 * 10.978821 / (3600 * 1.1)
 
 
-def test_the_simulated_70b_has_the_blog_s_latencies() -> None:
-    config = load_model(ROOT / "fixtures" / "models" / "llama-2-70b-sim.toml")
-    server = config.server
-    assert isinstance(server, SimulatedServer)
-    assert config.simulated
-    assert server.prefill_tokens_per_s is not None
-
-    def latency_s(inp: int, out: int, slowdown: float = 0.0) -> float:
-        assert server.prefill_tokens_per_s is not None
-        prefill = server.ttft_ms / 1e3 + inp / server.prefill_tokens_per_s
-        return float(prefill + (out - 1) * server.ms_per_token / 1e3 * (1 + slowdown))
-
-    assert latency_s(1500, 100) == pytest.approx(7.4, abs=0.01)
-    assert latency_s(50, 500) == pytest.approx(33.0, abs=0.01)
-    full = latency_s(50, 500, server.max_batch_slowdown)
-    assert server.slots / full == pytest.approx(0.8, abs=0.005)
-
-
 def test_the_embedded_and_the_container_s_model_are_one() -> None:
     embedded = tomllib.loads((ROOT / "fixtures/models/smollm2-135m.toml").read_text())
     contained = tomllib.loads((ROOT / "fixtures/models/smollm2-135m-docker.toml").read_text())

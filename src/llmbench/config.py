@@ -19,7 +19,9 @@ from llmbench.value_types import (
     ArrivalsText,
     Count,
     Counts,
+    EngineSteps,
     ModelSize,
+    NotNegative,
     NumaNode,
     Percentiles,
     Port,
@@ -133,10 +135,11 @@ class SimulatedServer(
     slots: Count = 1024
     jitter: Share = 0.0
     batching: Literal["spread", "beat"] = "spread"  # beat: all streams' tokens leave together
-    max_batch_slowdown: Annotated[float, Meta(ge=0)] = 0.0  # relative gap growth, all slots busy
+    max_batch_slowdown: NotNegative = 0.0  # relative gap growth, all slots busy
     draft_tokens: Annotated[int, Meta(ge=0)] = 0  # by speculative decoding, in each step
     draft_acceptance: Share = 0.7  # the probability that a draft holds, if those before it did
     tells_times: bool = False  # whether each answer tells its times, in its engine's words
+    steps: EngineSteps | None = None  # instead of `ttft_ms` to `max_batch_slowdown`
     fault: str | None = None
     metrics_as: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"
     kv_tokens: Count | None = None

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta, Struct, inspect
 
 Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
 Count = Annotated[int, Meta(ge=1)]
 NumaNode = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -29,6 +30,25 @@ Preset = Literal[
     "mlperf-gpt-oss-120b-interactive",
 ]
 """The names of MLPerf's limits, which `llmbench.metrics.slos` holds."""
+
+
+class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a simulated engine makes its steps, and what one of them costs.
+
+    ``prefill-first`` computes whole prompts in steps of their own, as TGI 0.9.4 does; ``mixed``
+    decodes and computes pieces of prompts in the same step, as vLLM does.
+    """
+
+    base_ms: Positive
+    ms_per_sequence: NotNegative = 0.0
+    ms_per_context_token: NotNegative = 0.0  # of the sequences that get a token
+    ms_per_prompt_token: NotNegative = 0.0
+    policy: Literal["prefill-first", "mixed"] = "mixed"
+    token_budget: Count = 4096  # tokens that a step may compute
+    most_sequences: Count = 128
+    kv_tokens: Count = 1_000_000  # whose keys and values fit into memory
+    waiting_served_ratio: Positive = 1.2  # prefill-first: prompts for each running sequence that
+    most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
 
 
 class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ class Recorded:
     held: int = 0
     started_ns: int = 0
     first_ns: int = 0
+    sizes: list[int] = field(default_factory=list)
     due: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
 

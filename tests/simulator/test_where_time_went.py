@@ -19,6 +19,7 @@ from llmbench.results import CellResult
 from llmbench.servers.launching import launch
 from llmbench.servers.placement.placing import Placement
 from llmbench.simulator.scheduling.account import drafts_of, speculated
+from llmbench.value_types import EngineSteps
 from llmbench.verdict.validity import judge
 from tests.load.serving import Load
 
@@ -117,6 +118,26 @@ def test_engines_that_tell_all_parts(measure: Measure, api: str, batching: str) 
     assert whole.sum(axis=1).to_list() == pytest.approx(parts["latency_ms"].to_list())
     for rest in ("ttft_unaccounted_ms", "unaccounted_ms"):
         assert -NEAR_MS < parts[rest].min() < 1  # the way back, which a busy host makes longer
+
+
+def test_the_parts_of_an_engine_with_steps(measure: Measure) -> None:
+    steps = EngineSteps(10, ms_per_sequence=1, ms_per_prompt_token=0.5, most_sequences=2)
+    found = measure(steps=steps)
+    assert found.true("queue_ms") > 5
+    assert found.mean("server_queue_ms") == pytest.approx(found.true("queue_ms"), abs=NEAR_MS)
+    assert found.mean("server_prompt_ms") == pytest.approx(found.true("prefill_ms"), abs=NEAR_MS)
+    assert found.mean("server_decode_ms") == pytest.approx(found.true("decode_ms"), abs=NEAR_MS)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_an_engines_steps_take_what_they_cost(measure: Measure, stream: bool) -> None:
+    steps = EngineSteps(10, ms_per_sequence=1, ms_per_prompt_token=0.5)
+    found = measure(steps=steps, users=1, stream=stream)
+    prompt_tokens = float(found.requests["input_tokens"].mean())
+    late_ms = found.truth["lateness_ms"]["max"] if stream else ON_A_BUSY_HOST_MS
+    assert found.true("queue_ms") == 0
+    assert 0 <= found.true("prefill_ms") - (11 + 0.5 * prompt_tokens) <= late_ms + NEAR_MS
+    assert found.true("decode_ms") == pytest.approx(7 * 11, abs=late_ms + NEAR_MS)
 
 
 @pytest.mark.parametrize("api", ["llama.cpp", "ollama"])

@@ -38,10 +38,11 @@ class Streamed:
         self.prompt_tokens = job.asked.prompt_tokens
         self.kv_tokens = job.kv_tokens
         self.started_ns = self.first_ns = job.received_ns
-        self._steps = job.steps()
-        self._sizes = iter(self._steps)
+        self.tokens = job.until
+        self.sizes = job.steps()
+        self._next_sizes = iter(self.sizes)
         self._each = manner.tokens_per_event * manner.events_per_write
-        self.step = 1 if self._steps else self._each
+        self.step = 1 if self.sizes else self._each
         self._job = job
         self._line = job.line
         self._style = FORMATS[job.asked.dialect]
@@ -57,7 +58,7 @@ class Streamed:
             and manner.body == "chunked"
             and manner.held_writes == 1
             and not (manner.cut or manner.byte_by_byte or manner.gzip or manner.garbage != "none")
-            and not self._steps
+            and not self.sizes
         )
         self._memo = _memo(job.asked, manner) if self._plain else {}
 
@@ -91,7 +92,7 @@ class Streamed:
         if self._line.gone:
             self._job.ended("gone", first - 1)
             return True
-        size = next(self._sizes, 0) if self._steps else self._each
+        size = next(self._next_sizes, 0) if self.sizes else self._each
         last = min(first + size - 1, self._until)
         if last >= first:
             self._sent_ns.append(now_ns)
@@ -112,7 +113,7 @@ class Streamed:
         manner, sent_ns = self._job.manner, self._sent_ns
         if manner.ending != "done" or not sent_ns:
             return None
-        true = self._job.accounted(self.started_ns, sent_ns[0], sent_ns[-1], self._steps)
+        true = self._job.accounted(self.started_ns, sent_ns[0], sent_ns[-1], self.sizes)
         return None if manner.body == "length" else self._job.told(true)
 
     def _early(self) -> bytes:
@@ -126,7 +127,7 @@ class Streamed:
         asked, manner, total = self._job.asked, self._job.manner, self._job.total
         if manner.garbage == "event" and first > self._until // 2:
             return self._framed(GARBAGE)
-        each = last - first + 1 if self._steps else manner.tokens_per_event
+        each = last - first + 1 if self.sizes else manner.tokens_per_event
         spans = [(at, min(at + each - 1, last)) for at in range(first, last + 1, each)]
         events = [
             odd(self._style.event(asked, manner, *span, total, told), manner.odd, span[0])
@@ -202,8 +203,9 @@ class Whole:
         self.prompt_tokens = job.asked.prompt_tokens
         self.kv_tokens = job.kv_tokens
         self.started_ns = self.first_ns = job.received_ns
-        self._steps = job.steps()
-        self.held = max(0, len(self._steps or range(job.until)) - 1)
+        self.tokens = job.until
+        self.sizes = job.steps()
+        self.held = max(0, len(self.sizes or range(job.until)) - 1)
         self._job = job
 
     def begin(self) -> None:
@@ -232,7 +234,7 @@ class Whole:
     def _answer(self, now_ns: int) -> bytes:
         """The whole answer, with the account where it is told."""
         job, manner = self._job, self._job.manner
-        told = job.told(job.accounted(self.started_ns, self.first_ns, now_ns, self._steps))
+        told = job.told(job.accounted(self.started_ns, self.first_ns, now_ns, self.sizes))
         body = FORMATS[job.asked.dialect].whole(job.asked, manner, job.total, told)
         fields = tgi_headers(told, job.total) if told and job.asked.dialect == "tgi" else ()
         return encoding.page(200, odd(body, manner.odd, 1), encoding.JSON, *fields)

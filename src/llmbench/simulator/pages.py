@@ -11,7 +11,7 @@ from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
 from llmbench.simulator.dialects.engine_pages import LIKENESSES, Likeness
 from llmbench.simulator.dialects.metric_words import WORDS
-from llmbench.simulator.scheduling.schedule import Schedule
+from llmbench.simulator.scheduling.schedule import Scheduler
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
 
@@ -20,7 +20,7 @@ class State(Struct, frozen=True):
     """The state of the simulator that the pages show."""
 
     settings: SimulatorSettings
-    schedule: Schedule
+    schedule: Scheduler
     truth: Truth
 
 
@@ -112,9 +112,11 @@ def _metrics(state: State, request: Request) -> bytes:
     config, truth = state.settings.config, state.truth
     running, waiting, kv_tokens = state.schedule.occupancy.now
     gauges: dict[str, float] = {"running": running, "waiting": waiting}
-    if config.kv_tokens is not None:
-        gauges["kv_usage"] = kv_tokens / config.kv_tokens
+    room = config.kv_tokens if config.steps is None else config.steps.kv_tokens
+    if room is not None:
+        gauges["kv_usage"] = kv_tokens / room
     counters = {"prompt_tokens": truth.prompt_tokens, "output_tokens": truth.output_tokens}
+    counters["preemptions"] = state.schedule.preemptions
     counters |= {f"drafts_{name}": truth.drafts[name] for name in ("steps", "drafted", "accepted")}
     histograms = {"ttft": truth.ttft_histogram, "gap": truth.gap_histogram}
     numbers, words = gauges | counters, WORDS[state.settings.engine or config.metrics_as]

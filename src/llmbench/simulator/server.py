@@ -20,7 +20,7 @@ from llmbench.simulator.faults import HEADER, FaultPlan, manner_of
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.pages import State, answer_page, completes
 from llmbench.simulator.reactor import Reactor
-from llmbench.simulator.scheduling.schedule import schedule
+from llmbench.simulator.scheduling.stepped import scheduler
 from llmbench.simulator.simulator_settings import SimulatorSettings
 from llmbench.simulator.truth import Truth
 
@@ -34,7 +34,7 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._faults = FaultPlan.parse(settings.config.fault, settings.seed)
-        self._schedule = schedule(settings.config, settings.seed)
+        self._schedule = scheduler(settings.config, settings.seed)
         self._truth = Truth()
         self._state = State(settings, self._schedule, self._truth)
         self._reactor = Reactor(self._schedule.tick)

@@ -9,6 +9,7 @@ WORDS = {
         "output_tokens": "vllm:generation_tokens_total",
         "ttft": "vllm:time_to_first_token_seconds",
         "gap": "vllm:inter_token_latency_seconds",
+        "preemptions": "vllm:num_preemptions_total",
         "drafts_steps": "vllm:spec_decode_num_drafts_total",
         "drafts_drafted": "vllm:spec_decode_num_draft_tokens_total",
         "drafts_accepted": "vllm:spec_decode_num_accepted_tokens_total",

@@ -29,6 +29,8 @@ class Stream(Protocol):
 
     prompt_tokens: int
     kv_tokens: int  # prompt and output, for which room is kept from the start
+    tokens: int  # of its answer, as far as it goes
+    sizes: list[int]  # the tokens of each step that speculates; empty: one each
     started_ns: int  # when it got its slot, and when its first token is due: told by the schedule
     first_ns: int
     step: int  # gaps between two writes
@@ -36,6 +38,32 @@ class Stream(Protocol):
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
         """Send what was due at `due_ns`; return whether nothing is left to send."""
+
+
+class Scheduler(Protocol):
+    """Decides when streams send their tokens, in real time."""
+
+    @property
+    def running(self) -> int:
+        """The number of streams that have been started and have not ended."""
+
+    @property
+    def waiting(self) -> int:
+        """The number of streams that wait to be started."""
+
+    @property
+    def preemptions(self) -> int:
+        """How often a stream had to give its memory back."""
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """The truth about all these over time."""
+
+    def admit(self, stream: Stream, received_ns: int) -> None:
+        """Take a stream whose request came at `received_ns`."""
+
+    def tick(self) -> int | None:
+        """Send what is due and return the next deadline."""
 
 
 class Schedule:
@@ -51,6 +79,7 @@ class Schedule:
         self._even_gap_ns = round(config.ms_per_token * 1e6)
         self._kv_tokens = 0
         self.running = 0
+        self.preemptions = 0  # a slot is kept to the end
         self.occupancy = Occupancy()
 
     @property
