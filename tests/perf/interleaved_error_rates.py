@@ -1,4 +1,4 @@
-"""Print how often A against B is wrong on a shared runner: interleaved_error_rates.py [SESSIONS].
+"""Print how often A against B errs on a shared runner: interleaved_error_rates.py [SESSIONS [N]].
 
 The runner's speed is simulated at steps of 0.1 s, over a session of one point whose blocks of 2 s
 of load (with 0.3 s between) take turns until every figure is decided or 300 s of load are over:
@@ -9,7 +9,8 @@ of load (with 0.3 s between) take turns until every figure is decided or 300 s o
 Together a block's mean has a coefficient of variation of 8 to 9 %, which is printed. Each figure of
 a block has noise of its own besides: 3 % (TTFT), 1.5 % (time per token, throughput). Other rows
 leave parts out, make the fast part the larger, or let all of it be new in each block (then pairs
-have nothing in common, and no method can know more than the blocks say).
+have nothing in common, and no method can know more than the blocks say). Only the first N runners
+are simulated, if that is given.
 """
 
 import sys
@@ -152,7 +153,8 @@ def main() -> None:
     print(f"{sessions} sessions of one point x 3 metrics: share FAIL, PASS, median s of load")
     effects = (0.0, 0.05, 0.10)
     print(f"{'runner':24}{'CV':>6}" + "".join(f"{f'B slower by {e:.0%}':>26}" for e in effects))
-    for name, runner in RUNNERS.items():
+    most = int(sys.argv[2]) if len(sys.argv) > 2 else len(RUNNERS)
+    for name, runner in [*RUNNERS.items()][:most]:
         cells = [rates(runner, effect, sessions) for effect in effects]
         shown = "".join(f"{c.failed:12.2%}{c.passed:8.1%}{c.median_load_s:6.0f}" for c in cells)
         print(f"{name:24}{variation(runner):6.1%}{shown}", flush=True)

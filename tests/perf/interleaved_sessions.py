@@ -1,10 +1,11 @@
-"""A against B on a real model: interleaved_sessions.py [SESSIONS [SECONDS [NEIGHBOUR]]].
+"""A against B on a real model: interleaved_sessions.py [SESSIONS [SECONDS [NEIGHBOUR [SIDE]]]].
 
 Runs sessions of ``benchmarks/test_ab.py`` with SmolLM2 on one core, by turns A against A and A
 against the same at 95 % of its core (`throttled_model`), each up to SECONDS of load (300). Beside
-them a busy loop on the server's core is switched on for 10 s and off for 30 s (on average, at
-random), at a niceness of NEIGHBOUR (5: it takes a quarter of the core; "none": there is none).
-Prints a line for each session and a table.
+them a neighbour on the server's core is switched on for 10 s and off for 30 s (on average, at
+random); while on it is busy for NEIGHBOUR of the time (0.25; 0: there is none).
+Only sessions of SIDE (1.00 or 0.95) are run, if it is given. Prints a line for each session and a
+table.
 """
 
 import json
@@ -36,16 +37,25 @@ cores = 1
 slots = 1
 """
 GRID = ("--llm-input-tokens", "32", "--llm-output-tokens", "32", "--llm-users", "1")
+BUSY = """
+import os, time
+os.sched_setaffinity(0, {{0}})
+while os.getppid() == {parent}:
+    until = time.monotonic() + 0.02 * {share}
+    while time.monotonic() < until:
+        pass
+    time.sleep(0.02 * (1 - {share}))
+"""
 SIDES = {"B as A": "shared@1.0,shared@1.00", "B at 95 %": "shared@1.0,shared@0.95"}
 
 
 @contextmanager
-def neighbour(niceness: str, seed: int) -> Iterator[None]:
-    """A busy loop on the first core that comes and goes; none where `niceness` is "none"."""
-    if niceness == "none":
+def neighbour(share: float, seed: int) -> Iterator[None]:
+    """A busy loop on the first core that comes and goes, busy for that share of each 20 ms."""
+    if not share:
         yield
         return
-    loop = f"import os; os.sched_setaffinity(0, {{0}}); os.nice({niceness})\nwhile True: pass"
+    loop = BUSY.format(parent=os.getpid(), share=share)
     draw, ended = random.Random(seed), threading.Event()
 
     def come_and_go() -> None:
@@ -99,15 +109,15 @@ def told(verdict: dict[str, object]) -> tuple[str, str]:
 def main() -> None:
     """Run the sessions and print what came of them."""
     given = sys.argv[1:]
-    sessions, seconds, niceness = (*given, *("2", "300", "5")[len(given) :])
+    sessions, seconds, share, side = (*given, *("2", "300", "0.25", "")[len(given) :])
     states: dict[str, Counter[str]] = {name: Counter() for name in SIDES}
     folder = Path(tempfile.mkdtemp(prefix="interleaved-"))
     (folder / "shared.toml").write_text(MODEL)
     print(f"runs: {folder}", flush=True)
     for number in range(1, int(sessions) + 1):
-        for name, pair in SIDES.items():
+        for name, pair in ((n, p) for n, p in SIDES.items() if p.endswith(side)):
             began_s = time.monotonic()
-            with neighbour(niceness, number):
+            with neighbour(float(share), number):
                 run = f"{number}-{pair.rpartition('@')[2]}"
                 verdict = session(folder, run, pair, number, seconds)
             worst, changes = told(verdict)

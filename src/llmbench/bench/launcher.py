@@ -101,7 +101,9 @@ class Servers:
 
     def twin(self) -> "Servers":
         """Servers of the same session beside these, for one that takes turns with the one here."""
-        return Servers(self._run_dir, self._say, seed=self._seed)
+        twin = Servers(self._run_dir, self._say, seed=self._seed)
+        twin._failed = self._failed
+        return twin
 
     def pause(self) -> bool:
         """Stop the server from using anything until `resume`; False where that can't be done."""
