@@ -1,8 +1,12 @@
 """Engines on other hosts, which count and clock by themselves."""
 
 import platform
+import select
+import socket
+import socketserver
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +79,42 @@ def test_kernel_and_memory_tell_whether_an_engine_is_here(elsewhere: FakeEngine)
         }
     assert runs_here(here)
     assert not runs_here(here | {"MemTotal": here["MemTotal"] - 4096})  # a virtual machine
+
+
+@contextmanager
+def over_tcp(socket_path: str) -> Iterator[str]:
+    """The address of a relay on 127.0.0.1 that leads to a Unix socket."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine:
+                engine.connect(socket_path)
+                ends = {self.request: engine, engine: self.request}
+                while True:
+                    for end in select.select(ends, [], [])[0]:
+                        data = end.recv(65536)
+                        if not data:
+                            return
+                        ends[end].sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"tcp://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_engine_of_this_kernel_is_here_over_tcp_too(
+    docker_engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with over_tcp(engine_module.engine_address().removeprefix("unix://")) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        (part,) = place_server(config(cores=1), Limits())
+    assert part.server == usable_cores()[:1]
+    assert part.client == (usable_cores()[1:] or usable_cores())
 
 
 @pytest.mark.parametrize("ahead_s", [-3600.0, 0.0, 3600.0], ids=["behind", "in step", "ahead"])
