@@ -23,8 +23,8 @@ def test_a_url_gives_a_table_a_page_and_the_next_command(drawing: pytest.Pyteste
     result.stdout.fnmatch_lines(
         [
             f"llmbench: {url} is vLLM 0.0.0-simulated: model simulated, api openai-completions, "
-            "context 4,096 tokens, prompts synthetic, counted by the server's tokenizer; the first "
-            "request took * s: 5 for each user (--llm-model, *",
+            "context 4,096 tokens, prompts synthetic, counted by the server's tokenizer; a "
+            "request took * s, so 5 for each of 1, 4, 16 users (--llm-model, *",
             "*SIMULATED: these numbers are not a real server's*",
             " in128-out64-users1 * 5 * 0 *valid*",
             " in128-out64-users16 * 80 * 0 *valid*",

@@ -67,11 +67,12 @@ def test_the_line_and_the_facts() -> None:
         "tokenizer": "server:tokenize",
         "prompts": BY_SERVER,
         "requests": 5,
+        "users": (1, 4, 16),
     }
     assert found.line == (
         f"{url} is vLLM 0.0.0-simulated: model simulated, api openai-completions, context 4,096 "
-        f"tokens, prompts {BY_SERVER}; the first request took {latency_s:.2g} s: 5 for each user "
-        "(--llm-model, --llm-api, --llm-tokenizer, --llm-requests override)"
+        f"tokens, prompts {BY_SERVER}; a request took {latency_s:.2g} s, so 5 for each of 1, 4, 16 "
+        "users (--llm-model, --llm-api, --llm-tokenizer, --llm-users, --llm-requests override)"
     )
 
 
@@ -133,11 +134,21 @@ def test_a_model_s_name_is_short(model: str, name: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("latency_s", "requests"),
-    [(None, 5), (0.01, 5), (0.88, 5), (1.0, 4), (1.5, 2), (60.0, 2)],
+    ("latency_s", "requests", "users"),
+    [
+        (None, 5, (1, 4, 16)),
+        (0.01, 5, (1, 4, 16)),
+        (0.88, 5, (1, 4, 16)),
+        (1.0, 4, (1, 4, 16)),
+        (3.5, 2, (1, 4, 16)),
+        (3.6, 3, (1, 4)),
+        (60.0, 2, (1, 4)),
+    ],
 )
-def test_the_slower_the_fewer_requests(latency_s: float | None, requests: int) -> None:
-    expected = Grid(input_tokens=(128,), output_tokens=(64,), users=(1, 4, 16), requests=requests)
+def test_the_slower_the_fewer_requests(
+    latency_s: float | None, requests: int, users: tuple[int, ...]
+) -> None:
+    expected = Grid(input_tokens=(128,), output_tokens=(64,), users=users, requests=requests)
     assert first_grid(latency_s) == expected
 
 

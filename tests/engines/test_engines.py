@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from llmbench.bench import Sought, served
 from llmbench.cells import Cell, Users
 from llmbench.gauges import GaugeSample
 from llmbench.load.cell import run_cell
@@ -128,3 +129,21 @@ def test_llama_cpps_queue_is_in_what_nobody_accounts_for(
     assert crowded.server_running_mean == pytest.approx(SLOTS, abs=0.4)
     assert crowded.ttft_unaccounted_mean_ms is not None
     assert crowded.ttft_unaccounted_mean_ms > 2 * alone.ttft_unaccounted_mean_ms
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "api", "context"),
+    [
+        ("vllm", "vLLM", "openai-completions", 2048),
+        ("llama_cpp", "llama.cpp", "llama.cpp", 4096),
+    ],
+)
+def test_the_url_is_enough(
+    engine: str, name: str, api: str, context: int, request: pytest.FixtureRequest
+) -> None:
+    server: RunningServer = request.getfixturevalue(engine)
+    found = served(Sought(server.endpoint.base_url))
+    assert (found.facts["engine"], found.model.api, found.context_tokens) == (name, api, context)
+    assert found.model.model == server.endpoint.model
+    assert found.facts["prompts"].startswith("counted by ")  # by the model's own files
+    assert found.counter is None

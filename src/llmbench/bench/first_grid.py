@@ -1,9 +1,11 @@
 """The grid of a server that nobody has set a grid for: a table in about a minute."""
 
+from collections.abc import Sequence
+
 from llmbench.config import Grid
 
 INPUT_TOKENS, OUTPUT_TOKENS = 128, 64
-USERS = (1, 4, 16)
+USERS: tuple[int, ...] = (1, 4, 16)
 MOST_REQUESTS, FEWEST_REQUESTS = 5, 2
 
 LOADED_S = 40.0
@@ -15,16 +17,32 @@ server that batches perfectly and 1 on one that answers one after another."""
 
 
 def first_grid(latency_s: float | None) -> Grid:
-    """The grid for a server whose lone request took `latency_s`: the slower, the fewer requests."""
+    """The grid for a server whose lone request took `latency_s`: the slower, the fewer requests.
+
+    The most users are left out where even the fewest requests would take twice the time.
+    """
+    users = USERS
+    while latency_s and len(users) > 2 and _load_s(users, latency_s) > 2 * LOADED_S:
+        users = users[:-1]
     return Grid(
         input_tokens=(INPUT_TOKENS,),
         output_tokens=(OUTPUT_TOKENS,),
-        users=USERS,
-        requests=MOST_REQUESTS if latency_s is None else _requests(latency_s),
+        users=users,
+        requests=MOST_REQUESTS if latency_s is None else _requests(users, latency_s),
     )
 
 
-def _requests(latency_s: float) -> int:
+def _requests(users: Sequence[int], latency_s: float) -> int:
     """The requests of each user that fit `LOADED_S`, after one to warm up."""
-    round_s = sum(latency_s * (1 + GROWTH * (users - 1)) for users in USERS)
-    return max(FEWEST_REQUESTS, min(MOST_REQUESTS, int(LOADED_S / round_s) - 1))
+    fitting = int(LOADED_S / _round_s(users, latency_s)) - 1
+    return max(FEWEST_REQUESTS, min(MOST_REQUESTS, fitting))
+
+
+def _load_s(users: Sequence[int], latency_s: float) -> float:
+    """The time for the fewest requests, and one to warm up, with each number of users."""
+    return (FEWEST_REQUESTS + 1) * _round_s(users, latency_s)
+
+
+def _round_s(users: Sequence[int], latency_s: float) -> float:
+    """The time for one request of every user, with each number of users."""
+    return sum(latency_s * (1 + GROWTH * (number - 1)) for number in users)

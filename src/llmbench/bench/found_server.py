@@ -104,13 +104,15 @@ def _told(
         "prompts": choice.how,
         "first_request_s": round(first.latencies_s[-1], 3),
         "requests": grid.requests,
+        "users": grid.users,
     }
+    users = ", ".join(map(str, grid.users or ()))
     name = " ".join(filter(None, (engine.name, engine.version)))
     context = "" if engine.context_tokens is None else f", context {engine.context_tokens:,} tokens"
     line = (
         f"{url} is {name}: model {model.model}, api {model.api}{context}, prompts {choice.how}; "
-        f"the first request took {first.latencies_s[-1]:.2g} s: {grid.requests} for each user "
-        "(--llm-model, --llm-api, --llm-tokenizer, --llm-requests override)"
+        f"a request took {first.latencies_s[-1]:.2g} s, so {grid.requests} for each of {users} "
+        "users (--llm-model, --llm-api, --llm-tokenizer, --llm-users, --llm-requests override)"
     )
     return Served(model, grid, engine.context_tokens, choice.counter, line, facts)
 

@@ -1,5 +1,6 @@
 """What is said about the server at a URL, and about those of this host."""
 
+import asyncio
 import http.server
 import socket
 import threading
@@ -12,6 +13,7 @@ from llmbench.config import ConfigError
 from llmbench.records import ClientSettings
 from llmbench.servers.detection import asking
 from llmbench.servers.detection.asking import LOCAL_PORTS, detect, find_local
+from tests.load.serving import Scripted, read_request, response
 from tests.simulated_engines import simulated_engine
 
 
@@ -139,3 +141,22 @@ def test_no_key_is_sent_to_who_happens_to_listen_here(monkeypatch: pytest.Monkey
         thread.join()
     assert heads[1].startswith(b"GET /")
     assert b"sesame" not in b"".join(heads)
+
+
+def test_a_server_that_closes_after_its_own_error_is_asked_again() -> None:
+    """As ``transformers serve`` does whose list of models fails."""
+    refused = response(b"Internal Server Error", status=b"500 Internal Server Error")
+    paths = b'{"paths": {"/load_model": {}, "/v1/responses": {}}}'
+    pinned = b"{\"detail\": \"Server is pinned to 'smol'; requested '?'.\"}"
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            asked = await read_request(reader)
+            if asked.startswith(b"GET /v1/models"):
+                writer.write(refused)
+                return  # without a word in the head that the connection ends
+            found = asked.startswith(b"GET /openapi.json")
+            writer.write(response(paths if found else pinned, status=b"200 OK"))
+
+    with Scripted(script) as server:
+        assert detect(server.url, ClientSettings()).models == ("smol",)

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from llmbench.servers.readiness.http import BODY_BYTES, get, read_bounded
+from llmbench.servers.readiness.http import read_bounded
 
 PAGE_S = 3.0
 """How long one page may take; a server that is under load still answers these at once."""
@@ -47,26 +47,31 @@ class Pages:
         if self._failures >= MOST_FAILURES:
             return None
         try:
-            if method == "GET":
-                response, content = get(self._http, path, timeout=PAGE_S)
-            else:
-                response, content = self._posted(path, body)
+            status, content = self._answer(method, path, body)
         except httpx.TransportError:
             self._failures += 1
             return None
         except httpx.DecodingError:
             return None
-        self.denied = self.denied or response.status_code in DENIED
-        if method == "GET" and response.status_code != 200:
+        self.denied = self.denied or status in DENIED
+        if method == "GET" and status != 200:
             return None
         try:
             return msgspec.json.decode(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
-    def _posted(self, path: str, body: bytes) -> tuple[httpx.Response, bytes]:
-        headers = {"content-type": "application/json"}
+    def _answer(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """The status and the body; asks again where the connection was closed after the last
+        answer, as some servers do after an error of theirs."""
+        try:
+            return self._once(method, path, body)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            return self._once(method, path, body)
+
+    def _once(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        headers = {"content-type": "application/json"} if body else {}
         with self._http.stream(
-            "POST", path, content=body, headers=headers, timeout=PAGE_S
+            method, path, content=body, headers=headers, timeout=PAGE_S
         ) as response:
-            return response, read_bounded(response, BODY_BYTES)
+            return response.status_code, read_bounded(response)
