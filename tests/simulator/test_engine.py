@@ -144,6 +144,29 @@ def test_what_is_dropped_is_not_waited_for() -> None:
     assert started_ms(waiting) == 34
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_step_that_is_ended_late_takes_nobody_who_came_after_it(policy: str) -> None:
+    engine = EngineModel(EngineSteps(10, ms_per_prompt_token=0.1, policy=policy))  # type: ignore[arg-type]
+    running, late = Sequence(10, 3), Sequence(10, 1)
+    engine.submit(running, 0)
+    engine.submit(late, 12 * MS)  # the step that ended at 11 has not been seen to end
+    assert engine.due_ns == 11 * MS
+    engine.end_step()
+    engine.end_step()
+    assert late.started_ns is not None
+    assert late.started_ns >= 21 * MS
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_an_idle_engine_waits_for_who_came_after_its_last_step(policy: str) -> None:
+    engine = EngineModel(EngineSteps(10, policy=policy))  # type: ignore[arg-type]
+    engine.submit(Sequence(10, 1), 0)
+    late = Sequence(10, 1)
+    engine.submit(late, 25 * MS)
+    engine.end_step()
+    assert (late.started_ns, engine.due_ns) == (25 * MS, 35 * MS)
+
+
 def test_jitter_is_the_seeds() -> None:
     def times(seed: int) -> list[float]:
         load = Load(jitter=0.2, seed=seed)

@@ -63,8 +63,10 @@ class EngineModel:
         self.running: list[Sequence] = []
         self.due_ns: int | None = None
         self.preemptions = 0
+        self._ended_ns = 0  # the last step
         self._decode: list[Sequence] = []  # to whom the step under way brings a token, and how
         self._prefill: list[tuple[Sequence, int]] = []  # many tokens of whose prompts it computes
+        self._began_ns = 0
         self._decoded_alone = 0  # steps since a prompt was taken
 
     @property
@@ -79,7 +81,7 @@ class EngineModel:
         sequence.submitted_ns = now_ns
         self.waiting.append(sequence)
         if self.due_ns is None:
-            self._begin_step(now_ns)
+            self._begin_step(max(now_ns, self._ended_ns))
 
     def drop(self, sequence: Sequence) -> None:
         """Forget a sequence that nobody waits for any more; its last step still takes its time."""
@@ -103,6 +105,7 @@ class EngineModel:
                 sequence.computed += 1
                 brought.append((sequence, self._bring(sequence, now_ns)))
         self.running = [sequence for sequence in self.running if not sequence.is_done]
+        self._ended_ns = now_ns
         self._begin_step(now_ns)
         return brought
 
@@ -118,6 +121,9 @@ class EngineModel:
 
     def _begin_step(self, now_ns: int) -> None:
         self._decode, self._prefill = [], []
+        if self.waiting and not self.running:
+            now_ns = max(now_ns, self.waiting[0].submitted_ns)
+        self._began_ns = now_ns
         if self._steps.policy == "prefill-first":
             self._fill_prefill_first()
         else:
@@ -173,7 +179,8 @@ class EngineModel:
             budget -= sequence.left
             memory -= sequence.most_tokens
             alone = not self.running and not taken  # then it is taken, however large it is
-            if not alone and (budget < 0 or memory < 0 or len(taken) == room):
+            late = sequence.submitted_ns > self._began_ns  # its driver ended the last step late
+            if late or (not alone and (budget < 0 or memory < 0 or len(taken) == room)):
                 break
             taken.append(sequence)
         return taken
@@ -198,6 +205,8 @@ class EngineModel:
         while self.waiting and budget and self.preemptions == preempted:
             sequence = self.waiting[0]
             tokens = min(sequence.left, budget)
+            if sequence.submitted_ns > self._began_ns:
+                break
             if self.running and self._free() < tokens:
                 break
             if len(self.running) == self._steps.most_sequences:
