@@ -97,6 +97,18 @@ def test_where_both_views_differ_the_worst_cell_is_named(run_path: Path) -> None
     assert line.endswith("the network, or a proxy (and 1 more cell: see their notes)")
 
 
+def test_a_wrong_clock_splits_no_time(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    (cell_id,) = {ended.cell_id for ended in run.cell_runs()}
+    journal = run.journal_file(cell_id, 1)
+    records = [r for r in run.requests(cell_id) if r.repeat == 1]
+    journal.unlink()
+    with Journal(journal) as out:
+        for record in records:
+            out.append(msgspec.structs.replace(record, server_prompt_ms=500.0))
+    assert not [line for line in shown(run) if line.startswith("where the time went")]
+
+
 def test_where_the_server_tells_it_the_time_is_split(run_path: Path) -> None:
     run = write_run(run_path, grid(users=(1, 4)))
     for cell_id, queue in (("tiny-in128-out32-users1", 1.0), ("tiny-in128-out32-users4", 1.0)):

@@ -130,7 +130,12 @@ def views_found(results: Sequence[CellResult]) -> Iterator[str]:
     """A line on where the time to the first token went, else on the views furthest apart."""
     from llmbench.verdict import Rules, disagreements
 
-    split = [result for result in results if result.summary.server_prefill_mean_ms is not None]
+    split = [
+        result
+        for result in results
+        if result.summary.server_prefill_mean_ms is not None
+        and (result.summary.clock_overrun_share or 0.0) < Rules().clock_overrun_share
+    ]
     if split:
         yield time_went(max(split, key=lambda result: _mean_ttft_ms(result.summary)).summary)
         return
@@ -143,7 +148,7 @@ def views_found(results: Sequence[CellResult]) -> Iterator[str]:
 
 
 def time_went(summary: CellSummary) -> str:
-    """The parts of a cell's mean TTFT, as in ``TTFT 3,730 ms at users8: 90 % queue, …``."""
+    """The parts of a cell's mean TTFT, as in ``…-users8: mean TTFT 3,730 ms: 90 % queue, …``."""
     whole = _mean_ttft_ms(summary)
     parts = {
         "queue": summary.server_queue_mean_ms,
