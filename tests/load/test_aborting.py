@@ -222,3 +222,19 @@ def test_the_watchdog_waits_for_timers_and_not_for_a_stopped_process(
     now += 1.0
     with pytest.raises(StuckError, match="nothing settled for 6 s: 0 requests sent"):
         watchdog.look(counts, more_to_come=False)
+
+
+def test_a_request_that_ended_after_a_long_wait_has_time_to_settle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("llmbench.load.loops.aborting.monotonic", lambda: now)
+    watchdog, counts = Watchdog(ClientSettings()), Counts()
+    counts.sent = counts.in_flight = 1
+    for _ in range(60):
+        now += 1.0
+        watchdog.look(counts, more_to_come=False)
+    counts.in_flight = 0
+    now += 1.0
+    watchdog.look(counts, more_to_come=False)
+    assert (counts.sent, counts.settled) == (1, 0)

@@ -63,7 +63,7 @@ class Watchdog:
 
     def __init__(self, client: ClientSettings) -> None:
         self._longest_s = client.connect_timeout_s + client.request_timeout_s
-        self._seen = (-1, -1)
+        self._seen = (-1, -1, -1)
         self._looked_s = monotonic()
         self._still_s = 0.0
 
@@ -77,7 +77,7 @@ class Watchdog:
         now_s = monotonic()
         self._still_s += min(now_s - self._looked_s, LOOK_MOST_S)
         self._looked_s = now_s
-        seen = counts.sent, counts.settled
+        seen = counts.sent, counts.settled, counts.in_flight  # what ended settles a moment later
         if seen != self._seen or (not counts.in_flight and more_to_come):
             self._seen, self._still_s = seen, 0.0
         if self._still_s > GRACE_S + (self._longest_s if counts.in_flight else 0.0):

@@ -69,7 +69,7 @@ def versus(
         comparisons=tuple(sorted(rows, key=lambda row: order.index(row.cell))),
         faults=tuple(faults(old, new)),
         simulated=whole.simulated,
-        notes=(*how.notes, *_left_out(blocks)),
+        notes=(*how.notes, *left_out(blocks)),
         inconclusive=inconclusive,
     )
 
@@ -81,10 +81,12 @@ def _side(whole: Sample, model: str, points: Sequence[str]) -> Sample:
     return structs.replace(whole, name=model, cells=cells, fingerprint={})
 
 
-def _left_out(blocks: Blocks) -> Iterator[str]:
+def left_out(blocks: Blocks) -> Iterator[str]:
     """A note for each point of which blocks were INVALID."""
     for point, sides in blocks.items():
         invalid = [block for side in sides for block in side if not block.valid]
         if invalid:
             why = "; ".join(dict.fromkeys(b.why.replace("\n", "; ") for b in invalid))
-            yield f"{point}: {len(invalid)} INVALID blocks left out with their pairs: {why}"
+            what = "block" if len(invalid) == 1 else "blocks"
+            their = "its pair" if len(invalid) == 1 else "their pairs"
+            yield f"{point}: {len(invalid)} INVALID {what} left out with {their}: {why}"
