@@ -56,7 +56,7 @@ class Instances:
 
 def total(name: str, samples: Sequence[ResourceSample]) -> ResourceSample:
     """What all instances use together; a field that one doesn't know is not known."""
-    first = samples[-1]
+    last = samples[-1]
     added: dict[str, int | float | None] = {}
     for field in ResourceSample.__struct_fields__[4:]:  # those before say what was sampled when
         values = [getattr(sample, field) for sample in samples]
@@ -64,7 +64,7 @@ def total(name: str, samples: Sequence[ResourceSample]) -> ResourceSample:
             added[field] = None
         else:
             added[field] = _mean(values) if field in MEANS else sum(values)
-    return structs.replace(first, target=name, **added)
+    return structs.replace(last, target=name, **added)
 
 
 def _mean(values: Sequence[int | float]) -> int | float:
