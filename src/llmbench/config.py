@@ -21,6 +21,7 @@ from llmbench.value_types import (
     Counts,
     EngineSteps,
     ModelSize,
+    Names,
     NotNegative,
     NumaNode,
     Percentiles,
@@ -77,11 +78,21 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     smt: bool = True  # False: one thread of each physical core
     memory: str | None = None  # "512m", "64g"; swap is off
     shm: str | None = None
-    gpus: Annotated[int, Meta(ge=0)] = 0
+    gpus: Annotated[int, Meta(ge=0)] | Names = 0  # how many, or numbers and UUIDs
+    devices: tuple[str, ...] = ()  # "/dev/kfd"
+    runtime: str | None = None  # "habana"
+    ipc: str | None = None  # "host"
+    ulimits: dict[str, int] = {}  # -1: unlimited
+    group_add: tuple[str, ...] = ()
     slots: Count = 4
     context_tokens: Count = 4096  # for each slot
     cap_add: tuple[str, ...] = ()
     start_timeout_s: Positive = 600.0
+
+    @property
+    def gpu_count(self) -> int:
+        """The number of GPUs that it asks for."""
+        return self.gpus if isinstance(self.gpus, int) else len(self.gpus)
 
 
 class CommandServer(

@@ -94,6 +94,7 @@ class Launch(Struct, frozen=True):
     unused_instructions: tuple[str, ...] = ()  # that the processor has besides
     server_info: dict[str, str | int | float | bool | None] = {}
     notes: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()  # UUIDs of those that it was given, or their numbers
     file_cache_bytes: int | None = None  # charged to a container beside that, at most
 
 
@@ -267,6 +268,20 @@ class CellRun(Struct, frozen=True):
     ignores_eos: bool = False  # requests ask the model to go on beyond its end
 
 
+class GpuSample(Struct, frozen=True):
+    """What one GPU does at one moment; ``None`` is what it doesn't tell."""
+
+    index: int  # as nvidia-smi has it
+    uuid: str | None = None
+    percent: float | None = None  # of the time since NVML's last sample in which a kernel ran
+    memory_bytes: int | None = None
+    power_w: float | None = None
+    temperature_c: float | None = None
+    sm_mhz: float | None = None
+    slowed_by: tuple[str, ...] | None = None
+    energy_j: float | None = None  # a counter, since its driver was loaded
+
+
 class ResourceSample(Struct, frozen=True):
     """CPU and memory of a server's process tree or container at one moment.
 
@@ -292,5 +307,6 @@ class ResourceSample(Struct, frozen=True):
     pids: int | None = None
     gpu_percent: float | None = None
     gpu_memory_bytes: int | None = None
+    gpus: tuple[GpuSample, ...] = ()  # each one; the two above are their mean and sum
     steal_ns: int | None = None  # taken from the server's cores since boot, mean of the cores
     cpu_mhz: float | None = None  # of the server's cores, mean

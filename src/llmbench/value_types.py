@@ -15,6 +15,7 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 ArrivalsText = Annotated[str, Meta(pattern=r"^(poisson|constant|gamma:\d*\.?\d+)$")]
 Counts = Annotated[tuple[Count, ...], Meta(min_length=1)]
 Percentiles = dict[Literal["p50", "p90", "p95", "p99"], Positive]
+Names = Annotated[tuple[Annotated[str, Meta(min_length=1)], ...], Meta(min_length=1)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Preset = Literal[
     "mlperf-llama2-70b",

@@ -78,7 +78,7 @@ def turns_of(models: Sequence[ModelConfig], repeats: tuple[int, int], limit_s: f
 
 def _on_gpus(model: ModelConfig) -> bool:
     if isinstance(model.server, DockerServer):
-        return model.server.gpus > 0
+        return model.server.gpu_count > 0
     return isinstance(model.server, CommandServer) and bool(gpu_models())
 
 

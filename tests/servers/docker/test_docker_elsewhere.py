@@ -18,9 +18,9 @@ import pytest
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig
 from llmbench.servers import place_server
-from llmbench.servers.docker import engine as engine_module
 from llmbench.servers.docker.engine import docker_unavailable, engine_facts, runs_here
 from llmbench.servers.docker.watch import Watch
+from llmbench.servers.gpus import picking
 from llmbench.servers.placement.sysfs import usable_cores
 from tests.servers.docker.fake_engine import ID, FakeEngine
 
@@ -59,7 +59,7 @@ def test_the_engine_s_cores_and_memory_are_what_counts() -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_gpus_of_another_host_are_not_counted_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "gpu_count", lambda: 0)
+    monkeypatch.setattr(picking, "gpus_here", tuple)
     assert docker_unavailable(config(gpus=4), Limits()) is None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,9 +10,8 @@ import pytest
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, load_model
 from llmbench.servers.docker import engine as engine_module
-from llmbench.servers.docker import gpus
 from llmbench.servers.docker.engine import NoEngine, docker_unavailable, reaching
-from llmbench.servers.docker.gpus import GpuUse, gpu_count, gpu_use
+from llmbench.servers.gpus import picking
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -23,7 +21,7 @@ MODELS = Path(__file__).parents[3] / "fixtures" / "models"
 
 @pytest.fixture
 def no_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(engine_module, "gpu_count", lambda: 0)
+    monkeypatch.setattr(picking, "gpus_here", tuple)
     yield
 
 
@@ -111,36 +109,3 @@ def test_ports_are_published_where_they_can_be_reached(
 def test_an_engine_behind_ssh_can_t_be_used() -> None:
     with pytest.raises(NoEngine, match="behind SSH"):
         reaching("ssh://user@host")
-
-
-class TwoGpus:
-    """NVML of a host with two GPUs."""
-
-    NVMLError = RuntimeError
-
-    def nvmlDeviceGetCount(self) -> int:
-        return 2
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:
-        if index > 1:
-            raise self.NVMLError("invalid argument")
-        return index
-
-    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
-        return SimpleNamespace(gpu=(90, 70)[handle])
-
-    def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
-        return SimpleNamespace(used=(1000, 3000)[handle])
-
-
-def test_gpus_are_counted_and_summed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpus, "_nvml", TwoGpus)
-    assert gpu_count() == 2
-    assert gpu_use(range(2)) == GpuUse(percent=80.0, memory_bytes=4000)
-    assert gpu_use(range(1)) == GpuUse(percent=90.0, memory_bytes=1000)
-    assert gpu_use(range(3)) is None
-
-
-def test_no_gpus_are_asked_for_nothing() -> None:
-    assert gpu_use(range(0)) is None
-    assert gpu_count() >= 0

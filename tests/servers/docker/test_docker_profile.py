@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from llmbench.config import ModelConfig
+from llmbench.records import GpuSample
 from llmbench.servers.docker.profile import PeakMemory, Profile
 from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample
+from llmbench.servers.gpus.nvml import Gpu
 from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
@@ -137,12 +139,19 @@ def test_an_ended_container_has_no_sample(busy: "Container") -> None:
 
 def test_gpus_add_to_the_sample(busy: "Container", monkeypatch: pytest.MonkeyPatch) -> None:
     from llmbench.servers.docker import profile as module
-    from llmbench.servers.docker.gpus import GpuUse
 
-    monkeypatch.setattr(module, "gpu_use", lambda gpus: GpuUse(90.0, 7) if len(gpus) == 2 else None)
-    sample = Profile(busy, "busy", limit_cores=None, gpus=2).sample()
+    theirs = (GpuSample(2, percent=90.0, memory_bytes=7),)
+    asked: list[object] = []
+
+    def samples(gpus: object) -> tuple[GpuSample, ...]:
+        asked.append(gpus)
+        return theirs
+
+    monkeypatch.setattr(module, "gpu_samples", samples)
+    sample = Profile(busy, "busy", limit_cores=None, gpus=(Gpu(2),)).sample()
     assert sample is not None
-    assert (sample.gpu_percent, sample.gpu_memory_bytes) == (90.0, 7)
+    assert asked == [(Gpu(2),)]
+    assert (sample.gpu_percent, sample.gpu_memory_bytes, sample.gpus) == (90.0, 7, theirs)
 
 
 def test_the_peak_is_own_memory_and_the_cache_of_files_stands_beside_it() -> None:

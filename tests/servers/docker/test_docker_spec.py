@@ -128,3 +128,29 @@ def test_every_setting_is_in_the_run_line() -> None:
         "docker run -d --shm-size 1g --gpus 4 --cap-add SYS_NICE -p 127.0.0.1::80 "
         "-v weights:/data --entrypoint serve engine:1 -t $(nproc)"
     )
+
+
+def test_gpus_are_named_as_the_docker_command_wants_it() -> None:
+    def option(gpus: int | tuple[str, ...]) -> str:
+        arguments = container_spec(model(gpus=gpus), Limits()).run_arguments()
+        return arguments[arguments.index("--gpus") + 1]
+
+    assert option(4) == "4"
+    assert option(("1",)) == "device=1"
+    assert option(("0", "GPU-aa")) == '"device=0,GPU-aa"'
+    assert container_spec(model(gpus=("0", "3"), command=("{gpus}",)), Limits()).command == ("2",)
+
+
+def test_what_rocm_and_gaudi_need_is_in_the_line() -> None:
+    config = model(
+        command=(),
+        devices=("/dev/kfd", "/dev/dri"),
+        group_add=("video",),
+        runtime="habana",
+        ipc="host",
+        ulimits={"memlock": -1},
+    )
+    assert docker_run_line(config) == (
+        "docker run -d --ulimit memlock=-1 --device /dev/kfd --device /dev/dri --group-add video "
+        "--runtime habana --ipc host -p 127.0.0.1::80 engine:1"
+    )

@@ -3,11 +3,11 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.cells import Limits
 from llmbench.clock import Clock
@@ -17,11 +17,14 @@ from llmbench.records import Endpoint, Launch, ResourceSample
 from llmbench.servers.docker.creating import created, refused
 from llmbench.servers.docker.engine import EngineFacts, connect, engine_facts
 from llmbench.servers.docker.fitting import check_fits
+from llmbench.servers.docker.granted import check_devices, shortfalls
 from llmbench.servers.docker.images import Say, ensure_image
 from llmbench.servers.docker.profile import PeakMemory, Profile
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server
 from llmbench.servers.docker.watch import Watch
+from llmbench.servers.gpus.held import held_gpus
+from llmbench.servers.gpus.nvml import Gpu
 from llmbench.servers.instructions import cpu_instructions, instructions_in, unused
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.placement.topology import parse_cpuset
@@ -71,6 +74,7 @@ class _Start(Struct, frozen=True):
     clock: Clock
     started_ns: int  # monotonic
     notes: tuple[str, ...]
+    gpus: tuple[Gpu, ...]  # of this host, held for it
 
 
 @contextmanager
@@ -91,16 +95,19 @@ def launch_docker(
     start.
     """
     server = docker_server(config)
-    with interrupted_by_signals(), closing(connect()) as client:
+    with interrupted_by_signals(), closing(connect()) as client, ExitStack() as leaving:
         reap(client, say)
         facts = engine_facts(client)
         spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
         check_fits(config, max(server.slots, slots or 0), spec.memory_bytes)
         image = ensure_image(client, config.name, server, say)
+        gpus = _held(config.name, server, facts, leaving, say)
+        if gpus:
+            spec = structs.replace(spec, gpus=tuple(gpu.id for gpu in gpus))
         with created(client, config, spec, facts, session, say) as (container, warnings):
-            notes = (*(() if cores.note is None else (cores.note,)), *warnings)
+            notes = (*(() if cores.note is None else (cores.note,)), *_product(facts), *warnings)
             clock = Clock()
-            start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes)
+            start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes, gpus)
             yield _running(start, container, image, log_dir / f"{container.name}.log")
 
 
@@ -117,7 +124,7 @@ def _running(
         container,
         config.name,
         limit_cores=limit_cores,
-        gpus=spec.gpus if start.facts.is_here else 0,
+        gpus=start.gpus,
         clock=start.clock,
     )
     with PeakMemory(profile.read) as peak:
@@ -128,10 +135,29 @@ def _running(
     return DockerRunning(endpoint_of(config, url, launch, ready), watch, profile)
 
 
+def _held(
+    name: str, server: DockerServer, facts: EngineFacts, leaving: ExitStack, say: Say
+) -> tuple[Gpu, ...]:
+    """The GPUs for `name` until `leaving` is closed; none where the engine is elsewhere."""
+    if not server.gpus or not facts.is_here:
+        return ()
+    return leaving.enter_context(held_gpus(name, server.gpus, say))
+
+
+def _product(facts: EngineFacts) -> Iterator[str]:
+    """A note on an engine that only speaks Docker's API."""
+    if facts.product != "Engine":
+        yield (
+            f"the engine is {facts.product} {facts.version}, by its Docker API: it is late to tell "
+            "that a container ended"
+        )
+
+
 def _started(start: _Start, container: "Container", log_file: Path) -> Watch:
     """Start the container and begin to watch it."""
     from docker.errors import APIError
 
+    check_devices(start.config.name, start.spec, container.attrs["HostConfig"])
     try:
         container.start()
     except APIError as error:
@@ -175,7 +201,8 @@ def _launch(
         image_digest=digests[0].rpartition("@")[2] if digests else image.id,
         command=("docker", *start.spec.run_arguments()),
         cores=_granted_cores(pid, granted, profile),
-        computes_on="gpu" if start.spec.gpus else "cpu",
+        computes_on="gpu" if start.spec.gpus or start.spec.devices else "cpu",
+        gpus=tuple(gpu.id for gpu in start.gpus),
         memory_nodes=parse_cpuset(granted["CpusetMems"]),
         cpu_quota_cores=granted["NanoCpus"] / 1e9 if granted["NanoCpus"] else None,
         memory_limit_bytes=granted["Memory"] or None,
@@ -185,7 +212,7 @@ def _launch(
         instructions=instructions,
         unused_instructions=unused(cpu_instructions(), instructions) if is_on_this_cpu else (),
         server_info=ready.server_info,
-        notes=(*start.notes, *_shortfalls(start.spec, granted), f"sampled by {profile.source}"),
+        notes=(*start.notes, *shortfalls(start.spec, granted), f"sampled by {profile.source}"),
     )
 
 
@@ -197,13 +224,3 @@ def _granted_cores(pid: int, granted: dict[str, Any], profile: Profile) -> tuple
     if profile.source != "docker stats" and hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(pid)))
     return parse_cpuset(granted["CpusetCpus"])
-
-
-def _shortfalls(spec: ContainerSpec, granted: dict[str, Any]) -> Iterator[str]:
-    """Notes on the limits that were asked for but that the engine did not set."""
-    if spec.memory_bytes is not None and granted["Memory"] != spec.memory_bytes:
-        yield f"the engine set the memory limit to {granted['Memory']}, not {spec.memory_bytes}"
-    if spec.memory_bytes is not None and granted["MemorySwap"] != granted["Memory"]:
-        yield "swap could not be switched off: memory beyond the limit goes to disk, slowly"
-    if spec.cpuset and parse_cpuset(granted["CpusetCpus"]) != spec.cpuset:
-        yield f"the engine set the cpuset to {granted['CpusetCpus']!r}"

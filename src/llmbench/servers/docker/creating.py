@@ -83,9 +83,12 @@ def _create_arguments(
 
     The proxies of the docker command's config.json go into its environment, as with that command.
     """
-    from docker.types import DeviceRequest, LogConfig
+    from docker.types import DeviceRequest, LogConfig, Ulimit
 
-    gpus = [DeviceRequest(count=spec.gpus, capabilities=[["gpu"]])] if spec.gpus else None
+    which: dict[str, Any] = (
+        {"count": spec.gpus} if isinstance(spec.gpus, int) else {"device_ids": list(spec.gpus)}
+    )
+    gpus = [DeviceRequest(capabilities=[["gpu"]], **which)] if spec.gpus else None
     quota = None if spec.quota_cores is None else round(spec.quota_cores * 1e9)
     host = client.api.create_host_config(
         binds=[f"{source}:{target}" for source, target in spec.mounts],
@@ -98,6 +101,11 @@ def _create_arguments(
         shm_size=spec.shm_bytes,
         cap_add=list(spec.cap_add) or None,
         device_requests=gpus,
+        devices=list(spec.devices) or None,
+        runtime=spec.runtime,
+        ipc_mode=spec.ipc,
+        ulimits=[Ulimit(name=name, soft=value, hard=value) for name, value in spec.ulimits] or None,
+        group_add=list(spec.group_add) or None,
         log_config=LogConfig(type="json-file", config={"max-size": "50m"}),
     )
     variables = {name: os.environ[name] if v is None else v for name, v in spec.environment}

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
-from llmbench.servers.docker.gpus import gpu_count
 from llmbench.servers.docker.inside import out_of_reach
 from llmbench.servers.docker.spec import container_spec, docker_server
+from llmbench.servers.gpus.picking import candidates
 from llmbench.servers.placement.demand import Demand, demand_of
 from llmbench.servers.placement.placing import (
     Placement,
@@ -40,6 +40,7 @@ class EngineFacts(Struct, frozen=True):
     cores: int
     memory_bytes: int
     version: str
+    product: str  # "Engine" is Docker's own
     publish_on: str  # address that a container's port is bound to
     reach_at: str  # host name under which we reach that port
 
@@ -129,13 +130,14 @@ def reaching(address: str) -> tuple[str, str]:
 
 def engine_facts(client: "DockerClient") -> EngineFacts:
     """What the engine says about its host."""
-    info = client.info()
+    info, version = client.info(), client.version()
     publish_on, reach_at = reaching(engine_address())
     return EngineFacts(
         is_here=runs_here(info),
         cores=info["NCPU"],
         memory_bytes=info["MemTotal"],
         version=info["ServerVersion"],
+        product=(version.get("Components") or [{"Name": "Engine"}])[0]["Name"],
         publish_on=publish_on,
         reach_at=reach_at,
     )
@@ -185,10 +187,11 @@ def _too_few_gpus(server: DockerServer, facts: EngineFacts | None) -> str | None
     """Why this host's GPUs are too few; an engine elsewhere finds that out when it is asked."""
     if not server.gpus or (facts is not None and not facts.is_here):
         return None
-    present = gpu_count()
-    if server.gpus <= present:
-        return None
-    return f"needs {server.gpus} GPU{'s' * (server.gpus > 1)}, this host has {present}"
+    try:
+        candidates(server.gpus)
+    except ConfigError as error:
+        return str(error)
+    return None
 
 
 def _too_small(facts: EngineFacts, demand: Demand) -> str | None:

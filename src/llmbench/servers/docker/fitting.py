@@ -14,7 +14,7 @@ def needed_bytes(config: ModelConfig, slots: int) -> int | None:
     what is left. A server on GPUs has both of them there.
     """
     size, server = config.size, docker_server(config)
-    if size is None or server.gpus:
+    if size is None or server.gpus or server.devices:
         return None
     whole_cache = any("{context}" in word for word in server.command)
     tokens = server.context_tokens * slots if whole_cache else 0

@@ -4,13 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from llmbench.clock import Clock
 from llmbench.records import ResourceSample
 from llmbench.servers.docker.cgroups import find_cgroup
-from llmbench.servers.docker.gpus import gpu_use
 from llmbench.servers.docker.usage import UsageReading, reading_of_stats, usage_sample
+from llmbench.servers.gpus.nvml import Gpu, gpu_samples, with_gpus
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -23,8 +21,7 @@ PEAK_PERIOD_S = 0.05
 class Profile:
     """Measures the CPU, memory, network and GPU use of one container.
 
-    `gpus` is the number of its GPUs: the host's first ones, as the engine hands them out.
-    `limit_cores` is the limit that its CPU use is a share of.
+    `gpus` are those that it was given. `limit_cores` is the limit that its CPU use is a share of.
     """
 
     def __init__(
@@ -33,13 +30,13 @@ class Profile:
         target: str,
         *,
         limit_cores: float | None,
-        gpus: int = 0,
+        gpus: tuple[Gpu, ...] = (),
         clock: Clock | None = None,
     ) -> None:
         self._container = container
         self._target = target
         self._limit_cores = limit_cores
-        self._gpus = range(gpus)
+        self._gpus = gpus
         self._clock = clock or Clock()
         self._cgroup = find_cgroup(container.attrs["State"]["Pid"], str(container.id))
         self._last = self.read()
@@ -79,12 +76,7 @@ class Profile:
             target=self._target,
             limit_cores=self._limit_cores,
         )
-        gpu = gpu_use(self._gpus)
-        if gpu is None:
-            return sample
-        return msgspec.structs.replace(
-            sample, gpu_percent=gpu.percent, gpu_memory_bytes=gpu.memory_bytes
-        )
+        return with_gpus(sample, gpu_samples(self._gpus))
 
 
 class PeakMemory:

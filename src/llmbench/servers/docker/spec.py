@@ -33,7 +33,12 @@ class ContainerSpec(Struct, frozen=True):
     quota_cores: float | None = None
     memory_bytes: int | None = None
     shm_bytes: int | None = None
-    gpus: int = 0
+    gpus: int | tuple[str, ...] = 0  # how many, or which
+    devices: tuple[str, ...] = ()
+    runtime: str | None = None
+    ipc: str | None = None
+    ulimits: tuple[tuple[str, int], ...] = ()  # -1: unlimited
+    group_add: tuple[str, ...] = ()
     cap_add: tuple[str, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()  # host folder or volume name, path inside[:ro]
     environment: tuple[tuple[str, str | None], ...] = ()
@@ -56,16 +61,29 @@ class ContainerSpec(Struct, frozen=True):
         if self.shm_bytes is not None:
             parts += ["--shm-size", format_bytes(self.shm_bytes)]
         if self.gpus:
-            parts += ["--gpus", str(self.gpus)]
+            parts += ["--gpus", self._gpus()]
+        for name, value in self.ulimits:
+            parts += ["--ulimit", f"{name}={value}"]
         return parts
+
+    def _gpus(self) -> str:
+        """The option's value; a comma between names needs quotes, as its value is CSV."""
+        if isinstance(self.gpus, int):
+            return str(self.gpus)
+        names = f"device={','.join(self.gpus)}"
+        return names if len(self.gpus) == 1 else f'"{names}"'
 
     def _reach(self) -> list[str]:
         parts = [word for name in self.cap_add for word in ("--cap-add", name)]
+        parts += [word for name in self.devices for word in ("--device", name)]
+        parts += [word for name in self.group_add for word in ("--group-add", name)]
+        for option, value in (("--runtime", self.runtime), ("--ipc", self.ipc)):
+            parts += [option, value] if value is not None else []
         parts += ["-p", f"127.0.0.1::{self.port}"]
         for source, target in self.mounts:
             parts += ["-v", f"{source}:{target}"]
-        for name, value in self.environment:
-            parts += ["-e", name if value is None else f"{name}={value}"]
+        for name, text in self.environment:
+            parts += ["-e", name if text is None else f"{name}={text}"]
         if self.entrypoint is not None:
             parts += ["--entrypoint", self.entrypoint]
         return parts
@@ -101,7 +119,7 @@ def container_spec(
         "threads": "$(nproc)" if threads is None else str(threads),
         "port": str(server.port),
         "slots": str(count),
-        "gpus": str(server.gpus),
+        "gpus": str(server.gpu_count),
         "context": str(server.context_tokens * count),
     }
     return ContainerSpec(
@@ -115,6 +133,11 @@ def container_spec(
         memory_bytes=limits.memory_bytes,
         shm_bytes=None if server.shm is None else parse_bytes(server.shm, "server.shm"),
         gpus=server.gpus,
+        devices=server.devices,
+        runtime=server.runtime,
+        ipc=server.ipc,
+        ulimits=tuple(server.ulimits.items()),
+        group_add=server.group_add,
         cap_add=server.cap_add,
         mounts=tuple((_source(s), target) for s, target in server.volumes.items()),
         environment=tuple(_environment(server, values)),

@@ -12,6 +12,7 @@ from msgspec import Struct
 from llmbench.clock import Clock
 from llmbench.config import CommandServer, ModelConfig, ProcessServer
 from llmbench.records import Endpoint, Launch, ResourceSample
+from llmbench.servers.gpus.nvml import gpus_here
 from llmbench.servers.instructions import cpu_instructions, instructions_in, unused
 from llmbench.servers.local.child import STOP_S, Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
@@ -117,6 +118,4 @@ def _computes_on(config: ModelConfig) -> Literal["cpu", "gpu"] | None:
         return "cpu"
     if not isinstance(config.server, CommandServer):
         return None
-    from llmbench.servers.docker.gpus import gpu_count
-
-    return "gpu" if gpu_count() else "cpu"
+    return "gpu" if gpus_here() else "cpu"
