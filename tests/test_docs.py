@@ -13,7 +13,7 @@ from llmbench.gauges import GaugeSample
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.options import OPTIONS
-from llmbench.records import RequestRecord, ResourceSample
+from llmbench.records import GpuSample, RequestRecord, ResourceSample
 from llmbench.report.tables.cell_rows import columns
 from llmbench.report.tables.run_files import COLUMNS
 from llmbench.results import Distribution
@@ -146,7 +146,9 @@ def test_every_column_of_the_cells_is_named_in_its_order() -> None:
 
 def test_every_column_of_the_resources_is_named() -> None:
     names = documented("Columns of `resources.csv`")
-    assert sorted(names) == sorted(["time", *ResourceSample.__struct_fields__])
+    plain = [name for name in ResourceSample.__struct_fields__ if name != "gpus"]
+    of_gpu = [f"gpu0_{name}" for name in GpuSample.__struct_fields__ if name != "index"]
+    assert sorted(names) == sorted(["time", *plain, *of_gpu])
 
 
 def test_every_column_of_the_server_metrics_is_named() -> None:

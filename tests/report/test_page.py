@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from llmbench.config import ConfigError
-from llmbench.records import ServerSums, Sum
+from llmbench.records import GpuSample, ServerSums, Sum
 from llmbench.report.advice import brief
 from llmbench.report.page.comparison import comparison_page
 from llmbench.report.page.overlay import overlay
@@ -262,3 +262,41 @@ def test_a_cell_shows_the_servers_view_and_the_difference(run_path: Path) -> Non
     assert "latency by the server, mean with warm-up" in text
     assert "time per token by the server" not in text
     assert "by the server's clock; the rest is waiting" in text
+
+
+def test_a_cell_says_what_its_gpus_did(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(4,)))
+    plain = list(run.samples())
+    run.append_samples(
+        msgspec.structs.replace(
+            sample,
+            gpu_percent=95.0,
+            gpu_memory_bytes=70 << 30,
+            gpus=(
+                GpuSample(
+                    0,
+                    "GPU-aa",
+                    percent=95.0,
+                    power_w=650.0,
+                    temperature_c=71.0,
+                    slowed_by=("power cap",),
+                    energy_j=(sample.time_ns - plain[0].time_ns) / 1e9 * 650,
+                ),
+            ),
+        )
+        for sample in plain
+    )
+    text = Outline(write_report(run, anew=True).read_text(encoding="utf-8")).text
+    assert "GPUs busy, mean 95.0 %" in text
+    assert "memory of the GPUs 70.0 GiB" in text
+    assert "power of the GPUs, mean 650 W" in text
+    assert "hottest GPU 71.0 °C" in text
+    assert "GPUs slowed by power or heat 100 %" in text
+    assert "GPUs ran slower than they could in 100% of the samples" in text
+    assert re.search(r"energy of the GPUs in the window [\d,.]+ J", text)
+    assert re.search(r"energy for each output token [\d,.]+ J", text)
+    assert "Power of the GPUs" in text
+
+
+def test_a_cell_without_gpus_says_nothing_of_them(drawn: RunDir) -> None:
+    assert "GPU" not in Outline(drawn.page_file.read_text(encoding="utf-8")).text

@@ -10,7 +10,7 @@ from pyarrow import parquet
 from llmbench.cells import Arrivals, Cell, Ramp, Users
 from llmbench.journal import Journal
 from llmbench.metrics import table
-from llmbench.records import RequestRecord
+from llmbench.records import GpuSample, RequestRecord, ResourceSample
 from llmbench.report.read import resources_of
 from llmbench.report.tables import run_files as files
 from llmbench.store import RunDir
@@ -210,3 +210,21 @@ def test_a_server_s_words_are_no_formula_in_a_spreadsheet(
     files.append_cells(run, [result for each in judged_cells(run) for result in each.results])
     (summary,) = rows(run.cells_file)
     assert summary["notes"].startswith(f"'{words}")
+
+
+def test_each_gpu_has_columns_of_its_own_in_resources_csv(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    now = ResourceSample(START_NS, "tiny", None, None, 1.0, 1)
+    told = GpuSample(
+        10, "GPU-kk", 95.0, 7, power_w=650.5, slowed_by=("power cap", "heat"), energy_j=12.0
+    )
+    gpus = (GpuSample(2, "GPU-cc", slowed_by=()), told)
+    run.append_samples([msgspec.structs.replace(now, gpus=gpus), now])
+    files.write_resources(run, resources_of(run))
+    *_, one, other = rows(run.resources_file)
+    names = [name for name in one if name.startswith("gpu") and name[3].isdigit()]
+    assert names[0] == "gpu2_uuid"
+    assert names[len(names) // 2] == "gpu10_uuid"
+    assert (one["gpu10_percent"], one["gpu10_power_w"]) == ("95.0", "650.5")
+    assert (one["gpu10_slowed_by"], one["gpu10_energy_j"]) == ("power cap, heat", "12.0")
+    assert (one["gpu2_percent"], one["gpu2_slowed_by"], other["gpu10_percent"]) == ("", "", "")

@@ -227,3 +227,43 @@ def test_the_table_of_a_toml_is_read(tmp_path: Path) -> None:
         '[server]\nkind = "command"\ncommand = ["serve", "{port}"]\n'
     )
     assert load_model(path).server == CommandServer(("serve", "{port}"))
+
+
+GPUS = """
+import sys
+from pathlib import Path
+from tests.servers.gpus.conftest import FakeNvml
+
+sys.modules["pynvml"] = FakeNvml({"uuid": "GPU-aa"}, {"uuid": "GPU-bb", "percent": 40})
+from llmbench.servers.running import LaunchError
+from tests.servers.test_command import launched, model
+
+config = model(environment=("CUDA_VISIBLE_DEVICES",))
+with launched(config, Path(sys.argv[1])) as server:
+    print(server.endpoint.launch.gpus, server.sample().gpus[0].percent)
+    try:
+        with launched(config, Path(sys.argv[1])):
+            print("two servers share a GPU")
+    except LaunchError as error:
+        print(error.state)
+"""
+"""A session on a host whose GPUs are played: no command of it computes on one."""
+
+
+def test_a_command_holds_and_samples_the_gpus_that_it_is_shown(tmp_path: Path) -> None:
+    environment = os.environ | {
+        "CUDA_VISIBLE_DEVICES": "1",
+        "TMPDIR": str(tmp_path),
+        "PYTHONPATH": ROOT,
+    }
+    session = subprocess.run(
+        [sys.executable, "-c", GPUS, str(tmp_path)],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = session.stdout.splitlines()
+    assert lines[0] == "('GPU-bb',) 40"
+    assert lines[1].startswith("needs 1 GPU, 0 free: GPU 1 is used by another session (pid ")

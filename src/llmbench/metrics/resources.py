@@ -4,12 +4,18 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from llmbench.metrics.gpu_use import gpu_use
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
 
 
-def usage(samples: Sequence[ResourceSample], run: CellRun, window: Window | None) -> dict[str, Any]:
-    """CPU (mean and max), most memory, shares of time throttled and stolen, frequency of the cores.
+def usage(
+    samples: Sequence[ResourceSample],
+    run: CellRun,
+    window: Window | None,
+    output_tokens_per_s: float | None = None,
+) -> dict[str, Any]:
+    """CPU (mean and max), most memory, shares of time throttled and stolen, frequency, GPUs.
 
     Empty without samples. Those outside the window count only if none lies inside it (in cells of
     less than a second).
@@ -20,7 +26,7 @@ def usage(samples: Sequence[ResourceSample], run: CellRun, window: Window | None
     if not used:
         return {}
     mhz = [s.cpu_mhz for s in used if s.cpu_mhz is not None]
-    return {
+    return gpu_use(used, of_run, window, output_tokens_per_s) | {
         "cpu_percent_mean": sum(s.cpu_percent for s in used) / len(used),
         "cpu_percent_max": max(s.cpu_percent for s in used),
         "memory_bytes_max": max(s.memory_bytes for s in used),

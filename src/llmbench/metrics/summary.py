@@ -80,7 +80,9 @@ def summarise(
     fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
     fields |= _queue(measured, window, trend) | _tokens(good) | _answers(good)
     fields |= _client(run, of_repeat, inside)
-    fields |= server_view(good, of_repeat, run.server_sums) | usage(samples, run, window)
+    fields |= server_view(good, of_repeat, run.server_sums) | usage(
+        samples, run, window, fields["output_tokens_per_s"]
+    )
     fields |= cpu_for_tokens(
         run, window, fields["output_tokens_per_s"], fields["input_tokens_per_s"]
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from llmbench.cells import Cell, Ramp
-from llmbench.records import CellRun, ResourceSample
+from llmbench.records import CellRun, GpuSample, ResourceSample
 from llmbench.results import CellResult
 from llmbench.store import RunDir, RunInfo
 
@@ -78,12 +78,30 @@ def read_run(run: RunDir) -> RunData:
 
 
 def resources_of(run: RunDir) -> "pd.DataFrame":
-    """A row for each sample of CPU and memory."""
-    import msgspec
+    """A row for each sample of CPU, memory and GPUs; each GPU has columns of its own."""
     import pandas as pd
 
-    rows = [msgspec.structs.asdict(sample) for sample in run.samples()]
-    return pd.DataFrame(rows, columns=list(ResourceSample.__struct_fields__))
+    rows = [_row_of(sample) for sample in run.samples()]
+    plain = [name for name in ResourceSample.__struct_fields__ if name != "gpus"]
+    of_gpus = sorted({name for row in rows for name in row} - set(plain), key=_gpu_column)
+    return pd.DataFrame(rows, columns=[*plain, *of_gpus])
+
+
+def _row_of(sample: ResourceSample) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: getattr(sample, name) for name in sample.__struct_fields__ if name != "gpus"
+    }
+    for gpu in sample.gpus:
+        for name in gpu.__struct_fields__[1:]:
+            value = getattr(gpu, name)
+            row[f"gpu{gpu.index}_{name}"] = ", ".join(value) if isinstance(value, tuple) else value
+    return row
+
+
+def _gpu_column(name: str) -> tuple[int, int]:
+    """The place of ``gpu10_power_w``: by the GPU's number, then as in `GpuSample`."""
+    gpu, _, part = name.partition("_")
+    return int(gpu.removeprefix("gpu")), GpuSample.__struct_fields__.index(part)
 
 
 def quantiles_of(cells: "Iterable[JudgedCell]") -> "pd.DataFrame":

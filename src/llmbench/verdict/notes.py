@@ -41,6 +41,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
         yield (
             f"the server's CPU quota held it back {throttled:.0%} of the time, as its limit asks"
         )
+    if summary.gpu_slowed_share:
+        yield (
+            f"GPUs ran slower than they could in {summary.gpu_slowed_share:.0%} of the samples; "
+            "resources.csv says why (power cap, heat, …)"
+        )
     yield from _drafts(summary, run)
     path = list(on_the_way(summary, rules))
     if (summary.steal_share or 0.0) > rules.steal_note:

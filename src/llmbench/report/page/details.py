@@ -98,6 +98,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
             *_launch(data, name),
             *_replicas(results),
             *_facts(row, _CPU),
+            *_facts(row, _GPUS),
             *_facts(row, _OWN_PART),
         ),
         command(data, name),
@@ -167,7 +168,21 @@ def _smalls(data: RunData, name: str) -> list[Sparkline]:
         *charts,
         Sparkline("CPU of the server", Markup(cpu)),
         Sparkline("Memory", Markup(memory)),
+        *_gpu_smalls(times, samples),
     ]
+
+
+def _gpu_smalls(times: list[float], samples: "pd.DataFrame") -> Iterator[Sparkline]:
+    """How busy the server's GPUs were and the power they took together, where they tell it."""
+    from markupsafe import Markup
+
+    busy = samples["gpu_percent"].astype(float)
+    power = samples.filter(regex=r"^gpu\d+_power_w$").astype(float).sum(axis=1, min_count=1)
+    for values, unit, label in ((busy, "%", "GPUs, mean"), (power, "W", "Power of the GPUs")):
+        if values.notna().any():
+            yield Sparkline(
+                label, Markup(small.trace(times, values.ffill().bfill().tolist(), unit, label))
+            )
 
 
 def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
@@ -208,6 +223,18 @@ _CPU: Facts = {
     "cpu_mhz": ("frequency of the server's cores", lambda v: f"{number(v)} MHz"),
 }
 """What the server computed, and what the host did to its cores."""
+
+_GPUS: Facts = {
+    "gpu_percent_mean": ("GPUs busy, mean", lambda v: f"{number(v)} %"),
+    "gpu_memory_bytes_max": ("memory of the GPUs", size),
+    "gpu_power_w_mean": ("power of the GPUs, mean", lambda v: f"{number(v)} W"),
+    "gpu_energy_j": ("energy of the GPUs in the window", lambda v: f"{number(v)} J"),
+    "gpu_energy_per_token_j": ("energy for each output token", lambda v: f"{number(v)} J"),
+    "gpu_temperature_c_max": ("hottest GPU", lambda v: f"{number(v)} °C"),
+    "gpu_sm_mhz_mean": ("frequency of the GPUs", lambda v: f"{number(v)} MHz"),
+    "gpu_slowed_share": ("GPUs slowed by power or heat", percent),
+}
+"""What the server's GPUs did; a server without any has none of these."""
 
 _OWN_PART: Facts = {
     "ttft_uncertainty_ms": ("TTFT uncertain by at most (p99)", milliseconds),

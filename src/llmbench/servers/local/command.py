@@ -9,6 +9,9 @@ from pathlib import Path
 
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ConfigError, ModelConfig
+from llmbench.servers.gpus.held import held_gpus
+from llmbench.servers.gpus.nvml import Gpu, gpus_here
+from llmbench.servers.gpus.picking import VISIBLE, visible_gpus
 from llmbench.servers.local.command_main import CommandSettings
 from llmbench.servers.local.local_server import running_local
 from llmbench.servers.placeholders import fill
@@ -66,17 +69,32 @@ def launch_command(
         port=port,
         cores=cores.server,
     )
-    with running_local(
-        config,
-        "llmbench.servers.local.command_main",
-        settings,
-        log_file=log_dir / f"{config.name}{limits.suffix}.log",
-        cores=cores,
-        timeout_s=server.start_timeout_s,
-        health=server.health,
-        supervised=True,
-    ) as running:
+    with (
+        _gpus(config.name, server) as gpus,
+        running_local(
+            config,
+            "llmbench.servers.local.command_main",
+            settings,
+            log_file=log_dir / f"{config.name}{limits.suffix}.log",
+            cores=cores,
+            timeout_s=server.start_timeout_s,
+            health=server.health,
+            supervised=True,
+            gpus=gpus,
+        ) as running,
+    ):
         yield running
+
+
+@contextmanager
+def _gpus(name: str, server: CommandServer) -> Iterator[tuple[Gpu, ...]]:
+    """The GPUs that the command can see; they are held where it is told which (`environment`)."""
+    visible = visible_gpus(gpus_here(), os.environ.get(VISIBLE))
+    if VISIBLE in server.environment and visible:
+        with held_gpus(name, tuple(gpu.id for gpu in visible), print):
+            yield visible
+    else:
+        yield visible
 
 
 def at_home(word: str) -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.clock import Clock
 from llmbench.config import CommandServer, ModelConfig, ProcessServer
 from llmbench.records import Endpoint, Launch, ResourceSample
-from llmbench.servers.gpus.nvml import gpus_here
+from llmbench.servers.gpus.nvml import Gpu, gpu_samples, gpus_here, with_gpus
 from llmbench.servers.instructions import cpu_instructions, instructions_in, unused
 from llmbench.servers.local.child import STOP_S, Child, running_child
 from llmbench.servers.local.process_tree import ProcessTree
@@ -30,10 +30,13 @@ It waits `command_main.GRACE_S` (10 s) twice itself, before SIGKILL and after it
 class LocalServer:
     """A `RunningServer` whose process is a child of ours."""
 
-    def __init__(self, endpoint: Endpoint, child: Child, tree: ProcessTree) -> None:
+    def __init__(
+        self, endpoint: Endpoint, child: Child, tree: ProcessTree, gpus: tuple[Gpu, ...]
+    ) -> None:
         self.endpoint = endpoint
         self._child = child
         self._tree = tree
+        self._gpus = gpus
 
     def died(self) -> str | None:
         failure = self._child.failure()
@@ -43,7 +46,8 @@ class LocalServer:
         return self._tree.cpu_ns()
 
     def sample(self) -> ResourceSample | None:
-        return None if self._child.failure() else self._tree.sample()
+        sample = None if self._child.failure() else self._tree.sample()
+        return None if sample is None else with_gpus(sample, gpu_samples(self._gpus))
 
     def pause(self) -> bool:
         self._tree.each(psutil.Process.suspend)
@@ -64,9 +68,11 @@ def running_local(
     timeout_s: float,
     health: str | None = None,
     supervised: bool = False,
+    gpus: tuple[Gpu, ...] = (),
 ) -> Iterator[RunningServer]:
     """Run ``python -m module`` with `settings`; the context opens once it has answered.
 
+    `gpus` are those that it may use, which are sampled.
     With `supervised` that process is not the server itself, but ends it and all that it started.
     """
     clock = Clock()
@@ -81,8 +87,9 @@ def running_local(
         limit = float(len(cores.server)) or None
         tree = ProcessTree(child.pid, config.name, limit, clock, supervised=supervised)
         launch = _launch(config, child, tree, cores, ready, clock.to_unix_ns(started_ns))
+        launch = structs.replace(launch, gpus=tuple(gpu.id for gpu in gpus))
         endpoint = endpoint_of(config, url, launch, ready)
-        yield LocalServer(endpoint, child, tree)
+        yield LocalServer(endpoint, child, tree, gpus)
 
 
 def _launch(
