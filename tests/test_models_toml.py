@@ -15,7 +15,6 @@ from llmbench.config import (
     DockerServer,
     Grid,
     ModelConfig,
-    Price,
     ProcessServer,
     RemoteServer,
     SimulatedServer,
@@ -28,10 +27,10 @@ from llmbench.config import (
 from llmbench.metrics.slos import resolve
 from llmbench.packages import file_in, package_folders, split_name
 from llmbench.plugin.kinds import KINDS
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings
 from llmbench.servers.docker.fitting import needed_bytes
 from llmbench.servers.docker.spec import docker_run_line
-from llmbench.value_types import ModelSize
+from llmbench.value_types import ModelSize, Price, RequestFields
 
 ROOT = Path(__file__).parents[1]
 MODELS = load_models(ROOT / "fixtures" / "models")

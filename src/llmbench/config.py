@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from llmbench.cells import Limits
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings
 from llmbench.value_types import (
     ArrivalsText,
     Count,
@@ -28,6 +28,8 @@ from llmbench.value_types import (
     Port,
     Positive,
     Preset,
+    Price,
+    RequestFields,
     Share,
     explain,
 )
@@ -192,22 +194,6 @@ class Slo(Struct, frozen=True, forbid_unknown_fields=True):
     latency_ms: Percentiles = {}
     error_rate: Share | None = None
     goodput: Share | None = None  # least share of requests that meet the per-request limits
-
-
-class Price(Struct, frozen=True, forbid_unknown_fields=True):
-    """What the host costs, and where that figure comes from.
-
-    A GPU host has a price per hour; a CPU host one for each core-hour and GiB-hour, or per hour.
-    """
-
-    region: str
-    date: str  # ISO, the day the price was read
-    source: str
-    usd_per_hour: Positive | None = None
-    usd_per_core_hour: Positive | None = None
-    usd_per_gib_hour: Positive | None = None
-    utilisation: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    output_weight: Positive = 4.0  # price of an output token over an input token's
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,16 +1,16 @@
 """The nouns that cross from room to room, as frozen data.
 
-Times are integers in nanoseconds. A field that ends in ``_ns`` and is an instant counts from
-the Unix epoch: a monotonic reading placed on the wall clock by its process's one anchor
-(`llmbench.clock`), so differences within one process are monotonic and exact. A field that is
-a duration says so. ``None`` means *not known*, never zero.
+Times are integers in nanoseconds. An instant, whose field ends in ``_ns``, counts from the Unix
+epoch: a monotonic reading placed on the wall clock by its process's one anchor (`llmbench.clock`).
+A duration's field says that it is one. ``None`` means *not known*, never zero.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from llmbench.cells import Cell
+from llmbench.value_types import RequestFields
 
 SCHEMA_VERSION = 1
 """Version of the files of a run; raised when a reader of the older files would be wrong."""
@@ -50,18 +50,6 @@ class ClientSettings(Struct, frozen=True, forbid_unknown_fields=True):
     first_token_timeout_s: float = 120.0
     between_tokens_timeout_s: float = 60.0
     request_timeout_s: float = 600.0
-
-
-class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
-    """How the fields of a request differ from those of its dialect.
-
-    `add` is merged into the body, object by object. A name in `omit` may lead into an object
-    (``stream_options.include_usage``). `rename` gives fields another name.
-    """
-
-    add: dict[str, Any] = {}
-    omit: tuple[str, ...] = ()
-    rename: dict[str, str] = {}
 
 
 class LeftOut(Struct, frozen=True):

@@ -70,6 +70,34 @@ class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):
         return round(numbers * self.kv_number_bytes)
 
 
+class Price(Struct, frozen=True, forbid_unknown_fields=True):
+    """What the host costs, and where that figure comes from.
+
+    A GPU host has a price per hour; a CPU host one for each core-hour and GiB-hour, or per hour.
+    """
+
+    region: str
+    date: str  # ISO, the day the price was read
+    source: str
+    usd_per_hour: Positive | None = None
+    usd_per_core_hour: Positive | None = None
+    usd_per_gib_hour: Positive | None = None
+    utilisation: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    output_weight: Positive = 4.0  # price of an output token over an input token's
+
+
+class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the fields of a request differ from those of its dialect.
+
+    `add` is merged into the body, object by object. A name in `omit` may lead into an object
+    (``stream_options.include_usage``). `rename` gives fields another name.
+    """
+
+    add: dict[str, Any] = {}
+    omit: tuple[str, ...] = ()
+    rename: dict[str, str] = {}
+
+
 def nearest(word: str, valid: list[str]) -> str:
     """The end of an error: ``; did you mean 'x'?`` and the list of all valid words."""
     close = difflib.get_close_matches(word, valid, n=1)

@@ -2,8 +2,8 @@ import pytest
 from msgspec import structs
 
 from llmbench.cells import Limits
-from llmbench.config import Price
 from llmbench.metrics.capacity.economics import cost, usd_per_hour
+from llmbench.value_types import Price
 
 FOUR_A100 = Price(region="us-east-1", date="2023-09-01", source="p4d.24xlarge / 2")
 

@@ -1,11 +1,11 @@
 from msgspec import structs
 
 from llmbench.cells import Limits
-from llmbench.config import Price
 from llmbench.metrics.capacity.sizes import Size, sizing, sizing_of
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.results import CellResult, Problem
+from llmbench.value_types import Price
 from tests.metrics.making import back_to_back, cell_run
 
 GIB = 2**30

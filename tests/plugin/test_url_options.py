@@ -9,7 +9,8 @@ import trustme
 from llmbench.bench import Sought
 from llmbench.config import ConfigError
 from llmbench.plugin.url_options import sought
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings
+from llmbench.value_types import RequestFields
 
 URL = "http://127.0.0.1:8000"
 

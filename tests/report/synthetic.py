@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Shape, Users
-from llmbench.config import ModelConfig, Price, SimulatedServer, Slo
+from llmbench.config import ModelConfig, SimulatedServer, Slo
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord, ResourceSample
 from llmbench.store import RunDir, RunInfo
+from llmbench.value_types import Price
 
 START_NS = 1_790_000_000_000_000_000  # 2026-09-21 14:13:20 UTC
 MS = 1_000_000

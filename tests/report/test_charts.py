@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
-from llmbench.config import Price, Slo
+from llmbench.config import Slo
 from llmbench.metrics.capacity.curves import Point, findings
 from llmbench.metrics.capacity.sizes import Size, sizing
 from llmbench.report.charts import (
@@ -26,6 +26,7 @@ from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of
 from llmbench.report.tables.cell_rows import by_cell, frame
 from llmbench.results import CellResult, CellSummary, Distribution, Problem
+from llmbench.value_types import Price
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
 from tests.report.synthetic import grid, write_run
 

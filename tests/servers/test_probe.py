@@ -6,10 +6,11 @@ import msgspec
 import pytest
 
 from llmbench.config import ModelConfig, RemoteServer, SimulatedServer
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings
 from llmbench.servers.readiness.accepted_fields import Taken, try_request
 from llmbench.servers.readiness.probe import NotYet, Refused, is_healthy
 from llmbench.servers.readiness.self_description import server_info
+from llmbench.value_types import RequestFields
 
 Answer = Callable[[httpx.Request], httpx.Response]
 

@@ -13,10 +13,11 @@ import pytest
 from llmbench.apis import NAMES
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, SimulatedServer
-from llmbench.records import ClientSettings, LeftOut, RequestFields
+from llmbench.records import ClientSettings, LeftOut
 from llmbench.servers.launching import launch, unavailable
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.running import LaunchError, RunningServer
+from llmbench.value_types import RequestFields
 
 NO_CORES = Placement((), ())
 

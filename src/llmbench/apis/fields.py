@@ -8,7 +8,8 @@ and what it means for the numbers.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from llmbench.records import LeftOut, RequestFields
+from llmbench.records import LeftOut
+from llmbench.value_types import RequestFields
 
 OPTIONAL = (
     LeftOut("cache_salt", "prompts may be answered from the server's cache"),

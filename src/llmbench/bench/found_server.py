@@ -11,8 +11,9 @@ from llmbench.bench.first_grid import INPUT_TOKENS, OUTPUT_TOKENS, first_grid
 from llmbench.bench.served_tokenizer import Choice, chosen_tokenizer
 from llmbench.config import ConfigError, Grid, ModelConfig, RemoteServer
 from llmbench.prompts import COMMON_WORDS, CountedElsewhere
-from llmbench.records import ClientSettings, RequestFields
+from llmbench.records import ClientSettings
 from llmbench.servers import Asking, Engine, FirstRequests, detect, find_local, first_requests
+from llmbench.value_types import RequestFields
 
 AUTO = "auto"
 """The URL that stands for the only model server of this host."""

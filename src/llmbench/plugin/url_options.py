@@ -10,8 +10,8 @@ from llmbench.access import check_url, tls_context
 from llmbench.apis import Ask, dialect
 from llmbench.bench import AUTO, Sought
 from llmbench.config import ConfigError, ModelConfig
-from llmbench.records import ClientSettings, Deal, RequestFields
-from llmbench.value_types import nearest
+from llmbench.records import ClientSettings, Deal
+from llmbench.value_types import RequestFields, nearest
 
 SWITCH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 

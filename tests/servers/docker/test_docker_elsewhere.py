@@ -18,6 +18,7 @@ import pytest
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig
 from llmbench.servers import place_server
+from llmbench.servers.docker import engine as engine_module
 from llmbench.servers.docker.engine import docker_unavailable, engine_facts, runs_here
 from llmbench.servers.docker.watch import Watch
 from llmbench.servers.gpus import picking

@@ -7,7 +7,7 @@ max RPS); the split by weight is how APIs price input and output tokens.
 from msgspec import Struct
 
 from llmbench.cells import Limits
-from llmbench.config import Price
+from llmbench.value_types import Price
 
 
 class Cost(Struct, frozen=True):

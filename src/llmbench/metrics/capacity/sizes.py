@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from llmbench.cells import Limits
-from llmbench.config import Price
 from llmbench.metrics.capacity.economics import usd_per_hour
 from llmbench.results import CellResult
+from llmbench.value_types import Price
 
 RETURNS = 0.5
 """More cores pay off while throughput grows by at least this share of the growth in cores."""

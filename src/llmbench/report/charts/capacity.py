@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmbench.cells import format_bytes
-from llmbench.config import Price
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import money, number, plural
 from llmbench.report.run_curves import Curve, tokens_of
+from llmbench.value_types import Price
 
 if TYPE_CHECKING:
     import pandas as pd

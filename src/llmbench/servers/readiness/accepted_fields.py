@@ -5,8 +5,9 @@ from msgspec import Struct, structs
 
 from llmbench.apis import RENAMED, has, omittable
 from llmbench.config import ModelConfig
-from llmbench.records import LeftOut, RequestFields
+from llmbench.records import LeftOut
 from llmbench.servers.readiness.probe import Refused, RefusedRequest, answered, ask
+from llmbench.value_types import RequestFields
 
 
 class Taken(Struct, frozen=True):

@@ -25,9 +25,9 @@ from llmbench.apis import (
     unframed_error,
 )
 from llmbench.config import ModelConfig
-from llmbench.records import RequestFields
 from llmbench.servers.readiness.http import bounded_parts, get, read_bounded
 from llmbench.simulator import HEADER
+from llmbench.value_types import RequestFields
 
 LOADING = frozenset({425, 429, 503})
 """The statuses of a server that is not ready yet."""
