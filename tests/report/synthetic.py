@@ -9,6 +9,7 @@ import msgspec
 
 from llmbench.cells import Arrivals, Cell, Limits, Ramp, Shape, Users
 from llmbench.config import ModelConfig, SimulatedServer, Slo
+from llmbench.gauges import GaugeSample
 from llmbench.records import CellRun, Endpoint, Launch, RequestRecord, ResourceSample
 from llmbench.store import RunDir, RunInfo
 from llmbench.value_types import Price
@@ -269,6 +270,27 @@ def samples(cell: Cell, repeat: int, start_ns: int, end_ns: int) -> list[Resourc
     ]
 
 
+def gauges(cell: Cell, repeat: int, start_ns: int, end_ns: int) -> list[GaugeSample]:
+    """Four slots, the other users wait; the fifth reading failed."""
+    users = users_of(cell.shape)
+    times = [*range(start_ns, end_ns, S // 4), end_ns]
+    where = (cell.model, "http://127.0.0.1:9/metrics", cell.id, repeat)
+    return [
+        GaugeSample(
+            now,
+            *where,
+            running=min(users, 4),
+            waiting=max(0, users - 4),
+            kv_usage=min(users, 4) / 5,
+            drafts=10 * k,
+            accepted_tokens=15 * k,
+        )
+        if k != 4
+        else GaugeSample(now, *where, error="no answer within 1 s")
+        for k, now in enumerate(times)
+    ]
+
+
 def write_run(
     path: Path,
     cells: Sequence[Cell],
@@ -280,9 +302,13 @@ def write_run(
     keep_events: bool = True,
     killed: bool = False,
     log: str = "loading model\nready\n",
+    tells: bool = False,
     **changes: object,
 ) -> RunDir:
-    """A run directory with a journal of `cells`; `killed`: the last one did not end."""
+    """A run directory with a journal of `cells`; `killed`: the last one did not end.
+
+    With `tells` its servers told their gauges.
+    """
     path.mkdir(parents=True, exist_ok=True)
     names = sorted({cell.model for cell in cells})
     known = {config.name: config for config in configs or [model(name) for name in names]}
@@ -316,5 +342,7 @@ def write_run(
                     cell_run(cell, repeat, now, end, known[cell.model], "logs/server.log")
                 )
             run.append_samples(samples(cell, repeat, now, end))
+            for sample in gauges(cell, repeat, now, end) if tells else ():
+                run.append_gauges(sample)
             now = end + 2 * S
     return run

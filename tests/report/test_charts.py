@@ -17,6 +17,7 @@ from llmbench.report.charts import (
     capacity,
     distributions,
     over_time,
+    server_gauges,
     theme,
     tradeoff,
     where_time_went,
@@ -311,3 +312,67 @@ def test_where_the_time_went_has_a_bar_for_each_cell(run_path: Path) -> None:
         "users1",
         "users4",
     ]
+
+
+def test_gauges_stand_under_the_ttft_of_their_cells(run_path: Path) -> None:
+    data = read_run(write_run(run_path, grid(users=(4, 8)), tells=True))
+    chart = server_gauges.chart(data.gauges, data.merged, "tiny")
+    assert chart is not None
+    ttft = data.merged.set_index("users")["ttft_ms_p50"][8]
+    assert chart.title == (
+        f"tiny: 4.0 requests waited on average beside 4.0 that ran in users8 (TTFT {ttft:.0f} ms)"
+    )
+    axes = chart.figure.axes
+    assert [axis.get_ylabel() for axis in axes] == [
+        "TTFT p50, ms",
+        "requests",
+        "share, %",
+        "tokens a step",
+    ]
+    (legend,) = chart.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "running",
+        "waiting",
+        "KV cache in use",
+        "tokens a step",
+    ]
+    steps = [value for line in axes[3].lines for value in line.get_ydata()]
+    assert set(steps) == {2.5}
+
+
+def test_gauges_that_nobody_told_have_no_chart(run_path: Path) -> None:
+    data = read_run(write_run(run_path, grid()))
+    assert server_gauges.chart(data.gauges, data.merged, "tiny") is None
+
+
+def test_only_what_was_told_has_a_panel_and_a_line(run_path: Path) -> None:
+    data = read_run(write_run(run_path, grid(users=(4,)), tells=True))
+    nothing: Any = dict.fromkeys(("waiting", "kv_usage", "drafts", "accepted_tokens"), float("nan"))
+    cells = data.merged.assign(server_waiting_mean=float("nan"))
+    chart = server_gauges.chart(data.gauges.assign(**nothing), cells, "tiny")
+    assert chart is not None
+    assert chart.title == "tiny: what the server told of itself"
+    assert [axis.get_ylabel() for axis in chart.figure.axes] == ["TTFT p50, ms", "requests"]
+    (legend,) = chart.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["running"]
+
+
+def test_cache_hits_and_preemptions_are_since_the_reading_before(run_path: Path) -> None:
+    data = read_run(write_run(run_path, grid(users=(4,)), tells=True))
+    at = range(len(data.gauges))
+    counted: Any = {
+        "cache_queries": [100.0 * k for k in at],
+        "cache_hits": [20.0 * k for k in at],
+        "preemptions": [float(k) for k in at],
+    }
+    told = server_gauges.told(data.gauges.assign(**counted), "tiny")
+    assert set(told["cache_hit_share"].dropna()) == {0.2}
+    assert set(told["preempted"].dropna()) == {1.0, 2.0}  # a reading between two of them failed
+    chart = server_gauges.chart(data.gauges.assign(**counted), data.merged, "tiny")
+    assert chart is not None
+    assert chart.figure.axes[-1].get_ylabel() == "preemptions"
+
+
+def test_a_server_for_which_nobody_waited_is_said_to_be_so(run_path: Path) -> None:
+    data = read_run(write_run(run_path, grid(users=(1, 4)), tells=True))
+    assert server_gauges.finding(data.merged) == "no request waited for the server"

@@ -8,11 +8,13 @@ import pytest
 from pyarrow import parquet
 
 from llmbench.cells import Arrivals, Cell, Ramp, Users
+from llmbench.gauges import GaugeSample
 from llmbench.journal import Journal
 from llmbench.metrics import table
 from llmbench.records import GpuSample, RequestRecord, ResourceSample
 from llmbench.report.read import resources_of
 from llmbench.report.tables import run_files as files
+from llmbench.report.write import write_report
 from llmbench.store import RunDir
 from llmbench.verdict import judge_anew, judged_cells, undigested
 from tests.report.synthetic import START_NS, cell_run, grid, model, write_run
@@ -193,6 +195,32 @@ def test_resources_csv_has_wall_clock_and_cell(run_path: Path) -> None:
     first = rows(run.resources_file)[0]
     assert first["time"] == "2026-09-21 14:13:30.000000"
     assert (first["cell"], first["memory_bytes"]) == ("tiny-in128-out32-users1", "335544320")
+
+
+def test_what_servers_told_is_written_anew_from_the_journal(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(8,)), tells=True, killed=True)
+    write_report(run, anew=True)
+    told = parquet.read_table(run.server_metrics_file).to_pylist()
+    assert list(told[0]) == list(GaugeSample.__struct_fields__)
+    assert (told[0]["cell"], told[0]["repeat"], told[0]["waiting"]) == (
+        "tiny-in128-out32-users8",
+        1,
+        4.0,
+    )
+    assert [(row["error"], row["running"]) for row in told if row["error"]] == [
+        ("no answer within 1 s", None)
+    ]
+    assert {row["cache_hits"] for row in told} == {None}
+    (summary,) = rows(run.cells_file)
+    assert (summary["server_waiting_mean"], summary["server_readings_failed"]) == ("4.0", "1")
+    assert "readings of the server's /metrics failed: server_metrics.parquet" in summary["notes"]
+    assert summary["server_cache_hits"] == ""
+
+
+def test_servers_that_tell_nothing_have_no_file(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    write_report(run)
+    assert not run.server_metrics_file.exists()
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t"])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from llmbench.cells import Cell, Ramp
+from llmbench.gauges import GaugeSample
 from llmbench.records import CellRun, GpuSample, ResourceSample
 from llmbench.results import CellResult
 from llmbench.store import RunDir, RunInfo
@@ -32,6 +33,7 @@ class RunData(Struct, frozen=True):
     quantiles: Any  # DataFrame: cell, quantity, share, value, n
     timeline: Any  # DataFrame: cell, config, repeat, time_s, requests_per_s, p50_ms, p95_ms, …
     resources: Any  # DataFrame: as resources.csv, with time_s since the run began
+    gauges: Any  # DataFrame: as server_metrics.parquet, with time_s since the run began
     failures: "dict[str, tuple[FailureKind, ...]]"
     unfinished: dict[str, int]
     ramps: tuple[tuple[Cell, Any], ...] = ()  # of each repeat of a ramp: its steps as Points
@@ -50,8 +52,9 @@ def read_run(run: RunDir) -> RunData:
     info = run.info()
     judged = judged_cells(run)
     cells = frame([result for cell in judged for result in cell.results])
-    resources = resources_of(run)
-    resources["time_s"] = (resources["time_ns"] - info.started_ns) / 1e9
+    resources, gauges = resources_of(run), gauges_of(run)
+    for rows in (resources, gauges):
+        rows["time_s"] = (rows["time_ns"] - info.started_ns) / 1e9
     repeats = [digest for cell in judged for digest in cell.repeats]
     return RunData(
         run=run,
@@ -63,6 +66,7 @@ def read_run(run: RunDir) -> RunData:
         quantiles=quantiles_of(judged),
         timeline=timeline_of(repeats, info.started_ns),
         resources=resources,
+        gauges=gauges,
         failures={cell.cell_id: failures_of(cell) for cell in judged},
         unfinished={
             cell.cell_id: sum(digest.requests.records for digest in cell.repeats)
@@ -102,6 +106,18 @@ def _gpu_column(name: str) -> tuple[int, int]:
     """The place of ``gpu10_power_w``: by the GPU's number, then as in `GpuSample`."""
     gpu, _, part = name.partition("_")
     return int(gpu.removeprefix("gpu")), GpuSample.__struct_fields__.index(part)
+
+
+def gauges_of(run: RunDir) -> "pd.DataFrame":
+    """A row for each reading of the servers' own gauges; what they don't tell is NaN."""
+    import msgspec
+    import pandas as pd
+
+    rows = [msgspec.structs.asdict(sample) for sample in run.gauges()]
+    table = pd.DataFrame(rows, columns=list(GaugeSample.__struct_fields__))
+    texts = ("target", "replica", "cell", "error")
+    whole: dict[str, Any] = {"time_ns": "int64", "repeat": "int64"} | dict.fromkeys(texts, "object")
+    return table.astype({name: whole.get(name, "float64") for name in table.columns})
 
 
 def quantiles_of(cells: "Iterable[JudgedCell]") -> "pd.DataFrame":

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 def write_report(run: RunDir, verdict: "Verdict | None" = None, *, anew: bool = False) -> Path:
     """Make the files of the report from the run's digests, and return the page's path.
 
-    The files are ``cells.csv``, ``resources.csv``, ``requests.parquet``, ``charts/`` and
-    ``index.html``. With a `verdict` against a baseline ``verdict.json`` is written too, from which
-    a later call draws it again. Cells without a digest, or all cells (`anew`), are first judged
-    from the journal, with their ``requests/*.csv``. `ConfigError` says that ``run.json`` is
-    damaged.
+    The files are ``cells.csv``, ``resources.csv``, ``requests.parquet``, ``charts/``,
+    ``index.html``, and ``server_metrics.parquet`` where a server told anything. With a `verdict`
+    against a baseline ``verdict.json`` is written too, from which a later call draws it again.
+    Cells without a digest, or all cells (`anew`), are first judged from the journal, with their
+    ``requests/*.csv``. `ConfigError` says that ``run.json`` is damaged.
     """
     from llmbench.report.charts.gallery import gallery
     from llmbench.report.page.pictures import save
@@ -32,6 +32,7 @@ def write_report(run: RunDir, verdict: "Verdict | None" = None, *, anew: bool = 
     files.write_cells(run, data.cells)
     files.write_resources(run, data.resources.drop(columns="time_s"))
     files.write_parquet(run)
+    files.write_server_metrics(run, data.gauges.drop(columns="time_s"))
     verdict = kept_verdict(run, verdict)
     pictures = [save(chart, run.charts) for chart in gallery(data, verdict)]
     replace_file(run.page_file, render(data, pictures, verdict).encode())

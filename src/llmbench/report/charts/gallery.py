@@ -9,6 +9,7 @@ from llmbench.report.charts import (
     capacity,
     distributions,
     over_time,
+    server_gauges,
     tradeoff,
     where_time_went,
 )
@@ -94,6 +95,8 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
         yield distributions.heat_chart(data.merged, config)
     for config in configs:
         yield where_time_went.chart(data.merged, config)
+    for target in dict.fromkeys(data.gauges["target"]):
+        yield server_gauges.chart(data.gauges, data.merged, str(target))
     for model in dict.fromkeys(data.merged["model"]):
         yield over_time.load_chart(data.timeline, data.merged, str(model))
     for target in dict.fromkeys(data.resources["target"]):

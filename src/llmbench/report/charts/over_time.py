@@ -37,7 +37,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
         theme.log_if_wide(middle, rows[["p50_ms", "p95_ms"]].stack())
         top.set_ylim(bottom=0)
         low.set_ylim(bottom=0)
-        _mark(axes[0][0], [line[0] for line in axes], bands)
+        mark_cells(axes[0][0], [line[0] for line in axes], bands)
         note = f"{plural(len(bands), 'cell')}, warm-up included; a request counts where it ended."
         stamp = theme.stamp_of(of_model["stamp"])
         theme.finish(
@@ -110,7 +110,7 @@ def _load_handles(rows: "pd.DataFrame") -> list[Any]:
     return handles
 
 
-def _mark(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]) -> None:
+def mark_cells(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]) -> None:
     """Shade every other cell, and name them where they are few enough to be read."""
     for k, (_, start, end) in enumerate(bands):
         for axis in axes:
@@ -180,7 +180,7 @@ def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: st
         memory.set_xlabel("seconds since the run began")
         cpu.set_ylim(bottom=0)
         memory.set_ylim(bottom=0)
-        _mark(cpu, [cpu, memory], bands)
+        mark_cells(cpu, [cpu, memory], bands)
         note = (
             f"{plural(len(rows), 'sample')}, about one a second;"
             f" {plural(len(bands), 'cell')} marked; dashed: the limit, where there is one."

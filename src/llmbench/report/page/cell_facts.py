@@ -46,6 +46,12 @@ OWN_PART: Facts = {
     "time_per_token_difference_ms": ("time per token, client's minus server's", milliseconds),
     "server_latency_mean_ms": ("latency by the server, mean with warm-up", milliseconds),
     "latency_difference_ms": ("latency, client's minus server's view", milliseconds),
+    "server_running_mean": ("requests running, by the server, mean", number),
+    "server_waiting_mean": ("requests waiting, by the server, mean", number),
+    "server_kv_usage_mean": ("KV cache in use, mean", percent),
+    "server_kv_usage_max": ("KV cache in use, at most", percent),
+    "server_cache_hits": ("prompt tokens from the prefix cache, warm-up included", number),
+    "server_preemptions": ("preemptions, warm-up included", number),
     "accepted_length": ("tokens of a speculative step", number),
     "draft_acceptance": ("drafts accepted", percent),
 }

@@ -209,3 +209,10 @@ def write_resources(run: RunDir, resources: "pd.DataFrame") -> None:
     table = pd.concat([times.rename("time"), resources], axis=1)
     with replacing(run.resources_file) as part:
         _no_formulas(table).to_csv(part, index=False, lineterminator="\n")
+
+
+def write_server_metrics(run: RunDir, gauges: "pd.DataFrame") -> None:
+    """Write ``server_metrics.parquet``: a row for each reading (`gauges_of`); nothing for none."""
+    if len(gauges):
+        with replacing(run.server_metrics_file) as part:
+            gauges.to_parquet(part, index=False, compression="zstd")
