@@ -18,6 +18,7 @@ from llmbench.report.tables.cell_rows import columns
 from llmbench.report.tables.run_files import COLUMNS
 from llmbench.results import Distribution
 from llmbench.store import RunInfo
+from llmbench.verdict import SCHEMAS, schema
 
 ROOT = Path(__file__).parents[1]
 HOOKS_PAGE = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
@@ -179,3 +180,10 @@ def test_every_public_name_is_documented_and_no_other() -> None:
 def test_an_unknown_public_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="No llmbench attribute Bnech"):
         _ = llmbench.Bnech  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_that_is_shipped_is_that_of_the_types(name: str) -> None:
+    file = ROOT / "src" / "llmbench" / "schemas" / f"{name}.v1.json"
+    remedy = f"llmbench schema {name} > {file.relative_to(ROOT)}"
+    assert file.read_bytes() == schema(name), f"a type of it has changed: {remedy}"

@@ -1,7 +1,7 @@
-"""``llmbench prompts | report | compare | docker-run | simulate | calibrate``.
+"""``llmbench prompts | report | compare | history | schema | docker-run | simulate | calibrate``.
 
 Each command parses its arguments here and calls one function of a room. Exit status 2 means a
-mistake in the arguments or the files, 1 a regression.
+mistake in the arguments or the files, 1 a regression, 125 that a comparison can't tell.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands with their arguments."""
     top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_prompts, _report, _compare, _docker_run, _simulate, _calibrate):
+    for add in (_prompts, _report, _compare, _history, _schema, _docker_run, _simulate, _calibrate):
         add(commands)
     return top
 
@@ -113,7 +113,11 @@ def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     made.add_argument("old", type=Path, metavar="RUN|BASELINE.json")
     made.add_argument("new", type=Path, metavar="RUN")
     made.add_argument("--tolerance", metavar="METRIC=P%,…")
-    made.add_argument("--inconclusive", choices=("pass", "fail"), default="pass")
+    made.add_argument(
+        "--inconclusive",
+        choices=("pass", "fail"),
+        help="exit status 0 or 1 where it can't tell (default: 125)",
+    )
     made.add_argument(
         "--host-allowance", metavar="P%", help="shift of all cells that is the host's"
     )
@@ -123,17 +127,21 @@ def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Compare two runs, or a run with a baseline; exit status 1 on a regression."""
+    """Compare two runs, or a run with a baseline; exit status 1: slower, 125: can't tell."""
     from llmbench import verdict
 
-    outcome = verdict.compare(
-        args.old,
-        args.new,
-        tolerance=args.tolerance,
-        anyway=args.anyway,
-        inconclusive=args.inconclusive,
-        host_allowance=args.host_allowance,
-    )
+    try:
+        outcome = verdict.compare(
+            args.old,
+            args.new,
+            tolerance=args.tolerance,
+            anyway=args.anyway,
+            inconclusive=args.inconclusive or "pass",
+            host_allowance=args.host_allowance,
+        )
+    except ConfigError as error:
+        print(f"llmbench: {error}", file=sys.stderr)
+        return verdict.UNTOLD
     if args.format == "json":
         print(verdict.to_json(outcome).decode(), end="")
     elif args.format == "md":
@@ -144,8 +152,38 @@ def compare(args: argparse.Namespace) -> int:
         args.out.write_text(comparison_page(outcome), encoding="utf-8")
         print(args.out)
     else:
-        print("\n".join(verdict.lines(outcome, all_rows=True)))
-    return 1 if outcome.failed else 0
+        from llmbench.report import annotations
+
+        print("\n".join((*verdict.lines(outcome, all_rows=True), *annotations(outcome))))
+    return verdict.exit_code(outcome, args.inconclusive)
+
+
+def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "history", history)
+    made.add_argument("run", type=Path, metavar="RUN")
+    made.add_argument("folder", type=Path, metavar="FOLDER")
+
+
+def history(args: argparse.Namespace) -> int:
+    """Append a run to a folder's history: CELL.csv for each cell, and otava.yaml."""
+    from llmbench import verdict
+    from llmbench.store import RunDir
+
+    verdict.keep_history(args.folder, RunDir.open(args.run))
+    return 0
+
+
+def _schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "schema", schema)
+    made.add_argument("name", choices=("run", "baseline", "comparison"))
+
+
+def schema(args: argparse.Namespace) -> int:
+    """Print the JSON Schema of run.json, of a baseline, or of a comparison."""
+    from llmbench import verdict
+
+    print(verdict.schema(args.name).decode(), end="")
+    return 0
 
 
 def _docker_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -30,6 +30,11 @@ def gated(suite: pytest.Pytester) -> pytest.Pytester:
     return suite
 
 
+def properties(case: "ET.Element") -> dict[str, str]:
+    """JUnit's properties of a test."""
+    return {p.get("name", ""): p.get("value", "") for p in case.iter("property")}
+
+
 def change(suite: pytest.Pytester, old: str, new: str) -> None:
     path = suite.path / "models" / "tiny-sim.toml"
     path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
@@ -45,17 +50,35 @@ def test_a_server_that_got_slower_turns_the_session_red(gated: pytest.Pytester) 
     change(gated, "ttft_ms = 50", "ttft_ms = 80")
     summary = gated.path / "summary.md"
     gated._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    gated._monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    files = ("--junitxml", "junit.xml", "--llm-openmetrics", "figures/metrics.txt")
     result = gated.runpytest_subprocess(
-        *ARGS, "--llm-baseline", "main", "--llm-compare-anyway", "--junitxml", "junit.xml"
+        *ARGS, "--llm-baseline", "main", "--llm-compare-anyway", *files
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [f"FAIL {CELL} ttft: 5[0-2].* -> 8[0-2].* ms, +*limit +5%, * would be caught"]
     )
-    cases = ET.parse(gated.path / "junit.xml").getroot().iter("testcase")
+    result.stdout.fnmatch_lines(
+        [f"::error title=llmbench%3A FAIL {CELL} ttft::FAIL {CELL} ttft: *"]
+    )
+    cases = [*ET.parse(gated.path / "junit.xml").getroot().iter("testcase")]
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
     assert failed == [f"test_gate[{CELL}]"]
-    assert f"| **FAIL** | `{CELL}` | ttft |" in summary.read_text(encoding="utf-8")
+    grid, gate = map(properties, cases)
+    assert 80 <= float(grid["llmbench.ttft_ms_p50"]) < 83
+    assert (grid["llmbench.outcome"], grid["llmbench.repeats"]) == ("valid", "4")
+    assert (gate["llmbench.verdict"], gate["llmbench.verdict.ttft"]) == ("FAIL", "FAIL")
+    text = (gated.path / "figures" / "metrics.txt").read_text(encoding="utf-8")
+    assert f'llmbench_ttft_seconds{{cell="{CELL}",percentile="p50"}} 0.08' in text
+    states = [
+        text_line for text_line in text.splitlines() if 'llmbench_verdict="FAIL"' in text_line
+    ]
+    red = [state for state in states if state.endswith(" 1.0")]
+    assert [f'metric="{metric}"' in red[n] for n, metric in enumerate(("ttft", "throughput"))] == [
+        True,
+        True,
+    ]
 
 
 def test_another_configuration_is_refused(gated: pytest.Pytester) -> None:

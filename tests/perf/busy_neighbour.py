@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from llmbench.results import CellResult
-from llmbench.servers.cores import split_cores
+from llmbench.servers import place
 from llmbench.store import RunDir
 from llmbench.verdict import results
 from tests.processes import running_python
@@ -36,7 +36,7 @@ SPIN = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True:
 
 def session(run: Path, *, beside: bool) -> list[CellResult]:
     """The cells of one session, with or without a neighbour on the server's core."""
-    core = str(split_cores(1).server[0])
+    core = str(place(1.0).server[0])
     with running_python("-c", SPIN, core) if beside else nullcontext():
         command = [sys.executable, "-m", "pytest", *SESSION, f"--llm-run-dir={run}"]
         subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)

@@ -45,6 +45,7 @@ def options(*, trace: str | None = None) -> Options:
         tolerance=None,
         inconclusive="pass",
         host_allowance=None,
+        openmetrics=None,
         compare_anyway=False,
     )
 

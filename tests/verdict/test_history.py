@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.verdict.gate.history import append_history, otava_config
 from llmbench.verdict.gate.samples.baselines import CellSample, Sample
@@ -60,17 +61,16 @@ def test_a_file_with_other_columns_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_run_is_appended_by_one_command(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    command = [sys.executable, "-m", "llmbench.verdict.gate.history", str(run.path), "history"]
-    subprocess.run(command, check=True, cwd=tmp_path)
-    assert len((tmp_path / "history" / "m-in128-out5-users1.csv").read_text().splitlines()) == 2
-    assert "m-in128-out5-users1:" in (tmp_path / "history" / "otava.yaml").read_text()
+    folder = tmp_path / "history"
+    assert main(["history", str(run.path), str(folder)]) == 0
+    assert len((folder / "m-in128-out5-users1.csv").read_text().splitlines()) == 2
+    assert "m-in128-out5-users1:" in (folder / "otava.yaml").read_text()
 
 
-def test_a_run_that_is_none_is_told(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "llmbench.verdict.gate.history", str(tmp_path), "history"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert done.stderr == f"llmbench: {tmp_path}: not a run directory: it has no run.json\n"
+def test_a_run_that_is_none_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["history", str(tmp_path), "history"]) == 2
+    told = capsys.readouterr().err
+    assert told == f"llmbench: {tmp_path}: not a run directory: it has no run.json\n"
 
 
 @pytest.mark.skipif(OTAVA is None, reason="apache-otava is not installed (it pins an old numpy)")

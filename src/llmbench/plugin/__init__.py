@@ -13,6 +13,7 @@ import pytest
 from llmbench.cells import Cell, Limits
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.plugin import hookspecs
+from llmbench.plugin.ci_reports import CiReports
 from llmbench.plugin.fixtures import (
     CLOCK,
     llm_bench,
@@ -80,7 +81,8 @@ def pytest_configure(config: pytest.Config) -> None:
     until_the_end = ExitStack()
     config.add_cleanup(until_the_end.close)
     terminal = until_the_end.enter_context(users_terminal())
-    config.stash[STATE] = PluginState(config, options, terminal)
+    state = config.stash[STATE] = PluginState(config, options, terminal)
+    config.pluginmanager.register(CiReports(state), "llmbench-ci-reports")
 
 
 @pytest.hookimpl(trylast=True)

@@ -40,7 +40,11 @@ class Contest:
                 tolerance=self._options.tolerance,
                 inconclusive=self._options.inconclusive,
             )
-        return self.verdict.of(cell.id.removeprefix(f"{self._a}-"))
+        return self.part(self.verdict, cell)
+
+    def part(self, verdict: Verdict, cell: Cell) -> Verdict:
+        """What a verdict on all of them says of one cell."""
+        return verdict.of(cell.id.removeprefix(f"{self._a}-"))
 
     def _settled(self, results: Mapping[str, Sequence[CellResult]], share: float) -> bool:
         from llmbench.verdict import pairs_settled

@@ -83,6 +83,7 @@ OPTIONS = (
     Option("models-dir", "DIR", "folder of model TOML files (default fixtures/models)"),
     Option("baselines-dir", "DIR", "folder of stored baselines (default reports/baselines)"),
     Option("save-baseline", "NAME", "store this run as a baseline"),
+    Option("openmetrics", "FILE", "write the figures and verdicts as OpenMetrics text"),
     Option("baseline", "NAME", "compare with that baseline; exit status 1 on a regression"),
     Option("tolerance", "M=P%,…", "change that is no regression, as in ttft=10%,throughput=5%"),
     Option("inconclusive", "pass|fail", "what a verdict comes to that can't tell (default pass)"),
@@ -124,6 +125,7 @@ class Options(Struct, frozen=True):
     tolerance: str | None
     inconclusive: Literal["pass", "fail"]
     host_allowance: str | None
+    openmetrics: Path | None
     compare_anyway: bool
 
     def grid_of(self, model: ModelConfig, default: Grid = NO_GRID) -> Grid:
@@ -172,6 +174,7 @@ def parse_options(config: pytest.Config) -> Options:
         tolerance=_text(config, "tolerance"),
         inconclusive=_inconclusive(config),
         host_allowance=_text(config, "host-allowance"),
+        openmetrics=_path(config, "openmetrics") if _text(config, "openmetrics") else None,
         compare_anyway=config.getoption("--llm-compare-anyway"),
     )
     _check_gate(options)

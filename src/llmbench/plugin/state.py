@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -18,6 +18,7 @@ import pytest
 from llmbench.cells import Cell
 from llmbench.config import ConfigError, Grid
 from llmbench.journal import disk_fault
+from llmbench.plugin.ci_reports import write_figures
 from llmbench.plugin.contest import Contest
 from llmbench.plugin.models import check_access, pair_of, with_client
 from llmbench.plugin.url_options import check_remote
@@ -214,7 +215,8 @@ class PluginState:
 
         if discard_if_empty(self._run_dir):
             return
-        for step in (end_run, self._point_latest, self._compare, self._save_baseline, self._draw):
+        steps = (end_run, self._point_latest, self._compare, self._save_baseline, self._draw)
+        for step in (*steps, partial(write_figures, self)):
             try:
                 step(self._run_dir)
             except ConfigError as error:

@@ -1,3 +1,7 @@
+from .ci.annotations import annotations as annotations
+from .ci.figures import cell_properties as cell_properties
+from .ci.figures import verdict_properties as verdict_properties
+from .ci.openmetrics import openmetrics as openmetrics
 from .markdown import markdown as markdown
 from .page.comparison import comparison_page as comparison_page
 from .page.overlay import overlay as overlay

@@ -43,10 +43,10 @@ def kept_verdict(run: RunDir, verdict: "Verdict | None") -> "Verdict | None":
     """Keep `verdict` in ``verdict.json``; without one, return the verdict in that file."""
     import msgspec
 
-    from llmbench.verdict import Verdict
+    from llmbench.verdict import Verdict, to_json
 
     file = run.path / "verdict.json"
     if verdict is not None:
-        replace_file(file, msgspec.json.format(msgspec.json.encode(verdict)))
+        replace_file(file, to_json(verdict))
         return verdict
     return msgspec.json.decode(file.read_bytes(), type=Verdict) if file.is_file() else None

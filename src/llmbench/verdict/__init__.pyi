@@ -3,6 +3,10 @@ from .escaping import escaped as escaped
 from .gate.comparing import compare as compare
 from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run
+from .gate.decisions import Status as Status
+from .gate.exit_codes import UNTOLD as UNTOLD
+from .gate.exit_codes import exit_code as exit_code
+from .gate.history import keep_history as keep_history
 from .gate.interleaved.block_order import a_opens as a_opens
 from .gate.interleaved.versus import Interleaving as Interleaving
 from .gate.interleaved.versus import pairs_settled as pairs_settled
@@ -13,6 +17,8 @@ from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of
 from .gate.verdicts import Verdict as Verdict
+from .gate.wording import headline as headline
+from .gate.wording import line as line
 from .gate.wording import lines as lines
 from .gate.wording import markdown as markdown
 from .gate.wording import to_json as to_json
@@ -26,3 +32,5 @@ from .judging import undigested as undigested
 from .repeat_digest import RepeatDigest as RepeatDigest
 from .repeat_digest import keep_digest as keep_digest
 from .rules import Rules as Rules
+from .schemas import SCHEMAS as SCHEMAS
+from .schemas import schema as schema

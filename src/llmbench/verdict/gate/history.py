@@ -1,7 +1,6 @@
 """Writes a row for each cell of each run, as CSV that Apache Otava can read."""
 
 import csv
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
@@ -36,6 +35,13 @@ def append_history(folder: Path, measured: Sample) -> list[Path]:
         row |= {name: _median(sample.metrics.get(name, [])) for name in GATING}
         written.append(_append(folder / f"{cell}.csv", row))
     return written
+
+
+def keep_history(folder: Path, run: RunDir) -> None:
+    """Append a run to the history in `folder`, and write the ``otava.yaml`` that reads it."""
+    append_history(folder, sample_of(run))
+    cells = [path.stem for path in folder.glob("*.csv")]
+    (folder / "otava.yaml").write_text(otava_config(folder, cells), encoding="utf-8")
 
 
 def otava_config(folder: Path, cells: Iterable[str]) -> str:
@@ -81,20 +87,3 @@ def _median(values: Iterable[float | None]) -> float | str:
     """The median of the repeats that know the value; empty where none does."""
     measured = [value for value in values if value is not None]
     return float(f"{median(measured):.6g}") if measured else ""
-
-
-def main() -> None:
-    """``python -m llmbench.verdict.gate.history RUN FOLDER``: append a run, write otava.yaml."""
-    if len(sys.argv) != 3:
-        sys.exit("usage: python -m llmbench.verdict.gate.history RUN FOLDER")
-    try:
-        folder = Path(sys.argv[2])
-        append_history(folder, sample_of(RunDir.open(Path(sys.argv[1]))))
-    except ConfigError as error:
-        sys.exit(f"llmbench: {error}")
-    cells = [path.stem for path in folder.glob("*.csv")]
-    (folder / "otava.yaml").write_text(otava_config(folder, cells), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""What CI systems read of a session, each in its own format."""
