@@ -12,7 +12,7 @@ from tests.acceptance.conftest import word_tokenizer
 SERVER = """
 import sys
 from llmbench.cli import main
-main(["simulate", "--port", sys.argv[1], "--ttft-ms", "100", "--ms-per-token", "{ms}"])
+main(["simulate", "--port", sys.argv[1], "--ttft-ms", "200", "--ms-per-token", "{ms}"])
 """
 MODEL = f"""
 title = "A server whose code is in this repository"
@@ -26,7 +26,7 @@ command = ["{sys.executable}", "server.py", "{{port}}"]
 
 [grid]
 input_tokens = [16]
-output_tokens = [8]
+output_tokens = [4]
 users = [1]
 requests = 2
 repeats = "3"
@@ -71,7 +71,7 @@ def repository(tmp_path: Path, environment: dict[str, str]) -> Path:
     (folder / ".gitignore").write_text("*\n!*.py\n!*.toml\n!*.ini\n!tokenizer.json\n!models/\n")
     git(folder, environment, "init", "--quiet")
     for number in range(COMMITS):
-        ms = 10 if number < SLOWER_FROM else 20
+        ms = 30 if number < SLOWER_FROM else 60
         (folder / "server.py").write_text(f"# commit {number}\n" + SERVER.format(ms=ms))
         git(folder, environment, "add", "--all")
         git(folder, environment, "commit", "--quiet", "-m", f"commit {number}")

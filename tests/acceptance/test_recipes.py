@@ -33,8 +33,8 @@ tokenizer = "tokenizer.json"
 
 [server]
 kind = "simulated"
-ttft_ms = 30
-ms_per_token = 5
+ttft_ms = 200
+ms_per_token = 30
 """
 LEFT_OUT = ("pip", "otava", "uvx")
 """Commands of the recipes that fetch or need another package: they do nothing here."""
