@@ -23,6 +23,7 @@ from llmbench.bench import (
     repeats_of,
 )
 from llmbench.config import ConfigError, Grid, ModelConfig
+from llmbench.plugin.gate_terms import check_gate
 from llmbench.plugin.url_options import deal_of, sought
 from llmbench.records import Deal
 
@@ -177,7 +178,7 @@ def parse_options(config: pytest.Config) -> Options:
         openmetrics=_path(config, "openmetrics") if _text(config, "openmetrics") else None,
         compare_anyway=config.getoption("--llm-compare-anyway"),
     )
-    _check_gate(options)
+    check_gate(options)
     return options
 
 
@@ -288,16 +289,3 @@ def _inconclusive(config: pytest.Config) -> Literal["pass", "fail"]:
         case text:
             flag = BY_NAME["inconclusive"].flag
             raise ConfigError(f"{flag}: {text!r} is neither pass nor fail")
-
-
-def _check_gate(options: Options) -> None:
-    """Refuse what of the gate's terms can't be read, and a baseline that isn't there."""
-    if not options.tolerance and not options.baseline and not options.host_allowance:
-        return
-    from llmbench.verdict import load_baseline, parse_allowance, parse_tolerances
-
-    parse_tolerances(options.tolerance)
-    if options.host_allowance:
-        parse_allowance(options.host_allowance)
-    if options.baseline:
-        load_baseline(options.baselines_dir, options.baseline)
