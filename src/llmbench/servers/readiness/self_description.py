@@ -26,7 +26,8 @@ def server_info(http: httpx.Client) -> dict[str, Scalar]:
     of the HTTP server."""
     facts: dict[str, Scalar] = {}
     with suppress(httpx.HTTPError):
-        facts["http.server"] = get(http, PATHS[-1], timeout=5.0)[0].headers.get("server")
+        name = get(http, PATHS[-1], timeout=5.0)[0].headers.get("server")
+        facts |= {} if name is None else {"http.server": name[:LONGEST]}
     for path in PATHS:
         facts |= dict(_facts(path.rsplit("/", 1)[-1], _page(http, path)))
     return facts
