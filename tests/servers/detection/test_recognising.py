@@ -119,3 +119,10 @@ def test_a_page_that_wants_a_key_is_noted() -> None:
     asked = pages({}, refused=401)
     assert recognise(asked) is None
     assert asked.denied
+
+
+def test_words_that_a_terminal_would_obey_are_not_shown() -> None:
+    listed = {"data": [{"id": "\x1b[2Jm", "owned_by": "vllm"}, {"id": "m", "owned_by": "vllm"}]}
+    found = recognise(pages({("GET", "/v1/models"): listed}))
+    assert found is not None
+    assert found.models == ("m",)

@@ -1,7 +1,7 @@
 """Recognises engines by the pages that only they have."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -204,15 +204,12 @@ def _rows(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
 
 def _texts(*values: Any) -> tuple[str, ...]:
     """The values that are texts, each once."""
-    return tuple(dict.fromkeys(_iter_texts(values)))
-
-
-def _iter_texts(values: Iterable[Any]) -> Iterable[str]:
-    return (value for value in values if isinstance(value, str) and value)
+    return tuple(dict.fromkeys(text for value in values if (text := _text(value)) is not None))
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """`value` if it is a text that can be shown; a server's may hold a terminal's commands."""
+    return value if isinstance(value, str) and value and value.isprintable() else None
 
 
 def _count(value: Any) -> int | None:
