@@ -7,7 +7,7 @@ import pytest
 
 from tests.simulated_engines import simulated_engine
 
-CALM = ("--ttft-ms", "60", "--ms-per-token", "10")
+CALM = ("--ttft-ms", "60", "--ms-per-token", "24")
 """A pace at which the client's part is small even where others use the host."""
 
 
@@ -24,10 +24,10 @@ def test_a_url_gives_a_table_a_page_and_the_next_command(drawing: pytest.Pyteste
         [
             f"llmbench: {url} is vLLM 0.0.0-simulated: model simulated, api openai-completions, "
             "context 4,096 tokens, prompts synthetic, counted by the server's tokenizer; a "
-            "request took * s, so 5 for each of 1, 4, 16 users (--llm-model, *",
+            "request took * s, so 2 for each of 1, 4, 16 users (--llm-model, *",
             "*SIMULATED: these numbers are not a real server's*",
-            " in128-out64-users1 * 5 * 0 *valid*",
-            " in128-out64-users16 * 80 * 0 *valid*",
+            " in128-out64-users1 * 2 * 0 *valid*",
+            " in128-out64-users16 * 32 * 0 *valid*",
             "page: *",
             f"next (requests/s still rose at 16 users): pytest --llm-url {url} --llm-users 32,64",
         ]
@@ -38,7 +38,7 @@ def test_a_url_gives_a_table_a_page_and_the_next_command(drawing: pytest.Pyteste
     (prompts,) = info["prompts"].values()
     assert (prompts["kind"], prompts["tokenizer"]) == ("synthetic", "server:tokenize")
     requests = (run / "requests" / "simulated-in128-out64-users4.csv").read_text("utf-8")
-    assert len(requests.splitlines()) == 1 + 20
+    assert len(requests.splitlines()) == 1 + 8
     assert (run / "index.html").is_file()
 
 
