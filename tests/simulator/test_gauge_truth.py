@@ -39,6 +39,7 @@ def test_means_over_time_are_the_truth(engine: str, tmp_path: Path) -> None:
     assert {g.error for g in seen} == {None}
     true = {name: truth[f"{name}_mean"] for name in ("running", "waiting")}
     true["kv_usage"] = truth["kv_tokens_mean"] / KV_TOKENS
+    whole_s = truth["over_s"]  # with the idle time before the first reading and after the last
     times_s = [(g.time_ns - began_ns) / 1e9 for g in seen]
     for quantity in ("running", "waiting", "kv_usage"):
         values = [getattr(g, quantity) for g in seen]

@@ -131,7 +131,7 @@ class Occupancy:
         means = {
             f"{name}_mean": s / long_ns for name, s in zip(self.NAMES, self._sums, strict=True)
         }
-        return dict(zip(self.NAMES, self.now, strict=True)) | means
+        return dict(zip(self.NAMES, self.now, strict=True)) | means | {"over_s": long_ns / 1e9}
 
     def _until(self, now_ns: int) -> None:
         for_ns, self._since_ns = now_ns - self._since_ns, now_ns
