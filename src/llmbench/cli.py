@@ -121,6 +121,9 @@ def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     made.add_argument(
         "--host-allowance", metavar="P%", help="shift of all cells that is the host's"
     )
+    made.add_argument(
+        "--launch-allowance", metavar="P%", help="spread of launches where a side has one only"
+    )
     made.add_argument("--format", choices=("text", "json", "md", "html"), default="text")
     made.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE")
     made.add_argument("--anyway", action="store_true", help="although the fingerprints differ")
@@ -138,6 +141,7 @@ def compare(args: argparse.Namespace) -> int:
             anyway=args.anyway,
             inconclusive=args.inconclusive or "pass",
             host_allowance=args.host_allowance,
+            launch_allowance=args.launch_allowance,
         )
     except ConfigError as error:
         print(f"llmbench: {error}", file=sys.stderr)

@@ -138,8 +138,7 @@ class SimulatedServer(
     `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
     `jitter` is the relative standard deviation of each gap, drawn from the seed. With
     `draft_tokens`, each token may bring up to so many more, each with `draft_acceptance`.
-    ``/metrics`` is in the words of `metrics_as`, with the use of a KV cache of `kv_tokens` (None:
-    it tells none).
+    ``/metrics`` is in the words of `metrics_as`, with a KV cache of `kv_tokens` (None: none told).
     """
 
     ttft_ms: Positive = 50.0
@@ -147,6 +146,7 @@ class SimulatedServer(
     prefill_tokens_per_s: Positive | None = None
     slots: Count = 1024
     jitter: Share = 0.0
+    launch_spread: Share = 0.0  # relative standard deviation of all times, from launch to launch
     batching: Literal["spread", "beat"] = "spread"  # beat: all streams' tokens leave together
     max_batch_slowdown: NotNegative = 0.0  # relative gap growth, all slots busy
     draft_tokens: Annotated[int, Meta(ge=0)] = 0  # by speculative decoding, in each step
@@ -183,6 +183,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     duration_s: Positive | None = None
     spawn_rate: Positive | None = None  # users/s
     repeats: Count | str | None = None  # 5, or "3..12": stop when the verdict is known
+    launches: Count | None = None  # of the server, over which the repeats are spread
 
 
 class Slo(Struct, frozen=True, forbid_unknown_fields=True):
@@ -197,12 +198,9 @@ class Slo(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):
-    """A file under fixtures/models/: what to launch, what to measure and which limits to meet.
+    """A file under fixtures/models/: what to launch, what to measure and which limits to meet."""
 
-    `name` is the file's stem.
-    """
-
-    name: str
+    name: str  # the file's stem
     title: str
     model: str  # what requests name
     api: str

@@ -215,10 +215,7 @@ class Sum(Struct, frozen=True):
 
 
 class ServerSums(Struct, frozen=True):
-    """What a server's own histograms counted while a cell ran, including its warm-up.
-
-    ``None`` means that the server has no such histogram, or that it was reset meanwhile.
-    """
+    """What a server's histograms counted while a cell ran, warm-up too; None: none, or reset."""
 
     ttft: Sum | None = None
     token: Sum | None = None  # between tokens, or events of several
@@ -254,6 +251,7 @@ class CellRun(Struct, frozen=True):
     server_cpu_ns: tuple[tuple[int, int], ...] = ()  # (instant, CPU time that it had used by then)
     synthetic_prompts: bool = False
     ignores_eos: bool = False  # requests ask the model to go on beyond its end
+    launch: int = 0  # how many times the session had launched its server before
 
 
 class GpuSample(Struct, frozen=True):

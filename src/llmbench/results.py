@@ -207,6 +207,7 @@ class CellSummary(Struct, frozen=True):
     server_readings_failed: int = 0
     # of several instances that share the load; empty where there is one
     replicas: tuple[ReplicaSummary, ...] = ()
+    launch: int = 0  # of its server, counted from 0 in the session
 
 
 class Problem(Struct, frozen=True):

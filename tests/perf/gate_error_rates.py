@@ -13,6 +13,9 @@ Beside the gate: a plain threshold of 5 % on the mean of the repeats for each ce
 `--benchmark-compare-fail mean:5%` does with the mean of an entry's rounds. pytest-benchmark's own
 entry for TTFT has the requests of all repeats as its rounds: its mean is theirs (20 requests a
 repeat, each with 10 % noise of its own), and throughput one round for each repeat.
+
+All tables but the last two are of launches that don't differ, and of a gate that is told so
+(--llm-launch-allowance 0%); the last are of launches that do (launch_error_rates.py).
 """
 
 import sys
@@ -26,6 +29,7 @@ from numpy.typing import NDArray
 
 from llmbench.verdict.gate.contrasts import Contrast
 from llmbench.verdict.gate.counts import decide_counts
+from llmbench.verdict.gate.decisions import DEFAULT
 from llmbench.verdict.gate.overall import decide_session
 from llmbench.verdict.gate.samples.baselines import CellSample
 from llmbench.verdict.gate.stopping import settled
@@ -36,6 +40,7 @@ Mask = NDArray[np.bool_]
 CELLS, METRICS = 12, ("ttft", "time_per_token", "throughput")
 TOLERANCE = tuple(np.log1p((0.05, 0.03, 0.03)))
 REQUESTS, REQUEST_NOISE = 20, 0.10
+POLICY = structs.replace(DEFAULT, launch_allowance=0.0)
 
 
 class Noise(NamedTuple):
@@ -85,7 +90,7 @@ def contrasts(old: Array, new: Array) -> list[Contrast]:
 
 def gate(old: Array, new: Array, random: np.random.Generator) -> Mask:
     """Which cells FAIL, and last whether all cells together do."""
-    failed = np.array([o.status == "FAIL" for o in decide_session(contrasts(old, new))])
+    failed = np.array([o.status == "FAIL" for o in decide_session(contrasts(old, new), POLICY)])
     return np.asarray(failed.reshape(CELLS + 1, 3).any(axis=1))
 
 
@@ -114,7 +119,7 @@ def sequential(noise: Noise, random: np.random.Generator, effect: float) -> tupl
     made = [
         structs.replace(c, new=c.new[: used[i // 3]]) for i, c in enumerate(contrasts(old, new))
     ]
-    failed = np.array([o.status == "FAIL" for o in decide_session(made)])
+    failed = np.array([o.status == "FAIL" for o in decide_session(made, POLICY)])
     return np.asarray(failed.reshape(CELLS + 1, 3).any(axis=1)), float(np.mean(used))
 
 
@@ -127,7 +132,7 @@ def stop_after(old: Array, new: Array, cell: int) -> int:
     }
     for count in range(3, 12):
         made = [structs.replace(c, new=tuple(new[cell, m, :count])) for m, c in enumerate(mine)]
-        if settled(made, spread, cells=CELLS):
+        if settled(made, spread, cells=CELLS, policy=POLICY):
             return count
     return 12
 
@@ -242,11 +247,12 @@ def smallest(sessions: int) -> None:
         random = np.random.default_rng(20261122)
         sizes, caught = [], 0
         for _ in range(sessions):
-            like = decide_session(contrasts(draw(random, noise, 5), draw(random, noise, 5)))
+            sides = draw(random, noise, 5), draw(random, noise, 5)
+            like = decide_session(contrasts(*sides), POLICY)
             old, new = draw(random, noise, 5), draw(random, noise, 5)
             sizes.append(like[0].smallest)
             new[0, 0] += like[0].smallest
-            caught += decide_session(contrasts(old, new))[0].status == "FAIL"
+            caught += decide_session(contrasts(old, new), POLICY)[0].status == "FAIL"
         told = np.expm1(np.median(sizes))
         print(f"TTFT, {noise!s:12} told {told:+.1%} (median), caught {caught / sessions:.1%}")
 
@@ -273,6 +279,20 @@ def faults(sessions: int) -> None:
         print(f"{share:.1%} before, {share + more:.1%} in one cell now{rates}", flush=True)
 
 
+def launches(sessions: int) -> None:
+    """Print both where launches of the same server differ, with three of them on each side."""
+    from tests.perf import launch_error_rates as table
+
+    table.print_table(table.THREE, sessions)
+
+
+def one_launch(sessions: int) -> None:
+    """Print both where launches differ and each side has only one."""
+    from tests.perf import launch_error_rates as table
+
+    table.print_table(table.ONE, sessions)
+
+
 TABLES = {
     "unchanged": unchanged,
     "slower": slower,
@@ -280,6 +300,8 @@ TABLES = {
     "together": together,
     "smallest": smallest,
     "faults": faults,
+    "launches": launches,
+    "one-launch": one_launch,
 }
 
 

@@ -46,6 +46,7 @@ def options(*, trace: str | None = None) -> Options:
         inconclusive="pass",
         host_allowance=None,
         openmetrics=None,
+        launch_allowance=None,
         compare_anyway=False,
     )
 

@@ -8,7 +8,8 @@ import pytest
 from msgspec import structs
 
 from llmbench.config import ConfigError
-from llmbench.verdict.gate.comparing import judge_samples
+from llmbench.verdict.gate import comparing
+from llmbench.verdict.gate.decisions import Policy
 from llmbench.verdict.gate.samples.baselines import (
     CellSample,
     Sample,
@@ -49,6 +50,11 @@ def measured(
 
 def of_cells(name: str, cells: dict[str, CellSample]) -> Sample:
     return structs.replace(measured(name), cells=cells)
+
+
+def judge_samples(old: Sample, new: Sample, **how: Any) -> Verdict:
+    """The verdict where launches don't differ: test_launches.py is about those that do."""
+    return comparing.judge_samples(old, new, policy=Policy(launch_allowance=0.0), **how)
 
 
 def test_an_equal_run_passes() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from llmbench.verdict.gate.contrasts import Contrast
-from llmbench.verdict.gate.disturbed import robust_spread, spreads, undisturbed
 from llmbench.verdict.gate.overall import decide_session
-from tests.perf.gate_error_rates import Noise, contrasts, draw, gate, rates
+from llmbench.verdict.gate.samples.disturbed import robust_spread, spreads, undisturbed
+from tests.perf.gate_error_rates import POLICY, Noise, contrasts, draw, gate, rates
 
 QUIET = (0.0, 0.01, -0.01, 0.005, -0.005)
 
@@ -44,10 +44,10 @@ def test_the_smallest_change_is_caught_in_four_of_five_sessions() -> None:
     random, caught = np.random.default_rng(20261122), 0
     for _ in range(300):
         old, new = (draw(random, Noise(0.03), 5) for _ in range(2))
-        told = decide_session(contrasts(old, new))[0].smallest
+        told = decide_session(contrasts(old, new), POLICY)[0].smallest
         again, slower = (draw(random, Noise(0.03), 5) for _ in range(2))
         slower[0, 0] += told
-        caught += decide_session(contrasts(again, slower))[0].status == "FAIL"
+        caught += decide_session(contrasts(again, slower), POLICY)[0].status == "FAIL"
     assert caught / 300 == pytest.approx(0.8, abs=0.08)
 
 

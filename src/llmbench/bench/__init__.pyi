@@ -5,6 +5,7 @@ from .found_server import Served as Served
 from .found_server import Sought as Sought
 from .found_server import served as served
 from .grid import grid_of as grid_of
+from .grid import launches_of as launches_of
 from .grid import merge as merge
 from .grid import parse_setting as parse_setting
 from .grid import repeats_of as repeats_of

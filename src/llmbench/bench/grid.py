@@ -6,7 +6,15 @@ from itertools import product
 import msgspec
 
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
-from llmbench.config import ConfigError, Grid, ModelConfig, limits_of, parse_bytes, parse_repeats
+from llmbench.config import (
+    ConfigError,
+    Grid,
+    ModelConfig,
+    RemoteServer,
+    limits_of,
+    parse_bytes,
+    parse_repeats,
+)
 
 DEFAULTS = Grid(
     input_tokens=(128,),
@@ -16,6 +24,7 @@ DEFAULTS = Grid(
     arrivals="poisson",
     requests=5,
     repeats="1",
+    launches=1,
 )
 RAMP_STEP_S = 10.0  # so that a step holds tens of requests
 RATE_CELL_S = 30.0  # so that the default rates give 15 to 120 requests
@@ -33,6 +42,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
 }
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int,
+    "launches": int,
     "duration_s": float,
     "spawn_rate": float,
     "repeats": str,
@@ -89,6 +99,28 @@ def merge(*grids: Grid) -> Grid:
 def repeats_of(grid: Grid, where: str = "grid.repeats") -> tuple[int, int]:
     """The fewest and the most repeats of each cell."""
     return parse_repeats(grid.repeats or "1", where)
+
+
+def launches_of(model: ModelConfig, grid: Grid) -> int:
+    """How many launches of a model's server the repeats are spread over.
+
+    `ConfigError` where it can't be launched anew, and where a launch would have no repeat.
+    """
+    launches, (fewest, most) = grid.launches or 1, repeats_of(grid, f"{model.name}: grid.repeats")
+    where = f"--llm-launches: {model.name}"
+    if launches > 1 and isinstance(model.server, RemoteServer):
+        raise ConfigError(f"{where}: a server at a URL can't be launched anew; leave it at 1")
+    if launches > 1 and fewest != most:
+        raise ConfigError(
+            f"{where}: {fewest}..{most} repeats can't be spread over {launches} launches; "
+            "give one number of repeats"
+        )
+    if launches > most:
+        raise ConfigError(
+            f"{where}: {launches} launches need {launches} repeats or more, not {most}: "
+            f"--llm-repeats {2 * launches} gives each launch two"
+        )
+    return launches
 
 
 def lengths(grid: Grid) -> tuple[tuple[int, int], ...]:

@@ -1,6 +1,7 @@
 """Holds the one model server that runs, and replaces it when another one is wanted."""
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -38,6 +39,7 @@ class Servers:
     def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
         self.placement = Placement((), ())
         self.seen_prompts: set[str] = set()  # texts that were sent to the server that runs
+        self.launch = 0  # how many times the server wanted last was launched before it
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
         self._stack = ExitStack()
@@ -46,6 +48,7 @@ class Servers:
         self._sampler: Sampler | None = None
         self._gauges: GaugeWatch | None = None
         self._watched = Observed()  # of the repeat that is under way
+        self._launches: Counter[_Key] = Counter()
         self._failed: dict[_Key, LaunchError] = {}
 
     def __enter__(self) -> "Servers":
@@ -69,6 +72,8 @@ class Servers:
             raise self._failed[key]
         if self._server is None or self._key != key or self._server.died() is not None:
             self.close()
+            self.launch = self._launches[key]
+            self._launches[key] += 1
             try:
                 self._launch(model, limits, slots, workers)
             except LaunchError as error:
@@ -139,6 +144,7 @@ class Servers:
                     slots=slots,
                     say=self._say,
                     seed=self._seed,
+                    number=self.launch,
                 )
             )
             sampler = Sampler(server, self._keep)

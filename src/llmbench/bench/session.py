@@ -56,7 +56,8 @@ class Measurement(Struct, frozen=True):
 class Session:
     """Runs cells one after another, into one run directory.
 
-    `repeats` has the fewest and the most repeats of models that differ from `settings.repeats`;
+    `repeats` has the fewest and the most repeats of models that differ from `settings.repeats`,
+    and `launches` how many launches they are spread over, where that is not 1;
     `out` is where the live progress goes; `decided` says, after each repeat beyond the fewest,
     whether more would change anything; `judged` gets each repeat with its requests (a row each),
     before its digest is kept; `done` is called when a cell's repeats have ended.
@@ -71,6 +72,7 @@ class Session:
         shelf: Shelf,
         *,
         repeats: Mapping[str, tuple[int, int]] = {},
+        launches: Mapping[str, int] = {},
         out: TextIO = sys.stderr,
         judged: Callable[[RepeatDigest, "DataFrame"], None] = lambda digest, requests: None,
         done: Callable[[str, tuple[CellResult, ...]], None] = lambda cell_id, results: None,
@@ -81,7 +83,7 @@ class Session:
         self.results: dict[str, tuple[CellResult, ...]] = {}
         self._servers, self._shelf = servers, shelf
         self._out, self._judged, self._done, self._decided = out, judged, done, decided
-        self._repeats = repeats
+        self._repeats, self._launches = repeats, launches
         self._planned: tuple[Cell, ...] = ()
         self._users: dict[str, int] = {}
 
@@ -181,11 +183,18 @@ class Session:
         return [c for c in same if self._slots(c) == self._slots(cell)]
 
     def _rounds(self, cells: Sequence[Cell]) -> None:
-        """Repeat after repeat over all `cells`; one whose verdict is known drops out."""
+        """Repeat after repeat over all `cells`; one whose verdict is known drops out.
+
+        Each launch has its share of the repeats, so that the server is launched anew between them.
+        """
         fewest, most = self._repeats_of(cells[0])
+        launches = 1 if cells[0].is_cold else self._launches.get(cells[0].model, 1)
+        firsts = {-(-most * launch // launches) + 1 for launch in range(1, launches)}
         results: dict[str, list[CellResult]] = {cell.id: [] for cell in cells}
         still = list(cells)
         for repeat in range(1, most + 1):
+            if repeat in firsts:
+                self._servers.close()
             for cell in still:
                 results[cell.id].append(self._repeat(cell, repeat).result)
             still = [c for c in still if repeat < fewest or not self._decided(results[c.id])]
@@ -238,6 +247,7 @@ class Session:
             run,
             server_sums=sums_since(before, server.endpoint),
             server_cpu_ns=servers.server_cpu_ns,
+            launch=servers.launch,
             synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
         )
         return self._ended(run, watched)
@@ -269,6 +279,7 @@ class Session:
             endpoint=endpoint,
             seed=self.settings.seed,
             prompts_sha256="",
+            launch=self._servers.launch,
         )
 
     def _nowhere(self, cell: Cell) -> Endpoint:

@@ -15,6 +15,8 @@ from .capacity.search import lost_limit as lost_limit
 from .capacity.sizes import Size as Size
 from .capacity.sizes import Sizing as Sizing
 from .capacity.sizes import sizing_of as sizing_of
+from .digests.launch_spread import LaunchSpread as LaunchSpread
+from .digests.launch_spread import launch_spread as launch_spread
 from .digests.requests_digest import QUANTITIES as QUANTITIES
 from .digests.requests_digest import FailureKind as FailureKind
 from .digests.requests_digest import RequestsDigest as RequestsDigest

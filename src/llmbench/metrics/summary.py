@@ -93,6 +93,7 @@ def summarise(
         cell=run.cell,
         cell_id=run.cell_id,
         repeat=run.repeat,
+        launch=run.launch,
         simulated=run.endpoint.simulated,
         in_window=len(good),
         cancelled=len(asked) - len(measured),

@@ -131,7 +131,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=_order(load))
     state = config.stash[STATE]
     of_pair = [cell_of(item) for item in load if kind_of(item).first_of_pair]
-    state.plan([cell_of(item) for item in load], of_pair)
+    try:
+        state.plan([cell_of(item) for item in load], of_pair)
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from None
     if state.options.settings.run_dir is not None and not config.option.collectonly:
         try:
             check_free(state.options.settings.run_dir)

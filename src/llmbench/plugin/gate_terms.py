@@ -10,12 +10,17 @@ if TYPE_CHECKING:
 
 def check_gate(options: Options) -> None:
     """Refuse what of the gate's terms can't be read, and a baseline that isn't there."""
-    if not options.tolerance and not options.baseline and not options.host_allowance:
+    allowances = {
+        "--llm-host-allowance": options.host_allowance,
+        "--llm-launch-allowance": options.launch_allowance,
+    }
+    if not any((options.tolerance, options.baseline, *allowances.values())):
         return
     from llmbench.verdict import load_baseline, parse_allowance, parse_tolerances
 
     parse_tolerances(options.tolerance)
-    if options.host_allowance:
-        parse_allowance(options.host_allowance)
+    for flag, text in allowances.items():
+        if text:
+            parse_allowance(text, flag)
     if options.baseline:
         load_baseline(options.baselines_dir, options.baseline)

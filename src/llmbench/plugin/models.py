@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from llmbench.access import check_secrets, check_sendable, check_url, check_written
 from llmbench.apis import dialect
+from llmbench.cells import Cell
 from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models
 from llmbench.plugin.versions import at_version
 from llmbench.records import Deal
 from llmbench.value_types import nearest
+
+if TYPE_CHECKING:
+    from llmbench.plugin.options import Options
 
 
 def models_in(folder: Path) -> Sequence[ModelConfig]:
@@ -70,3 +75,17 @@ def choose(name: str, valid: Sequence[str], where: str) -> str:
     if name not in valid:
         raise ConfigError(f"{where}: unknown {name!r}{nearest(name, list(valid))}")
     return name
+
+
+def launches_by_model(
+    models: Iterable[ModelConfig], cells: Iterable[Cell], options: "Options"
+) -> dict[str, int]:
+    """How many launches of its server the repeats of each model of `cells` are spread over.
+
+    `ConfigError` where a server can't be launched as often.
+    """
+    from llmbench.bench import launches_of
+
+    measured = {cell.model for cell in cells}
+    grids = {model.name: options.grid_of(model) for model in models}
+    return {m.name: launches_of(m, grids[m.name]) for m in models if m.name in measured}

@@ -66,6 +66,7 @@ OPTIONS = (
     Option(
         "repeats", "N|N..M", "repeats of each cell; N..M stops when the verdict is known", "repeats"
     ),
+    Option("launches", "N", "launches of the server that the repeats are spread over", "launches"),
     Option("spawn-rate", "R", "users that start each second (default: all at once)", "spawn_rate"),
     Option("rates", "R,R", "arrival rates in requests/s (open loop)", "rates"),
     Option("arrivals", "NAME", "poisson (default), constant, or gamma:SHAPE", "arrivals"),
@@ -89,6 +90,9 @@ OPTIONS = (
     Option("tolerance", "M=P%,…", "change that is no regression, as in ttft=10%,throughput=5%"),
     Option("inconclusive", "pass|fail", "what a verdict comes to that can't tell (default pass)"),
     Option("host-allowance", "P%", "shift of all cells that is put down to the host (default 2%)"),
+    Option(
+        "launch-allowance", "P%", "spread of launches where a side has one only (default 3%, sd)"
+    ),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 OF_URL = ("request-add", "request-omit", "ca-file", "insecure")
@@ -127,6 +131,7 @@ class Options(Struct, frozen=True):
     inconclusive: Literal["pass", "fail"]
     host_allowance: str | None
     openmetrics: Path | None
+    launch_allowance: str | None
     compare_anyway: bool
 
     def grid_of(self, model: ModelConfig, default: Grid = NO_GRID) -> Grid:
@@ -176,6 +181,7 @@ def parse_options(config: pytest.Config) -> Options:
         inconclusive=_inconclusive(config),
         host_allowance=_text(config, "host-allowance"),
         openmetrics=_path(config, "openmetrics") if _text(config, "openmetrics") else None,
+        launch_allowance=_text(config, "launch-allowance"),
         compare_anyway=config.getoption("--llm-compare-anyway"),
     )
     check_gate(options)

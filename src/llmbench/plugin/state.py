@@ -20,7 +20,7 @@ from llmbench.config import ConfigError, Grid
 from llmbench.journal import disk_fault
 from llmbench.plugin.ci_reports import write_figures
 from llmbench.plugin.contest import Contest
-from llmbench.plugin.models import check_access, pair_of, with_client
+from llmbench.plugin.models import check_access, launches_by_model, pair_of, with_client
 from llmbench.plugin.url_options import check_remote
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class PluginState:
         self.config, self.options = config, options
         self.terminal = terminal  # what the user reads, whatever pytest captures
         self.cells: tuple[Cell, ...] = ()
+        self.launches: dict[str, int] = {}  # of each model that is measured
         self.skipped: dict[str, str] = {}  # cell, or model with its limits -> why
         self.mistake: ConfigError | None = None  # why there are no models
         self.session: Session | None = None
@@ -62,6 +63,8 @@ class PluginState:
         if compared and self.pair is not None:
             a, b = (model.name for model in self.pair)
             self.contest = Contest(a, b, compared, self.options)
+        alone = {*self.cells} - {*compared}
+        self.launches = launches_by_model(self.models, alone, self.options)
 
     @cached_property
     def models(self) -> tuple[ModelConfig, ...]:
@@ -150,6 +153,7 @@ class PluginState:
             servers,
             shelf,
             repeats={model.name: self.options.repeats_of(model) for model in self.all_models},
+            launches=self.launches,
             out=self.terminal,
             judged=self._repeat_judged,
             done=self._cell_finished,
@@ -179,6 +183,7 @@ class PluginState:
                 anyway=self.options.compare_anyway,
                 inconclusive=self.options.inconclusive,
                 host_allowance=self.options.host_allowance,
+                launch_allowance=self.options.launch_allowance,
             )
         return self.judged
 
@@ -282,6 +287,7 @@ class PluginState:
             results,
             cells=len(self.cells),
             tolerance=self.options.tolerance,
+            launch_allowance=self.options.launch_allowance,
         )
 
 

@@ -82,6 +82,7 @@ def launch_instances(
     session: str,
     slots: int | None = None,
     seed: int = 0,
+    number: int = 0,
     say: Callable[[str], None] = print,
 ) -> Iterator[RunningServer]:
     """All instances of `config`'s server, each at its own placement; see `launch`.
@@ -99,6 +100,7 @@ def launch_instances(
                     session=session,
                     slots=slots,
                     seed=seed,
+                    number=number,
                     say=say,
                 )
             )

@@ -54,14 +54,16 @@ def launch(
     session: str,
     slots: int | None = None,
     seed: int = 0,
+    number: int = 0,
     say: Callable[[str], None] = print,
 ) -> AbstractContextManager[RunningServer]:
     """The server of `config` under `limits`, running while the context is open.
 
     When the context is entered the server has answered a completion; `LaunchError` says why it
     could not. `slots`, the greatest number of users, raises an engine's own number of slots if that
-    is smaller. `session` labels the containers that are started, `seed` is for the simulator, and
-    `say` gets lines of progress (while images are pulled or built).
+    is smaller. `session` labels the containers that are started, `seed` and the `number` of the
+    launch are for the simulator, and `say` gets lines of progress (while images are pulled or
+    built).
     Enter it on a thread that lives as long as the server: on Linux the kernel ends a child
     process with the thread that started it.
     """
@@ -83,7 +85,9 @@ def launch(
     if isinstance(server, SimulatedServer):
         from llmbench.servers.local.simulated import launch_simulated
 
-        return launch_simulated(config, server, log_dir=log_dir, cores=cores, seed=seed)
+        return launch_simulated(
+            config, server, log_dir=log_dir, cores=cores, seed=seed, number=number
+        )
     from llmbench.servers.remote import launch_remote
 
     assert isinstance(server, RemoteServer)

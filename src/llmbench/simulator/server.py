@@ -34,7 +34,7 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._faults = FaultPlan.parse(settings.config.fault, settings.seed)
-        self._schedule = scheduler(settings.config, settings.seed)
+        self._schedule = scheduler(settings.of_launch, settings.seed)
         self._truth = Truth()
         self._state = State(settings, self._schedule, self._truth)
         self._reactor = Reactor(self._schedule.tick)

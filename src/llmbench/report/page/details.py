@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
 
+from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import (
     interval,
     number,
@@ -17,7 +18,7 @@ from llmbench.report.page import sparklines as small
 from llmbench.report.page.cell_facts import CPU, GPUS, OWN_PART, facts, replicas
 from llmbench.report.page.listing import anchor, verdict_of
 from llmbench.report.read import RunData
-from llmbench.results import Problem
+from llmbench.results import CellResult, Problem
 from llmbench.store import RunInfo
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
         failures,
         (
             *_launch(data, name),
+            *_launches(results),
             *replicas(results),
             *facts(row, CPU),
             *facts(row, GPUS),
@@ -209,6 +211,12 @@ def _launch(data: RunData, name: str) -> Iterator[tuple[str, str]]:
     caches = [launch.file_cache_bytes for launch in launches if launch.file_cache_bytes]
     if caches:
         yield "beside it, cache of files", size(max(caches))
+
+
+def _launches(results: Sequence[CellResult]) -> Iterator[tuple[str, str]]:
+    """How far the launches of the cell's server lie apart, where there were several."""
+    for name, spread in launch_spreads(results).items():
+        yield f"{name}, standard deviation over {spread.launches} launches", spread_text(spread)
 
 
 def whole_command(info: RunInfo) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmbench.cells import Ramp, format_bytes
 from llmbench.config import ModelConfig
+from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import number, plural, size
 from llmbench.results import CellResult, CellSummary, Search
 from llmbench.store import RunDir
@@ -30,6 +31,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
     yield from cold_starts_found(cells)
+    yield from launches_found(cells)
     searches = run.searches()
     trials = {cell_id for search in searches for cell_id in search.cells}
     yield from (search_said(search) for search in searches)
@@ -92,6 +94,25 @@ def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
             "-" if peak is None else size(peak),
             "-" if cache is None else size(cache),
         )
+    yield table
+
+
+def launches_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":
+    """How far launches of the same server lie apart, where cells were measured in several."""
+    apart = {
+        cell.cell_id: launch_spreads(cell.results)
+        for cell in cells
+        if not cell.runs[0].cell.is_cold
+    }
+    figures = dict.fromkeys(name for spreads in apart.values() for name in spreads)
+    if not figures:
+        return
+    columns = ("standard deviation", "launches", *figures)
+    table = _table("launches: between them, and of repeats within one", columns)
+    for cell_id, spreads in apart.items():
+        if spreads:
+            count = str(max(spread.launches for spread in spreads.values()))
+            table.add_row(cell_id, count, *(spread_text(spreads.get(name)) for name in figures))
     yield table
 
 

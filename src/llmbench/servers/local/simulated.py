@@ -19,13 +19,16 @@ def launch_simulated(
     log_dir: Path,
     cores: Placement,
     seed: int = 0,
+    number: int = 0,
 ) -> Iterator[RunningServer]:
     """Run the simulator with the configuration's true figures, on the server's cores.
 
     An unknown fault raises `ConfigError` before anything is started.
     """
     FaultPlan.parse(server.fault, seed)
-    settings = SimulatorSettings(server, seed=seed, model=config.model, cores=cores.server)
+    settings = SimulatorSettings(
+        server, seed=seed, launch=number, model=config.model, cores=cores.server
+    )
     with running_local(
         config,
         "llmbench.simulator",

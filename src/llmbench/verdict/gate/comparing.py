@@ -1,7 +1,7 @@
 """The regression gate: compares two measured runs and gives a verdict for each cell and metric."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from math import exp, log1p
+from collections.abc import Mapping, Sequence
+from math import exp
 from pathlib import Path
 from typing import Literal
 
@@ -9,13 +9,14 @@ from msgspec import structs
 
 from llmbench.results import CellResult
 from llmbench.store import RunDir, run_at
-from llmbench.verdict.gate.contrasts import contrasts, logs, unknown_metrics
+from llmbench.verdict.gate.contrasts import contrasts, repeats_by_launch
 from llmbench.verdict.gate.counts import CountDecision, decide_counts
 from llmbench.verdict.gate.decisions import DEFAULT, Decision, Policy, decide
+from llmbench.verdict.gate.launches import count_launches
 from llmbench.verdict.gate.overall import ALL_CELLS, decide_session
+from llmbench.verdict.gate.remarks import common, disturbed, faults, notes
 from llmbench.verdict.gate.samples.baselines import (
     ADVISORY,
-    VERSION,
     CellSample,
     Sample,
     compared,
@@ -32,7 +33,7 @@ from llmbench.verdict.gate.tolerances import (
     parse_allowance,
     parse_tolerances,
 )
-from llmbench.verdict.gate.verdicts import CellFault, Comparison, Verdict
+from llmbench.verdict.gate.verdicts import Comparison, Verdict
 
 Inconclusive = Literal["pass", "fail"]
 
@@ -46,10 +47,11 @@ def gate_run(
     anyway: bool = False,
     inconclusive: Inconclusive = "pass",
     host_allowance: str | None = None,
+    launch_allowance: str | None = None,
 ) -> Verdict:
     """Compare a run with the baseline `name` of `folder`."""
-    baseline = load_baseline(folder, name)
-    return _judged(baseline, sample_of(run), tolerance, anyway, inconclusive, host_allowance)
+    baseline, policy = load_baseline(folder, name), policy_of(host_allowance, launch_allowance)
+    return _judged(baseline, sample_of(run), tolerance, anyway, inconclusive, policy)
 
 
 def compare(
@@ -60,9 +62,11 @@ def compare(
     anyway: bool = False,
     inconclusive: Inconclusive = "pass",
     host_allowance: str | None = None,
+    launch_allowance: str | None = None,
 ) -> Verdict:
     """Compare a run (a directory) with another one, or with a baseline (a file), from files."""
-    return _judged(_side(old), _side(new), tolerance, anyway, inconclusive, host_allowance)
+    policy = policy_of(host_allowance, launch_allowance)
+    return _judged(_side(old), _side(new), tolerance, anyway, inconclusive, policy)
 
 
 def _judged(
@@ -71,16 +75,16 @@ def _judged(
     tolerance: str | None,
     anyway: bool,
     inconclusive: Inconclusive,
-    host_allowance: str | None,
+    policy: Policy,
 ) -> Verdict:
-    """The verdict, with the tolerances and the host's allowance still as the user wrote them."""
+    """The verdict, with the tolerances still as the user wrote them."""
     return judge_samples(
         old,
         new,
         tolerances=parse_tolerances(tolerance),
         anyway=anyway,
         inconclusive=inconclusive,
-        policy=policy_of(host_allowance),
+        policy=policy,
     )
 
 
@@ -103,7 +107,7 @@ def judge_samples(
         differences=different.refused,
         anyway=anyway,
         simulated=old.simulated or new.simulated,
-        notes=tuple(_notes(old, new, shared, policy)),
+        notes=tuple(notes(old, new, shared, policy)),
         warnings=different.warnings,
         inconclusive=inconclusive,
     )
@@ -121,7 +125,7 @@ def judge_samples(
     return structs.replace(
         verdict,
         comparisons=tuple(sorted(rows, key=lambda row: order.index(row.cell))),
-        notes=(*verdict.notes, *_common(firm, policy), *_disturbed(firm, old, new)),
+        notes=(*verdict.notes, *common(rows, policy), *disturbed(firm, old, new)),
     )
 
 
@@ -132,6 +136,7 @@ def decided(
     *,
     cells: int,
     tolerance: str | None = None,
+    launch_allowance: str | None = None,
 ) -> bool:
     """Whether the repeats of one cell so far settle its verdict against a baseline.
 
@@ -149,106 +154,27 @@ def decided(
     now = CellSample(metrics, 0, len(good), advisory=[*ADVISORY])
     both = {cell_id: (baseline.cells[cell_id], now)}
     own = contrasts(both, parse_tolerances(tolerance), True)
+    others = [cell for other, cell in baseline.cells.items() if other != cell_id]
     noise = {
-        metric: [
-            tuple(logs(metric, cell.metrics[metric]))
-            for other, cell in baseline.cells.items()
-            if other != cell_id and metric in cell.metrics
-        ]
+        metric: [group for cell in others for group in repeats_by_launch(cell, metric)]
         for metric in {c.metric for c in own}
     }
-    return settled(own, noise, cells=cells)
+    return settled(own, noise, cells=cells, policy=policy_of(None, launch_allowance))
 
 
-def policy_of(host_allowance: str | None) -> Policy:
-    """The gate's usual policy, with another allowance for the host if one is given."""
-    if host_allowance is None:
-        return DEFAULT
-    return structs.replace(DEFAULT, shared_drift=parse_allowance(host_allowance))
+def policy_of(host_allowance: str | None, launch_allowance: str | None = None) -> Policy:
+    """The gate's usual policy, with other allowances for host and launches if they are given."""
+    policy = DEFAULT
+    if host_allowance is not None:
+        policy = structs.replace(policy, shared_drift=parse_allowance(host_allowance))
+    if launch_allowance is not None:
+        allowance = parse_allowance(launch_allowance, "--llm-launch-allowance")
+        policy = structs.replace(policy, launch_allowance=allowance)
+    return policy
 
 
 def _side(path: Path) -> Sample:
     return sample_of(RunDir.open(path)) if run_at(path).is_dir() else read_baseline(path)
-
-
-def faults(old: Sample, new: Sample) -> list[CellFault]:
-    """Faults of cells: on one side only, without a valid repeat, or no longer sustained."""
-    found = []
-    for cell in dict.fromkeys((*old.cells, *new.cells)):
-        if cell not in new.cells:
-            text = (
-                f"in baseline {old.name} and not in this run: measure it, or store a new baseline"
-            )
-            found.append(CellFault(cell, "MISSING", text))
-        elif cell not in old.cells:
-            text = f"not in baseline {old.name}: store a new baseline that holds it"
-            found.append(CellFault(cell, "MISSING", text))
-        elif not new.cells[cell].repeats:
-            found.append(CellFault(cell, "INVALID", new.cells[cell].why))
-        elif not old.cells[cell].repeats:
-            found.append(CellFault(cell, "INVALID", f"in {old.name}: {old.cells[cell].why}"))
-        elif new.cells[cell].overloaded > old.cells[cell].overloaded == 0:
-            times = f"in {new.cells[cell].overloaded} of {new.cells[cell].repeats} repeats"
-            text = f"the server could not sustain the rate {times}; in {old.name} it could"
-            found.append(CellFault(cell, "OVERLOADED", text))
-        else:
-            found += [
-                CellFault(cell, "MISSING", f"{metric} is known in {old.name} and not in this run")
-                for metric in unknown_metrics(old.cells[cell], new.cells[cell])
-            ]
-    return found
-
-
-def _notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> list[str]:
-    notes = []
-    for cell in cells:
-        for side, measured in ((old.name, old.cells[cell]), (new.name, new.cells[cell])):
-            if measured.invalid and measured.repeats:
-                notes.append(
-                    f"{cell}: {measured.invalid} INVALID repeats of {side} left out: {measured.why}"
-                )
-    notes += [
-        f"{side.name} was stored by pytest-llmbench 0.1.0, which counted no failed or dropped "
-        "requests and no lengths of outputs: store it again to gate them"
-        for side in (old, new)
-        if side.version < VERSION
-    ]
-    both = [min(old.cells[cell].repeats, new.cells[cell].repeats) for cell in cells]
-    if any(0 < repeats < policy.least_repeats for repeats in both):
-        notes.append(
-            f"low power: fewer than {policy.least_repeats} repeats of some cells, so their "
-            "interval rests on the noise of the others; use --llm-repeats 5 on both sides"
-        )
-    return notes
-
-
-def _common(outcomes: Sequence[Decision], policy: Policy) -> Iterator[str]:
-    """A note for each change of all cells that is certain, tolerated, and not put on the host."""
-    for outcome in outcomes:
-        more = outcome.near > 0 and outcome.shift > log1p(policy.shared_drift)
-        if outcome.contrast.cell == ALL_CELLS and outcome.status == "PASS" and more:
-            row = comparison_of(outcome, gating=True)
-            yield (
-                f"{row.metric} is worse by {row.change:+.1%} ({row.low:+.1%} to {row.high:+.1%}) "
-                f"over all cells together: within the limit of {row.limit:+.0%}, and more than a "
-                f"host's speed explains ({policy.shared_drift:.0%})"
-            )
-
-
-def _disturbed(outcomes: Sequence[Decision], old: Sample, new: Sample) -> Iterator[str]:
-    """A note for each cell and side whose repeats were partly set aside."""
-    for place, side in enumerate((old, new)):
-        most: dict[str, int] = {}
-        for outcome in outcomes:
-            cell = outcome.contrast.cell
-            most[cell] = max(most.get(cell, 0), outcome.disturbed[place])
-        for cell, count in most.items():
-            if count:
-                yield (
-                    f"{cell}: {count} of {side.cells[cell].repeats} repeats of {side.name} far "
-                    "slower than the others set aside: something else ran on the host, or the "
-                    "server stalls at times"
-                )
 
 
 def comparison_of(outcome: Decision, *, gating: bool) -> Comparison:
@@ -273,7 +199,9 @@ def comparison_of(outcome: Decision, *, gating: bool) -> Comparison:
         repeats=(len(contrast.old), len(contrast.new)),
         p_value=outcome.p_value,
         low_power=outcome.low_power,
+        launches=count_launches(contrast),
         more_repeats=outcome.more_repeats,
+        more_launches=outcome.more_launches,
         smallest=smallest,
     )
 

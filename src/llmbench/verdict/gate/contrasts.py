@@ -17,6 +17,14 @@ class Contrast(Struct, frozen=True):
     old: tuple[float, ...]
     new: tuple[float, ...]
     tolerance: float  # log ratio
+    old_launches: tuple[int, ...] = ()  # the launch of each repeat; empty: all are of one
+    new_launches: tuple[int, ...] = ()
+    server: str = ""  # the cells that share it are measured in the same launches
+
+    @property
+    def groups(self) -> tuple[dict[int, tuple[float, ...]], dict[int, tuple[float, ...]]]:
+        """The repeats of each side by launch."""
+        return by_launch(self.old, self.old_launches), by_launch(self.new, self.new_launches)
 
 
 def contrasts(
@@ -34,16 +42,40 @@ def contrasts(
         for metric in tolerances:
             if (metric in advisory) == gating:
                 continue
-            before, now = (logs(metric, side.metrics.get(metric, [])) for side in (old, new))
+            before, now = (_known(side, metric) for side in (old, new))
             if before and now:
+                (values, launches), (values_now, launches_now) = (
+                    zip(*side, strict=True) for side in (before, now)
+                )
                 limit = tolerated(metric, tolerances[metric])
-                compared.append(Contrast(cell, metric, tuple(before), tuple(now), limit))
+                sides = values, values_now, limit, launches, launches_now
+                compared.append(Contrast(cell, metric, *sides, server=new.server))
     return compared
+
+
+def by_launch(values: Sequence[float], launches: Sequence[int]) -> dict[int, tuple[float, ...]]:
+    """The values of each launch, in the order of the launches; without `launches` there is one."""
+    groups: dict[int, list[float]] = {}
+    for value, launch in zip(values, launches or [0] * len(values), strict=True):
+        groups.setdefault(launch, []).append(value)
+    return {launch: tuple(group) for launch, group in groups.items()}
 
 
 def tolerated(metric: str, tolerance: float) -> float:
     """A tolerance as a log ratio, where larger is worse; -3 % of a rate is more than +3 %."""
     return -log1p(-tolerance) if metric in RATES else log1p(tolerance)
+
+
+def _known(side: CellSample, metric: str) -> list[tuple[float, int]]:
+    """The logarithms of the values that are known, each with its launch; larger is worse."""
+    pairs = zip(side.metrics.get(metric, []), side.launches_of(metric), strict=True)
+    return [(log, launch) for value, launch in pairs for log in logs(metric, [value])]
+
+
+def repeats_by_launch(side: CellSample, metric: str) -> list[tuple[float, ...]]:
+    """The logarithms of a metric's values, a group for each launch."""
+    known = _known(side, metric)
+    return [*by_launch([log for log, _ in known], [launch for _, launch in known]).values()]
 
 
 def logs(metric: str, values: Sequence[float | None]) -> list[float]:

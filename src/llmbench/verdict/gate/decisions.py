@@ -11,10 +11,13 @@ from typing import Literal
 
 import numpy as np
 from msgspec import Struct, structs
+from numpy.typing import NDArray
 
 from llmbench.verdict.gate.contrasts import Contrast
-from llmbench.verdict.gate.disturbed import spreads, undisturbed
+from llmbench.verdict.gate.launches import Uncertainty, several, uncertainty
+from llmbench.verdict.gate.samples.disturbed import calm
 from llmbench.verdict.gate.statistics import (
+    HODGES_LEHMANN_EFFICIENCY,
     Array,
     differences,
     holm,
@@ -24,9 +27,6 @@ from llmbench.verdict.gate.statistics import (
 )
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE"]
-
-HODGES_LEHMANN_EFFICIENCY = 3 / np.pi
-"""On normal noise, the variance of a difference of means over that of the Hodges-Lehmann shift."""
 
 
 class Policy(Struct, frozen=True):
@@ -43,7 +43,10 @@ class Policy(Struct, frozen=True):
     of_cells: float = 0.8  # parts of family_error: each metric of each cell,
     of_overall: float = 0.1  # each metric over all cells,
     of_counts: float = 0.1  # and what went wrong
+    of_cells_launched: float = 0.4  # the first two where launches differ: the row over all cells
+    of_overall_launched: float = 0.5  # then knows its noise from few of them, or from none
     allowance: float = 0.0  # log ratio: a shift of this is the host's in any contrast
+    launch_allowance: float = 0.03  # standard deviation of a launch where a side has one only
 
     def part(self, share: float) -> "Policy":
         """The policy for tests that get a share of the session's error rate."""
@@ -66,6 +69,7 @@ class Decision(Struct, frozen=True):
     p_value: float  # of no change beyond what all cells share
     low_power: bool = False
     more_repeats: int | None = None  # on each side, until it may be decided; None: over 100
+    more_launches: int | None = None  # in place of repeats where both sides have several
     smallest: float = 0.0  # shift that would FAIL in 80 % of such sessions (log ratio)
     disturbed: tuple[int, int] = (0, 0)  # repeats of each side that were set aside
 
@@ -95,19 +99,34 @@ def decide(
     given, contrasts = contrasts, calm(contrasts)
     ends = _intervals(contrasts, policy)
     spread, freedom = _noise(contrasts, policy, background or {})
-    sizes = np.array([(len(c.old), len(c.new)) for c in contrasts], dtype=np.float64)
-    error = spread * np.sqrt((1 / sizes).sum(axis=1) / HODGES_LEHMANN_EFFICIENCY)
-    low = sizes.min(axis=1) < policy.least_repeats
-    ends[low] = _by_noise(ends[low], error[low], freedom[low], policy)
-    shared = _shared(contrasts, ends[:, 0], policy)
-    p_values = stdtr(np.maximum(freedom, 1), -(ends[:, 0] - shared) / error)
+    errors = uncertainty(
+        contrasts,
+        spread,
+        freedom,
+        allowance=policy.launch_allowance,
+        least_cells=policy.drift_cells,
+        floor=policy.noise_floor,
+    )
+    launched = np.array([several(c) for c in contrasts], dtype=bool)
+    few = np.array(
+        [min(len(c.old), len(c.new)) < policy.least_repeats for c in contrasts], dtype=bool
+    )
+    low, by_noise = few & ~launched.all(axis=1), few | launched.any(axis=1)
+    ends[by_noise] = _by_noise(ends, errors, policy)[by_noise]
+    shared = _shared(contrasts, ends[:, 0], errors, policy)
+    p_values = stdtr(errors.tested_freedom, -(ends[:, 0] - shared) / errors.tested)
     rejected = _rejected(contrasts, p_values, policy)
     tolerance = np.array([c.tolerance for c in contrasts])
     known = ~low | (freedom >= policy.least_freedom)
     failed = known & rejected & (ends[:, 1] > tolerance)
     passed = known & ~failed & (ends[:, 2] < tolerance)
-    gap = np.abs(ends[:, 0] - tolerance)
-    smallest = _smallest(contrasts, shared, error, freedom, ends[:, 3], policy)
+    smallest = _smallest(contrasts, shared, errors, ends[:, 3], policy)
+    more = [
+        {}
+        if failed[i] or passed[i]
+        else _more(contrast, spread[i], errors.error[i], ends[i], len(contrasts), policy)
+        for i, contrast in enumerate(contrasts)
+    ]
     return [
         Decision(
             contrast=given[i],
@@ -118,9 +137,7 @@ def decide(
             confidence=float(ends[i, 3]),
             p_value=float(p_values[i]),
             low_power=bool(low[i]),
-            more_repeats=None
-            if failed[i] or passed[i]
-            else _more(contrast, spread[i], gap[i], ends[i], len(contrasts), policy),
+            **more[i],
             smallest=float(smallest[i]),
             disturbed=(
                 len(given[i].old) - len(contrast.old),
@@ -128,14 +145,6 @@ def decide(
             ),
         )
         for i, contrast in enumerate(contrasts)
-    ]
-
-
-def calm(contrasts: Sequence[Contrast]) -> list[Contrast]:
-    """The contrasts without the repeats that were disturbed."""
-    return [
-        structs.replace(c, old=undisturbed(c.old, spread), new=undisturbed(c.new, spread))
-        for c, spread in zip(contrasts, spreads(contrasts), strict=True)
     ]
 
 
@@ -162,10 +171,10 @@ def _noise(
     variances, freedom = np.empty(len(contrasts)), np.empty(len(contrasts))
     for metric in {c.metric for c in contrasts}:
         members = [i for i, c in enumerate(contrasts) if c.metric == metric]
-        groups = [(contrasts[i].old, contrasts[i].new) for i in members]
-        groups += [(values, ()) for values in map(tuple, background.get(metric, ()))]
-        squares = np.array([_squares(old) + _squares(new) for old, new in groups])
-        free = np.array([sum(len(side) - 1 for side in group if side) for group in groups], float)
+        alike = [[g for side in contrasts[i].groups for g in side.values()] for i in members]
+        alike += [[tuple(values)] for values in background.get(metric, ())]
+        squares = np.array([sum(map(_squares, groups)) for groups in alike])
+        free = np.array([sum(len(g) - 1 for g in groups if g) for groups in alike], float)
         apart = np.divide(squares, free, out=np.zeros_like(squares), where=free > 0)
         drawn, gained = moderated(apart, free)
         variances[members], freedom[members] = drawn[: len(members)], gained[: len(members)]
@@ -178,34 +187,46 @@ def _squares(values: Sequence[float]) -> float:
     return sum((v - mean) ** 2 for v in values)
 
 
-def _by_noise(ends: Array, error: Array, freedom: Array, policy: Policy) -> Array:
-    """The fallback for too few repeats: an interval from the noise that the cells share."""
+def _by_noise(ends: Array, errors: Uncertainty, policy: Policy) -> Array:
+    """The intervals by Student's t: with several launches, and with too few repeats of one."""
     from scipy.special import stdtrit
 
-    reach = stdtrit(np.maximum(freedom, 1), (1 + policy.confidence) / 2) * error
+    reach = stdtrit(errors.freedom, (1 + policy.confidence) / 2) * errors.error
     shift = ends[:, 0]
     return np.column_stack(
         [shift, shift - reach, shift + reach, np.full(len(ends), policy.confidence)]
     )
 
 
-def _shared(contrasts: Sequence[Contrast], shift: Array, policy: Policy) -> Array:
-    """The part of each shift that is put down to the host: what the metric's other cells share."""
+def _shared(
+    contrasts: Sequence[Contrast], shift: Array, errors: Uncertainty, policy: Policy
+) -> Array:
+    """The part of each shift that is put down to the host, and to launches where there are several.
+
+    It is what the metric's other cells share, up to what the policy gives the host and what chance
+    explains of the launches.
+    """
+    from scipy.special import stdtrit
+
+    level = policy.family_error / policy.looks
+    most = np.log1p(policy.shared_drift)
+    most += stdtrit(errors.common_freedom, 1 - level) * errors.common
     shared = np.full(len(contrasts), policy.allowance)
-    for metric in {c.metric for c in contrasts}:
-        members = np.array([i for i, c in enumerate(contrasts) if c.metric == metric])
+    of_launches = errors.common > 0  # which only cells of the same server share
+    groups = [(c.metric, c.server if of_launches[i] else "") for i, c in enumerate(contrasts)]
+    for group in {*groups}:
+        members = np.array([i for i, other in enumerate(groups) if other == group])
         if len(members) >= policy.drift_cells:
             for place, i in enumerate(members):
                 others = np.delete(shift[members], place)
-                shared[i] = np.clip(np.median(others), 0, np.log1p(policy.shared_drift))
+                shared[i] = np.clip(np.median(others), 0, most[i])
     return shared
 
 
 def _smallest(
     contrasts: Sequence[Contrast],
     shared: Array,
-    error: Array,
-    freedom: Array,
+    errors: Uncertainty,
     confidence: Array,
     policy: Policy,
 ) -> Array:
@@ -221,12 +242,12 @@ def _smallest(
     level = policy.family_error / policy.looks / tests
     each = float(ndtri((1 + POWER) / 2))
     beyond = np.array([c.tolerance for c in contrasts])
-    beyond += (ndtri((1 + confidence) / 2) + each) * error
-    sure = shared + (stdtrit(np.maximum(freedom, 1), 1 - level) + each) * error
+    beyond += (ndtri((1 + confidence) / 2) + each) * errors.error
+    sure = shared + (stdtrit(errors.tested_freedom, 1 - level) + each) * errors.tested
     return np.asarray(np.maximum(beyond, sure))
 
 
-def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) -> Array:
+def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) -> NDArray[np.bool_]:
     """Whether no-change is rejected, by Holm for the cell and by the metric's own p-value."""
     names = list(dict.fromkeys(c.cell for c in contrasts))
     members = [[i for i, c in enumerate(contrasts) if c.cell == name] for name in names]
@@ -239,17 +260,29 @@ def _rejected(contrasts: Sequence[Contrast], p_values: Array, policy: Policy) ->
 
 
 def _more(
-    contrast: Contrast, spread: float, gap: float, ends: Array, tests: int, policy: Policy
-) -> int | None:
-    """The number of further repeats on each side that would decide it at this shift and noise."""
+    contrast: Contrast, spread: float, error: float, ends: Array, tests: int, policy: Policy
+) -> dict[str, int]:
+    """The further replicates on each side that would decide it at this shift and noise.
+
+    They are launches where both sides have several, else repeats of the launches that there are.
+    """
     from scipy.special import ndtri
 
-    have = min(len(contrast.old), len(contrast.new))
+    have, lone = min(len(contrast.old), len(contrast.new)), several(contrast).count(False)
+    if lone == 0:
+        have = min(map(len, contrast.groups))
+        spread = error * np.sqrt(have * HODGES_LEHMANN_EFFICIENCY / 2)
+    gap = abs(ends[0] - contrast.tolerance)
     if gap <= 0:
-        return None
+        return {}
     needed = 2 * (ndtri((1 + policy.confidence) / 2) * spread / gap) ** 2
     if ends[0] > contrast.tolerance:
         sure = ndtri(1 - policy.family_error / policy.looks / tests)
-        needed = max(needed, 2 * (sure * spread / ends[0]) ** 2)
+        left = (ends[0] / sure) ** 2 - lone * policy.launch_allowance**2
+        if left <= 0:
+            return {}
+        needed = max(needed, 2 * spread**2 / left)
     more = max(ceil(needed / HODGES_LEHMANN_EFFICIENCY), policy.least_repeats, have + 1) - have
-    return more if more <= 100 else None
+    if more > 100:
+        return {}
+    return {"more_repeats" if lone else "more_launches": more}

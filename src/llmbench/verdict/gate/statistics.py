@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+HODGES_LEHMANN_EFFICIENCY = 3 / np.pi
+"""On normal noise, the variance of a difference of means over that of the Hodges-Lehmann shift."""
+
 
 def differences(old: Array, new: Array) -> Array:
     """All pairwise differences new - old, sorted along the last axis."""

@@ -77,11 +77,11 @@ def parse_tolerances(text: str | None) -> dict[str, float]:
     return tolerances
 
 
-def parse_allowance(text: str) -> float:
-    """Read ``2%`` of ``--llm-host-allowance``; `ConfigError` where it is not a share."""
+def parse_allowance(text: str, option: str = "--llm-host-allowance") -> float:
+    """Read ``2%`` of an allowance's option; `ConfigError` where it is not a share."""
     value = _share(text.strip())
     if value is None:
-        raise ConfigError(f"--llm-host-allowance: {text!r}: write it as in 2%")
+        raise ConfigError(f"{option}: {text!r}: write it as in 2%")
     return value
 
 

@@ -32,6 +32,8 @@ class Comparison(Struct, frozen=True):
     more_repeats: int | None = None  # on each side, until an INCONCLUSIVE one may be decided
     smallest: float | None = None  # change that would FAIL with 80 % power; None: none would
     counts: tuple[int, int, int, int] | None = None  # how many of how many, before and now
+    launches: tuple[int, int] = (1, 1)  # that the repeats are of
+    more_launches: int | None = None  # in place of `more_repeats` where both sides have several
 
     @property
     def beyond(self) -> bool:

@@ -87,6 +87,11 @@ def _smallest(row: Comparison) -> str:
 
 
 def _open(row: Comparison) -> str:
+    if row.more_launches is not None:
+        plural = "" if row.more_launches == 1 else "es"
+        return f"about {row.more_launches} more launch{plural} on each side would tell"
+    if row.more_repeats is None and row.beyond and 1 in row.launches:
+        return "two launches of the same server may differ by that; more launches would tell"
     if row.more_repeats is None:
         return "no number of repeats up to 100 would tell: it lies at the limit"
     plural = "" if row.more_repeats == 1 else "s"

@@ -21,7 +21,7 @@ TRIM = 0.2
 """The share of a group that is trimmed at each end, from 5 pairs on (Yuen, Biometrika 61, 1974)."""
 
 
-class Pairs(Contrast, frozen=True):
+class Pairs(Contrast, frozen=True, kw_only=True):
     """A `Contrast` whose `old` and `new` (A's and B's blocks) belong together by their places."""
 
     rounds: tuple[int, ...]

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, structs
 
 from llmbench.store import RunDir
-from llmbench.verdict.gate.comparing import Inconclusive, comparison_of, faults, row_of_counts
+from llmbench.verdict.gate.comparing import Inconclusive, comparison_of, row_of_counts
 from llmbench.verdict.gate.counts import decide_counts
 from llmbench.verdict.gate.interleaved.blocks import Blocks, paired
 from llmbench.verdict.gate.interleaved.deciding import decide_pairs
 from llmbench.verdict.gate.overall import ALL_CELLS
+from llmbench.verdict.gate.remarks import faults
 from llmbench.verdict.gate.samples.baselines import Sample, sample_of
 from llmbench.verdict.gate.tolerances import parse_tolerances
 from llmbench.verdict.gate.verdicts import Verdict

@@ -46,6 +46,15 @@ class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
     advisory: list[str] = []  # metrics that too few requests keep from gating
     overloaded: int = 0  # repeats that asked for more than the server could do
     counts: dict[str, list[int]] = {}  # of what went wrong: [how many, of how many]
+    launches: list[int] = []  # of each repeat; empty (older versions): all are of one
+    server: str = ""  # the model with its limits: cells that share it share its launches
+
+    def launches_of(self, metric: str) -> list[int]:
+        """The launch of each value of a metric; of a cold start each is of its own."""
+        values = self.metrics.get(metric, [])
+        if metric.startswith("cold_"):
+            return list(range(len(values)))
+        return self.launches[: len(values)] or [0] * len(values)
 
 
 class Sample(Struct, frozen=True, forbid_unknown_fields=True):
@@ -162,6 +171,8 @@ def _cell(cell: JudgedCell) -> CellSample:
         advisory=[n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)],
         overloaded=sum(summary.overloaded for summary in good),
         counts=_counts([r.summary for r in cell.results if _counted(r)]),
+        launches=[run.launch for _, run in sound],
+        server=cell.runs[0].cell.config_name,
     )
 
 

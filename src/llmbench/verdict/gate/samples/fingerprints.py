@@ -96,7 +96,7 @@ def _of_model(name: str, side: Mapping[str, str]) -> bool:
 
 def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     server = dict(msgspec.to_builtins(model.server))
-    for key in ("start_timeout_s", "url", "gated", "build"):
+    for key in ("start_timeout_s", "url", "gated", "build", "launch_spread"):
         server.pop(key, None)
     replicas = server.pop("replicas", ())
     if replicas:

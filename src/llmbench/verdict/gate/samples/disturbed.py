@@ -6,8 +6,10 @@ shift, but the standard deviation doubles and hides what changed.
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import combinations
+from statistics import median
 
-import numpy as np
+from msgspec import structs
 
 from llmbench.verdict.gate.contrasts import Contrast
 
@@ -35,17 +37,37 @@ def robust_spread(values: Sequence[float]) -> float:
     """
     count = len(values)
     half = count // 2 + 1
-    distances = np.abs(np.subtract.outer(values, values)[np.triu_indices(count, 1)])
-    ordered = np.sort(distances)
+    ordered = sorted(abs(a - b) for a, b in combinations(values, 2))
     factor = _SMALL_SAMPLES.get(count, count / (count + (1.4 if count % 2 else 3.8)))
     return float(factor * 2.2219 * ordered[half * (half - 1) // 2 - 1])
 
 
+def calm(contrasts: Sequence[Contrast], *, keep: bool = False) -> list[Contrast]:
+    """The contrasts without the repeats that were disturbed within their launch.
+
+    With `keep` the median of the launch stands in their place.
+    """
+    return [_calm(c, scale, keep) for c, scale in zip(contrasts, spreads(contrasts), strict=True)]
+
+
+def _calm(contrast: Contrast, spread: float, keep: bool) -> Contrast:
+    sides = [
+        {launch: undisturbed(group, spread, keep=keep) for launch, group in groups.items()}
+        for groups in contrast.groups
+    ]
+    old, new = (tuple(v for group in side.values() for v in group) for side in sides)
+    launches = [tuple(n for n, group in side.items() for _ in group) for side in sides]
+    return structs.replace(
+        contrast, old=old, new=new, old_launches=launches[0], new_launches=launches[1]
+    )
+
+
 def spreads(contrasts: Sequence[Contrast]) -> list[float]:
     """The robust spread of a repeat of each contrast: its metric's, or its own where that is
-    much larger on both sides. Few sides know it badly, so theirs is taken to be wider."""
+    much larger in all launches. Few launches know it badly, so theirs is taken to be wider."""
     own = {
-        id(c): [robust_spread(side) for side in (c.old, c.new) if len(side) > 1] for c in contrasts
+        id(c): [robust_spread(g) for side in c.groups for g in side.values() if len(g) > 1]
+        for c in contrasts
     }
     common: dict[str, list[float]] = defaultdict(list)
     for contrast in contrasts:
@@ -55,7 +77,7 @@ def spreads(contrasts: Sequence[Contrast]) -> list[float]:
 
 
 def _usual(sides: Sequence[float]) -> float:
-    return float(np.median(sides)) * (1 + 1 / len(sides)) if sides else 0.0
+    return median(sides) * (1 + 1 / len(sides)) if sides else 0.0
 
 
 def _spread(sides: Sequence[float], usual: float) -> float:
@@ -70,7 +92,7 @@ def undisturbed(values: Sequence[float], spread: float, *, keep: bool = False) -
     """
     if len(values) < LEAST:
         return tuple(values)
-    centre = float(np.median(values))
+    centre = median(values)
     slowest = sorted(range(len(values)), key=lambda k: -values[k])[: (len(values) - 1) // 2]
     disturbed = {k for k in slowest if values[k] - centre > CUT * spread}
     if keep:
