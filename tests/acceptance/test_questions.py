@@ -146,7 +146,7 @@ def test_turns_end_when_every_figure_is_decided(twin: pytest.Pytester) -> None:
     """80 ms against 50 is certain after a few blocks, and one decision covers both cells."""
     ask(twin, "ab", "llm_versus(cell)", fixture="llm_versus")
     result = twin.runpytest_subprocess(
-        "--llm-ab", "tiny-sim,slow-sim", "--llm-duration", "0.2", "--llm-ab-time", "60"
+        "--llm-ab", "tiny-sim,slow-sim", "--llm-duration", "0.2", "--llm-ab-time", "30"
     )
     result.stdout.fnmatch_lines(
         [
