@@ -1,5 +1,6 @@
 """A baseline is stored, and the next session is compared with it."""
 
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -113,3 +114,49 @@ def test_two_runs_are_compared_from_their_files(gated: pytest.Pytester) -> None:
     baseline = Path(gated.path / "reports" / "baselines" / "main.json")
     against = gated.run("llmbench", "compare", str(baseline), str(runs[1]), "--format", "json")
     against.stdout.fnmatch_lines(['*"baseline": "main"*'])
+
+
+SPREAD = "ttft_ms = 50\nlaunch_spread = 0.03"
+
+
+def test_launches_apart_are_green_and_a_slower_server_is_red(gated: pytest.Pytester) -> None:
+    """How far the one launch lies from the baseline's is drawn by the seed."""
+    change(gated, "ttft_ms = 50", SPREAD)
+    same = gated.runpytest_subprocess(*ARGS, "--llm-baseline", "main")
+    assert same.ret == pytest.ExitCode.OK
+    same.stdout.fnmatch_lines(["note: each side rests on one launch, *deviation of 3% explain*"])
+    change(gated, "ttft_ms = 50", "ttft_ms = 58.5")
+    change(gated, "ms_per_token = 20", "ms_per_token = 23.4")
+    slower = gated.runpytest_subprocess(*ARGS, "--llm-baseline", "main", "--llm-compare-anyway")
+    assert slower.ret == pytest.ExitCode.TESTS_FAILED
+    slower.stdout.fnmatch_lines([f"FAIL {CELL} ttft: *"])
+
+
+def test_repeats_are_spread_over_launches(gated: pytest.Pytester) -> None:
+    change(gated, "ttft_ms = 50", SPREAD)
+    result = gated.runpytest_subprocess(*ARGS, "--llm-launches", "2", "--llm-save-baseline", "two")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*launches: between them, and of repeats within one*", f"*{CELL} *2 *% between*"]
+    )
+    stored = json.loads((gated.path / "reports/baselines/two.json").read_text(encoding="utf-8"))
+    assert stored["cells"][CELL]["launches"] == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--llm-repeats", "2"), "3 launches need 3 repeats or more, not 2: --llm-repeats 6 gives"),
+        (("--llm-repeats", "3..5"), "3..5 repeats can't be spread over 3 launches"),
+        (
+            ("--llm-url", "http://127.0.0.1:1", "--llm-model", "m", "--llm-tokenizer", "t.json"),
+            "a server at a URL can't be launched anew; leave it at 1",
+        ),
+    ],
+)
+def test_launches_that_can_not_be_are_refused(
+    suite: pytest.Pytester, options: tuple[str, ...], message: str
+) -> None:
+    result = suite.runpytest_subprocess("--collect-only", "--llm-launches", "3", *options)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --llm-launches: *: {message}*"])
