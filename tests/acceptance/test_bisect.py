@@ -41,10 +41,12 @@ def test_grid(llm_bench, cell):
 JUDGE = """
 run="$RUNS/$(git rev-parse HEAD)"
 python -m pytest -q -p no:cacheprovider --llm-run-dir "$run" || exit 125
-llmbench compare "$RUNS/good" "$run" --tolerance cpu_per_token=99%,ttft=30%,throughput=20%
+llmbench compare "$RUNS/good" "$run" --tolerance "$TOLERANCE"
 """
-SLOWER_FROM = 3
-COMMITS = 6
+TOLERANCE = "cpu_per_token=99%,ttft=30%,throughput=20%,time_per_token=40%"
+"""What a busy host may move; the slower commits take twice as long for each token."""
+SLOWER_FROM = 2
+COMMITS = 4
 
 
 @pytest.fixture
@@ -54,12 +56,17 @@ def environment(tmp_path: Path) -> dict[str, str]:
     who = {f"GIT_{name}": "someone@example.org" for name in names}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     nowhere = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    return os.environ | who | nowhere | {"PATH": path, "RUNS": str(tmp_path / "runs")}
+    return (
+        os.environ
+        | who
+        | nowhere
+        | {"PATH": path, "RUNS": str(tmp_path / "runs"), "TOLERANCE": TOLERANCE}
+    )
 
 
 @pytest.fixture
 def repository(tmp_path: Path, environment: dict[str, str]) -> Path:
-    """Six commits of a server, of which the fourth made it slower."""
+    """Four commits of a server, of which the third made it slower."""
     folder = tmp_path / "repository"
     (folder / "models").mkdir(parents=True)
     (folder / "models" / "ours.toml").write_text(MODEL)
