@@ -11,6 +11,7 @@ import pytest
 from llmbench.cells import Arrivals, Ramp, Users
 from llmbench.config import ConfigError
 from llmbench.load.progress import Progress
+from llmbench.load.workers import processes
 from llmbench.records import RequestRecord
 from llmbench.servers.placement.sysfs import usable_cores
 from tests.load.other_machine import shift_clocks
@@ -77,6 +78,27 @@ def test_a_dead_worker_keeps_what_was_recorded(simulator: str, load: Load) -> No
     assert load.cell_run is not None
     (lost,) = load.cell_run.workers_lost
     assert lost.startswith("worker ") and "terminated abruptly" in lost
+    kinds = [record.error_kind for record in records]
+    assert kinds.count("worker_died") == 1
+    assert kinds.count(None) >= 8
+    assert children() == []
+
+
+def test_a_worker_that_stands_still_is_ended_and_keeps_what_was_recorded(
+    simulator: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SILENT_S", 2.0)
+    stopped = threading.Event()
+
+    def stop_one(progress: Progress) -> None:
+        if progress.done >= 8 and not stopped.is_set():
+            stopped.set()
+            os.kill(children()[0], signal.SIGSTOP)
+
+    records = load(endpoint(simulator), Users(2, 5000), workers=2, progress=stop_one)
+    assert load.cell_run is not None
+    (lost,) = load.cell_run.workers_lost
+    assert lost.endswith(" died: it said nothing for 2 s and was ended")
     kinds = [record.error_kind for record in records]
     assert kinds.count("worker_died") == 1
     assert kinds.count(None) >= 8

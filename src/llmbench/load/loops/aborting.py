@@ -58,30 +58,45 @@ class StuckError(RuntimeError):
     """The load stood still although nothing could go on any more."""
 
 
+class Standstill:
+    """How long something has been the same, without the time in which this process was stopped."""
+
+    def __init__(self) -> None:
+        self._seen: object = None
+        self._looked_s = monotonic()
+        self._still_s = 0.0
+
+    def seconds(self, seen: object, *, counts: bool = True) -> float:
+        """The seconds for which `seen` has been what it is; looked at a few times a second.
+
+        Time that doesn't count is as if something had changed.
+        """
+        now_s = monotonic()
+        self._still_s += min(now_s - self._looked_s, LOOK_MOST_S)
+        self._looked_s = now_s
+        if seen != self._seen or not counts:
+            self._seen, self._still_s = seen, 0.0
+        return self._still_s
+
+
 class Watchdog:
     """Raises `StuckError` if nothing settles for longer than the limits of `client` allow."""
 
     def __init__(self, client: ClientSettings) -> None:
         self._longest_s = client.connect_timeout_s + client.request_timeout_s
-        self._seen = (-1, -1, -1)
-        self._looked_s = monotonic()
-        self._still_s = 0.0
+        self._standstill = Standstill()
 
     def look(self, counts: Counts, *, more_to_come: bool) -> None:
         """Compare the counts with those of the last look, which is a fraction of a second old.
 
         `more_to_come` says whether a timer of the load will still send something. If not, and with
-        nothing in flight, standing still for a few seconds is enough. Time in which the whole
-        process was stopped doesn't count.
+        nothing in flight, standing still for a few seconds is enough.
         """
-        now_s = monotonic()
-        self._still_s += min(now_s - self._looked_s, LOOK_MOST_S)
-        self._looked_s = now_s
         seen = counts.sent, counts.settled, counts.in_flight  # what ended settles a moment later
-        if seen != self._seen or (not counts.in_flight and more_to_come):
-            self._seen, self._still_s = seen, 0.0
-        if self._still_s > GRACE_S + (self._longest_s if counts.in_flight else 0.0):
+        due = bool(counts.in_flight) or not more_to_come
+        still_s = self._standstill.seconds(seen, counts=due)
+        if still_s > GRACE_S + (self._longest_s if counts.in_flight else 0.0):
             raise StuckError(
-                f"nothing settled for {self._still_s:.0f} s: {counts.sent} requests sent, "
+                f"nothing settled for {still_s:.0f} s: {counts.sent} requests sent, "
                 f"{counts.settled} settled, {counts.in_flight} in flight"
             )

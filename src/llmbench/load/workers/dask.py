@@ -71,6 +71,7 @@ class ClusterTeam:
         self._commands = distributed.Variable(f"{self._name}-commands", client=self._client)
         self._queue = distributed.Queue(f"{self._name}-said", client=self._client)
         self._heard = [(NO_PROGRESS, False)] * workers
+        self.ended: dict[int, str] = {}  # the scheduler looks after its workers
         self._files: dict[int, Path] = {}
         self._futures: dict[int, Future[Outcome]] = {}
         self._looked_s = 0.0

@@ -103,6 +103,9 @@ class Channel(Protocol):
 class Team(Protocol):
     """Workers, each with its own executor; leaving the context ends all of them."""
 
+    ended: dict[int, str]
+    """Why it ended a worker itself, by the worker's number."""
+
     def __enter__(self) -> "Team": ...
 
     def __exit__(self, *exc: object) -> None: ...

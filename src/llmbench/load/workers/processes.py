@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbench.journal import Journal
+from llmbench.load.loops.aborting import Standstill
 from llmbench.load.progress import NO_PROGRESS, Progress
 from llmbench.load.wire.polling import run_loop
 from llmbench.load.workers.messages import Control, Job, Outcome
@@ -23,6 +24,7 @@ _WHY_BYTES = 400  # more than a record keeps of an error (300)
 _FIELDS = 12  # of Progress, then: ready, pid
 _READY, _PID = 10, 11
 END_S = 3.0  # for workers to end by themselves before they are killed
+SILENT_S = 15.0  # for a worker that reports four times a second; a busy host may hold it up
 
 
 class Board:
@@ -81,6 +83,9 @@ class LocalTeam:
             ProcessPoolExecutor(1, spawn, _begin, (self._board, worker, os.getpid(), cores))
             for worker in range(workers)
         ]
+        self._standstills = [Standstill() for _ in range(workers)]
+        self._futures: dict[int, Future[Outcome]] = {}
+        self.ended: dict[int, str] = {}
 
     def __enter__(self) -> "LocalTeam":
         return self
@@ -98,7 +103,9 @@ class LocalTeam:
             executor.shutdown(wait=True)
 
     def submit(self, job: Job, journal_file: Path) -> Future[Outcome]:
-        return self._executors[job.worker].submit(_work, job, str(journal_file))
+        future = self._executors[job.worker].submit(_work, job, str(journal_file))
+        self._futures[job.worker] = future
+        return future
 
     def clock_error_ns(self) -> int:
         return 0  # one host has one clock
@@ -111,7 +118,18 @@ class LocalTeam:
         self._board.command[0] = _COMMANDS.index(control.command)
 
     def heard(self, *, afresh: bool = False) -> Sequence[tuple[Progress, bool]]:
+        self._end_silent()
         return [(_progress(row), bool(row[_READY])) for row in self._board.rows]
+
+    def _end_silent(self) -> None:
+        """Kill each worker that runs but has said nothing for long, so that nobody waits for it."""
+        for worker, (row, standstill) in enumerate(
+            zip(self._board.rows, self._standstills, strict=True)
+        ):
+            at_work = bool(row[_PID]) and not self._futures[worker].done()
+            if standstill.seconds(tuple(row), counts=at_work) > SILENT_S:
+                self.ended.setdefault(worker, f"it said nothing for {SILENT_S:g} s and was ended")
+                _kill(row[_PID])
 
 
 def _progress(row: Any) -> Progress:

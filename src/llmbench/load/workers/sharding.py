@@ -5,7 +5,7 @@ its own, so that one that dies takes no other along. Plans are drawn once and de
 this process talk over a `Channel`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future, wait
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def run_shards(
             wait(futures, timeout=ABORT_S)
             raise
         clock_error_ns = team.clock_error_ns()
-    outcomes, lost = _gather(jobs, files, futures, director)
+    outcomes, lost = _gather(jobs, files, futures, director, team.ended)
     return Sharded(outcomes, lost, clock_error_ns)
 
 
@@ -89,8 +89,9 @@ def _gather(
     files: Sequence[Path],
     futures: Sequence[Future[Outcome]],
     director: Director,
+    ended: Mapping[int, str],
 ) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
-    """The outcomes of the workers that lived, and why each other one died."""
+    """The outcomes of the workers that lived, and why each other one died or was `ended`."""
     outcomes: list[Outcome] = []
     lost: list[str] = []
     for job, file, future in zip(jobs, files, futures, strict=True):
@@ -98,7 +99,8 @@ def _gather(
         if failure is None:
             outcomes.append(future.result())
             continue
-        lost.append(f"worker {job.worker} died: {str(failure) or type(failure).__name__}")
+        why = ended.get(job.worker) or str(failure) or type(failure).__name__
+        lost.append(f"worker {job.worker} died: {why}")
         with Journal(file) as journal:
             for record in lost_requests(job, file, director.began_unix_ns, lost[-1]):
                 journal.append(record)
