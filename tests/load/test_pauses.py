@@ -1,5 +1,6 @@
 """A busy server is asked again only after a pause, and the pauses are recorded."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from time import monotonic
@@ -7,9 +8,12 @@ from time import monotonic
 import pytest
 
 from llmbench.cells import Users
+from llmbench.load.loops import unreachable
 from llmbench.load.loops.pauses import pause_s, retry_after_s
+from llmbench.load.loops.unreachable import Unreachable
 from llmbench.load.wire.exchange import Exchange
 from llmbench.metrics import summarise, table
+from llmbench.records import ErrorKind, RequestRecord
 from tests.load.serving import ANSWER, Load, Scripted, answering, endpoint, response
 
 BUSY = response(b'{"error": "no room"}', status=b"503 Service Unavailable")
@@ -81,3 +85,33 @@ def test_pauses_are_summed_and_are_not_taken_for_a_slow_client(load: Load) -> No
     assert found.pauses == 4
     assert found.paused_s == pytest.approx(0.4, abs=0.1)
     assert found.delivered_share is not None and found.delivered_share > 0.9
+
+
+def test_a_server_that_nothing_listens_for_is_taken_for_gone(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unreachable, "GONE_S", 1.0)
+    with Scripted(answering(ANSWER)) as server:
+        url = server.url
+    records = load(endpoint(url), Users(2, 500))
+    assert load.cell_run is not None
+    told = f"no connection for [12] s: {url.removeprefix('http://')}: Connection refused"
+    assert re.fullmatch(told, str(load.cell_run.server_died))
+    assert {record.error_kind for record in records} <= {"refused", "server_died"}
+    assert 5 <= len(records) <= 12
+
+
+def test_one_connection_in_between_shows_that_it_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    def record(kind: ErrorKind) -> RequestRecord:
+        return RequestRecord("c", 1, "measured", 1, 1, 0, 0, None, 0, 1, 1, 1, 0, error_kind=kind)
+
+    monkeypatch.setattr(unreachable, "GONE_S", 0.0)
+    gone, refused = Unreachable(), record("refused")
+    for _ in range(4):
+        gone.count(refused)
+    gone.count(record("http_5xx"))
+    for _ in range(4):
+        gone.count(refused)
+    assert gone.why() is None
+    gone.count(refused)
+    assert gone.why() == "no connection for 0 s: refused"

@@ -250,6 +250,8 @@ class Session:
             launch=servers.launch,
             synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
         )
+        if run.server_died is not None:
+            servers.close()  # the next cell launches another, or finds out that there is none
         return self._ended(run, watched)
 
     def _ended(self, run: CellRun, watched: Observed) -> RepeatDigest:
@@ -269,12 +271,11 @@ class Session:
 
     def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
         """What is known of a repeat before its load: it stays the record of one that is killed."""
-        now_ns = Clock().unix_ns()
         return CellRun(
             cell=cell,
             cell_id=cell.id,
             repeat=repeat,
-            started_ns=now_ns,
+            started_ns=(now_ns := Clock().unix_ns()),
             ended_ns=now_ns,
             endpoint=endpoint,
             seed=self.settings.seed,

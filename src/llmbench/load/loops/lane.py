@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -111,7 +112,7 @@ class Lane:
             self._give_up("tls", f"{where}: {error.reason or error}: {error}{hint}")
         except OSError as error:
             _refuse_few_files(error)
-            self._give_up("refused", f"{where}: {error.strerror or error}")
+            self._give_up("refused", f"{where}: {_in_words(error)}")
         else:
             assert self.planned is not None and self.exchange is not None
             self.failures_to_connect = 0
@@ -141,6 +142,11 @@ class Lane:
         if self._connection is not None and not self._connection.usable:
             self._connection = None
         self._finished(self, planned, exchange)
+
+
+def _in_words(error: OSError) -> str:
+    """The system's words where it has some; asyncio's own repeat the address."""
+    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
 
 
 def _refuse_few_files(error: OSError) -> None:

@@ -14,6 +14,7 @@ from llmbench.load.loops.aborting import Faults, guarded
 from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
+from llmbench.load.loops.unreachable import Unreachable
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
 from llmbench.load.progress import Progress
@@ -58,7 +59,9 @@ async def run_shard(
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(targets, maker, decoder, sink)
         load_loop = _loop(dispatcher, share, clock, alone=job.workers == 1)
-        liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress)
+        unreachable = Unreachable()
+        dispatcher.on_record(unreachable.count)
+        liaison = Liaison(dispatcher, channel, clock, load_loop.total, progress, unreachable)
         try:
             began_ns = await _carry_out(dispatcher, load_loop, liaison)
         except BaseException:
@@ -138,11 +141,13 @@ class Liaison:
         clock: Clock,
         total: int | None,
         progress: Callable[[Progress], None] | None,
+        unreachable: Unreachable,
     ) -> None:
         self.server_died: str | None = None
         self.cut_short: str | None = None
         self._dispatcher, self._channel, self._clock = dispatcher, channel, clock
         self._total, self._progress = total, progress
+        self._unreachable = unreachable
         self._ready = False
         self._began_ns = monotonic_ns()
         self._task = asyncio.current_task()
@@ -162,11 +167,14 @@ class Liaison:
         return control.begin_unix_ns - self._clock.anchor_ns
 
     async def keep_in_touch(self) -> None:
-        """Report and obey until this is cancelled."""
+        """Report and obey until this is cancelled; end the load where the server is gone."""
         while True:
             await asyncio.sleep(WATCH_PERIOD_S)
             self.report()
             self._obey(await self._exchange())
+            why = self._unreachable.why()
+            if why is not None:
+                self._obey(Control("server_died", why=why))
 
     def report(self) -> None:
         """Report how far the load is now."""
