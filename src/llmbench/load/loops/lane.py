@@ -146,7 +146,8 @@ class Lane:
 
 def _in_words(error: OSError) -> str:
     """The system's words where it has some; asyncio's own repeat the address."""
-    return os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+    number = error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or str(error)
 
 
 def _refuse_few_files(error: OSError) -> None:
