@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llmbench.bench import parse_setting
 from llmbench.config import ConfigError, SimulatedServer, load_model
-from llmbench.value_types import nearest
+from llmbench.value_types import PrefixCacheSize, nearest
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -222,6 +222,8 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     )
     made.add_argument("--draft-acceptance", type=float, default=0.7, metavar="P")
     made.add_argument("--tells-times", action="store_true", help="in each answer, as engines can")
+    made.add_argument("--prefix-cache", type=int, metavar="TOKENS", help="its size; none without")
+    made.add_argument("--checks-history", action="store_true", help="answers must be its own")
     made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
     made.add_argument("--engine", metavar="NAME", help="pass for this engine: vllm, tgi, …")
     made.add_argument("--seed", type=int, default=1)
@@ -247,6 +249,8 @@ def simulate(args: argparse.Namespace) -> int:
         draft_tokens=args.draft_tokens,
         draft_acceptance=args.draft_acceptance,
         tells_times=args.tells_times,
+        prefix_cache=PrefixCacheSize(args.prefix_cache) if args.prefix_cache else None,
+        checks_history=args.checks_history,
     )
     serve(
         config,

@@ -27,6 +27,7 @@ from llmbench.value_types import (
     Percentiles,
     Port,
     Positive,
+    PrefixCacheSize,
     Preset,
     Price,
     RequestFields,
@@ -153,6 +154,8 @@ class SimulatedServer(
     draft_acceptance: Share = 0.7  # the probability that a draft holds, if those before it did
     tells_times: bool = False  # whether each answer tells its times, in its engine's words
     steps: EngineSteps | None = None  # instead of `ttft_ms` to `max_batch_slowdown`
+    prefix_cache: PrefixCacheSize | None = None
+    checks_history: bool = False  # refuses conversations with answers that are not its own
     fault: str | None = None
     metrics_as: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"
     kv_tokens: Count | None = None

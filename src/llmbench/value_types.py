@@ -52,6 +52,13 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
 
 
+class PrefixCacheSize(Struct, frozen=True, forbid_unknown_fields=True):
+    """The prefix cache of a simulated engine, which has memory of its own."""
+
+    tokens: Count
+    block_tokens: Count = 16  # only whole blocks are found again
+
+
 class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):
     """What a model needs in memory, so that a launch that can't fit is told before it starts.
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from llmbench.simulator.scheduling.engine_model import EngineModel, Sequence
+from llmbench.simulator.scheduling.prefix_cache import PrefixCache
 from llmbench.simulator.scheduling.virtual import VirtualTime
 from llmbench.value_types import EngineSteps
 
@@ -17,9 +18,17 @@ POLICIES = ("prefill-first", "mixed")
 class Load:
     """Sequences that come at given times, and when each token of theirs left."""
 
-    def __init__(self, jitter: float = 0.0, seed: int = 0, **steps: Any) -> None:
+    def __init__(
+        self,
+        jitter: float = 0.0,
+        seed: int = 0,
+        cache: PrefixCache | None = None,
+        **steps: Any,
+    ) -> None:
         usual = {"base_ms": 10, "ms_per_sequence": 1, "ms_per_prompt_token": 0.1}
-        self.engine = EngineModel(EngineSteps(**usual | steps), jitter=jitter, seed=seed)
+        self.engine = EngineModel(
+            EngineSteps(**usual | steps), jitter=jitter, seed=seed, cache=cache
+        )
         self.time = VirtualTime(self.engine, self._brought)
         self.left_ms: dict[Sequence, list[float]] = defaultdict(list)
 
@@ -45,6 +54,29 @@ def test_a_step_costs_what_its_sequences_context_and_prompts_do() -> None:
     assert load.left_ms[alone] == pytest.approx([first, second, second + 11 + 101 * 0.01])
     assert load.engine.due_ns is None
     assert load.engine.held_tokens == 0
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_step_computes_what_the_prefix_cache_does_not_hold(policy: str) -> None:
+    load = Load(policy=policy, cache=PrefixCache(1000, 16))
+    keys = tuple(range(7))  # of 112 tokens: a prompt of 100 and its answer
+    first = load.at(0, Sequence(100, 12, keys=keys))
+    again = load.at(500, Sequence(100, 1, keys=keys))
+    longer = load.at(1000, Sequence(150, 1, keys=(*keys, 7, 8)))
+    load.time.run()
+    assert [it.cached for it in (first, again, longer)] == [0, 96, 112]
+    assert load.left_ms[again] == pytest.approx([500 + 11 + 4 * 0.1])
+    assert load.left_ms[longer] == pytest.approx([1000 + 11 + 38 * 0.1])
+
+
+def test_a_sequence_that_was_dropped_leaves_only_its_prompt_in_the_cache() -> None:
+    load = Load(cache=PrefixCache(1000, 16))
+    keys = tuple(range(8))
+    dropped = load.at(0, Sequence(64, 64, keys=keys))
+    load.time.at(100 * MS, lambda: load.engine.drop(dropped))
+    again = load.at(500, Sequence(128, 1, keys=keys))
+    load.time.run()
+    assert again.cached == 64
 
 
 def test_speculated_tokens_leave_together() -> None:

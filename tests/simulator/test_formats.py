@@ -5,11 +5,12 @@ import pytest
 
 from llmbench.apis import NAMES, dialect
 from llmbench.apis.protocol import Ask
-from llmbench.simulator.asked import NotAsked, count_tokens, is_completion, read_ask
+from llmbench.simulator.asked import NotAsked, is_completion, read_ask
 from llmbench.simulator.dialects.formats import FORMATS
 from llmbench.simulator.faults import manner_of
 from llmbench.simulator.manner import Manner
-from llmbench.simulator.vocabulary import text_of
+from llmbench.simulator.texts.rendered import count_tokens
+from llmbench.simulator.texts.vocabulary import text_of
 
 PROMPT = "x" * 41  # 11 tokens
 COUNTS = [name for name in NAMES if name != "triton"]

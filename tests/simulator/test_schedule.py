@@ -5,8 +5,10 @@ import pytest
 from llmbench.config import SimulatedServer
 from llmbench.simulator.scheduling import schedule as module
 from llmbench.simulator.scheduling.schedule import Schedule, schedule
+from llmbench.value_types import PrefixCacheSize
 
 MS = 1_000_000
+KEYS = tuple(range(10))
 
 
 @dataclass
@@ -18,11 +20,15 @@ class Recorded:
     kv_tokens: int = 1
     step: int = 1
     held: int = 0
-    started_ns: int = 0
-    first_ns: int = 0
     sizes: list[int] = field(default_factory=list)
+    keys: tuple[int, ...] = ()
+    started_ns: int = 0
+    cached_tokens: int | None = None
     due: list[float] = field(default_factory=list)
     sent: list[float] = field(default_factory=list)
+
+    def started(self, started_ns: int, first_ns: int, cached_tokens: int | None) -> None:
+        self.started_ns, self.cached_tokens = started_ns, cached_tokens
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
         self.due.append(due_ns / MS)
@@ -64,6 +70,25 @@ def test_a_prompt_is_prefilled_first(clock: Time) -> None:
     made.admit(stream, 0)
     clock.run(made)
     assert stream.due == [150]
+
+
+def test_what_the_prefix_cache_holds_is_not_prefilled(clock: Time) -> None:
+    size = PrefixCacheSize(tokens=1000, block_tokens=10)
+    made = schedule(SimulatedServer(ttft_ms=50, prefill_tokens_per_s=1000, prefix_cache=size), 0)
+    first, meanwhile, after = (Recorded(1, prompt_tokens=100, keys=KEYS) for _ in range(3))
+    made.admit(first, 0)
+    made.admit(meanwhile, 149 * MS)  # its blocks are there a millisecond later
+    made.admit(after, 150 * MS)
+    clock.run(made)
+    assert (first.due, meanwhile.due, after.due) == ([150], [299], [210])
+    assert [it.cached_tokens for it in (first, meanwhile, after)] == [0, 0, 90]
+
+
+def test_without_a_prefix_cache_nothing_is_told_of_it(clock: Time) -> None:
+    made = schedule(SimulatedServer(), 0)
+    stream = Recorded(1, prompt_tokens=100, keys=KEYS)
+    made.admit(stream, 0)
+    assert stream.cached_tokens is None
 
 
 def test_what_is_not_streamed_leaves_when_its_last_token_is_due(clock: Time) -> None:

@@ -48,6 +48,8 @@ def test_a_reset_forgets_times_but_no_counter() -> None:
         "queue_ms": None,
         "prefill_ms": None,
         "decode_ms": None,
+        "cached_tokens": 0,
+        "turns": {},
         "drafts": {"steps": 0, "drafted": 0, "accepted": 0},
     }
     assert (truth.prompt_tokens, truth.output_tokens) == (7, 1)

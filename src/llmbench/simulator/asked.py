@@ -7,9 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.simulator.manner import Manner
-
-BYTES_PER_TOKEN = 4
-"""The simulator counts a token for every 4 UTF-8 bytes of a text, rounded up."""
+from llmbench.simulator.texts.rendered import count_tokens
 
 
 class Asked(Struct, frozen=True):
@@ -23,6 +21,8 @@ class Asked(Struct, frozen=True):
     usage: bool = True
     continuous_usage: bool = False
     details: bool = True  # TGI's parameter of that name
+    cached_tokens: int | None = None  # of the prompt; None: the server has no prefix cache
+    mark: str = ""  # with which the answer begins, where conversations are checked
 
 
 class NotAsked(ValueError):
@@ -60,15 +60,6 @@ def refused_fields(body: bytes, manner: Manner) -> list[str]:
         return []
     page = msgspec.json.decode(body)
     return [name for name in manner.refuses if name in page]
-
-
-def count_tokens(prompt: Any) -> int:
-    """The number of tokens of a text, of a list of token ids, or of chat messages."""
-    if isinstance(prompt, str):
-        return max(1, -(-len(prompt.encode()) // BYTES_PER_TOKEN))
-    if prompt and isinstance(prompt[0], dict):
-        return sum(count_tokens(message["content"]) for message in prompt)
-    return len(prompt)
 
 
 def _openai(page: dict[str, Any], model: str, *, chat: bool) -> Asked:

@@ -4,10 +4,10 @@ import math
 from random import Random
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.config import SimulatedServer
-from llmbench.simulator.asked import Asked
+from llmbench.simulator.asked import Asked, NotAsked
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import (
     Account,
@@ -17,6 +17,10 @@ from llmbench.simulator.scheduling.account import (
     drafts_of,
     speculated,
 )
+from llmbench.simulator.scheduling.prefix_cache import block_keys
+from llmbench.simulator.texts.own_answers import foreign_turn, mark_of
+from llmbench.simulator.texts.rendered import read_prompt
+from llmbench.simulator.texts.vocabulary import answer_from, text_of
 from llmbench.simulator.truth import Truth
 
 
@@ -51,6 +55,8 @@ class CompletionJob(Struct, frozen=True):
     received_ns: int
     seed: str
     config: SimulatedServer = SimulatedServer()
+    keys: tuple[int, ...] = ()  # of the blocks of its prompt and its answer
+    turn: int = 0  # of a conversation, from 1; 0: it is none
 
     @property
     def total(self) -> int:
@@ -67,6 +73,12 @@ class CompletionJob(Struct, frozen=True):
     def kv_tokens(self) -> int:
         """The tokens for which the KV cache keeps room while the request runs."""
         return self.asked.prompt_tokens + self.asked.tokens
+
+    @property
+    def answer(self) -> str:
+        """The text that the model would generate, without reasoning."""
+        first = answer_from(self.total, self.manner) if self.turn else 1
+        return text_of(first, self.total, self.manner, self.asked.mark, self.total)
 
     def steps(self) -> list[int]:
         """How many tokens leave together, step by step; empty where none are drafted."""
@@ -90,3 +102,24 @@ class CompletionJob(Struct, frozen=True):
     def ended(self, outcome: str, tokens: int) -> None:
         """Write the request into the truth."""
         self.truth.finished(outcome, self.asked.prompt_tokens, tokens)
+
+
+def with_prompt(job: CompletionJob, body: bytes) -> CompletionJob:
+    """The job with what its prompt means for the prefix cache and for a conversation, if any.
+
+    `NotAsked` where conversations are checked and an answer in the history is not the server's.
+    """
+    size = job.config.prefix_cache
+    if size is None and not job.config.checks_history:
+        return job
+    prompt = read_prompt(body)
+    job = structs.replace(job, turn=prompt.turn)
+    if job.config.checks_history and prompt.messages:
+        if wrong := foreign_turn(prompt.messages):
+            raise NotAsked(wrong)
+        asked = structs.replace(job.asked, mark=mark_of(prompt.messages))
+        job = structs.replace(job, asked=asked)
+    if size is None or not prompt.may_be_cached:
+        return job
+    tokens = prompt.tokens(job.answer)
+    return structs.replace(job, keys=block_keys(tokens, size.block_tokens, prompt.salt))

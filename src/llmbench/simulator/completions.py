@@ -3,6 +3,8 @@
 from functools import lru_cache
 from random import Random
 
+from msgspec import structs
+
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import Asked
 from llmbench.simulator.completion_job import ClientLine, CompletionJob
@@ -37,9 +39,11 @@ class Streamed:
         manner = job.manner
         self.prompt_tokens = job.asked.prompt_tokens
         self.kv_tokens = job.kv_tokens
-        self.started_ns = self.first_ns = job.received_ns
+        self.keys = job.keys
         self.tokens = job.until
         self.sizes = job.steps()
+        self._asked = job.asked
+        self._started_ns = job.received_ns
         self._next_sizes = iter(self.sizes)
         self._each = manner.tokens_per_event * manner.events_per_write
         self.step = 1 if self.sizes else self._each
@@ -75,6 +79,17 @@ class Streamed:
         if early:
             self._put(early)
 
+    def started(self, started_ns: int, first_ns: int, cached_tokens: int | None) -> None:
+        """Note when it got its slot, and tell what was cached unless the length is told already."""
+        self._started_ns = started_ns
+        if cached_tokens is None:
+            return
+        job = self._job
+        job.truth.found(job.turn, job.asked.prompt_tokens, cached_tokens)
+        if job.manner.body != "length":
+            self._asked = structs.replace(job.asked, cached_tokens=cached_tokens)
+            self._memo = _memo(self._asked, job.manner) if self._plain else {}
+
     def emit(self, due_ns: int, now_ns: int) -> bool:
         """Send the tokens that were due at `due_ns`; return whether none are left."""
         first = self._next
@@ -91,6 +106,7 @@ class Streamed:
         """Do all that `emit` must: also tokens that are not in the memo, and the end."""
         if self._line.gone:
             self._job.ended("gone", first - 1)
+            self.keys = ()
             return True
         size = next(self._next_sizes, 0) if self.sizes else self._each
         last = min(first + size - 1, self._until)
@@ -113,18 +129,18 @@ class Streamed:
         manner, sent_ns = self._job.manner, self._sent_ns
         if manner.ending != "done" or not sent_ns:
             return None
-        true = self._job.accounted(self.started_ns, sent_ns[0], sent_ns[-1], self.sizes)
+        true = self._job.accounted(self._started_ns, sent_ns[0], sent_ns[-1], self.sizes)
         return None if manner.body == "length" else self._job.told(true)
 
     def _early(self) -> bytes:
         """The event that precedes all tokens; empty without one."""
         if not self._job.manner.early_role:
             return b""
-        return self._framed(self._style.early(self._job.asked))
+        return self._framed(self._style.early(self._asked))
 
     def _tokens(self, first: int, last: int, told: Told = None) -> bytes:
         """The events of tokens `first` to `last`."""
-        asked, manner, total = self._job.asked, self._job.manner, self._job.total
+        asked, manner, total = self._asked, self._job.manner, self._job.total
         if manner.garbage == "event" and first > self._until // 2:
             return self._framed(GARBAGE)
         each = last - first + 1 if self.sizes else manner.tokens_per_event
@@ -144,7 +160,7 @@ class Streamed:
         job = self._job
         before = b""
         if job.manner.ending == "done":
-            ending = self._style.ending(job.asked, job.manner, job.total, told)
+            ending = self._style.ending(self._asked, job.manner, job.total, told)
             events = [odd(event, job.manner.odd, job.total + 1) for event in ending]
         elif job.manner.ending == "error":
             done = [b"[DONE]"] if job.asked.dialect.startswith("openai") else []
@@ -189,7 +205,8 @@ class Streamed:
         whole = manner.ending in ("done", "error", "no-terminator")
         self._put(tokens + self._tail(told), end=whole)
         if self._sent_ns and not (manner.cut or manner.byte_by_byte or manner.slow_headers):
-            self._job.truth.streamed(self._job.received_ns, self._sent_ns, self._late_ns)
+            job = self._job
+            job.truth.streamed(job.received_ns, self._sent_ns, self._late_ns, job.turn)
         self._job.ended("ok" if manner.healthy else outcome_of(manner), self._next - 1)
         finish_line(self._line, manner, whole=whole)
 
@@ -202,14 +219,24 @@ class Whole:
     def __init__(self, job: CompletionJob) -> None:
         self.prompt_tokens = job.asked.prompt_tokens
         self.kv_tokens = job.kv_tokens
-        self.started_ns = self.first_ns = job.received_ns
+        self.keys = job.keys
         self.tokens = job.until
         self.sizes = job.steps()
+        self._asked = job.asked
+        self._started_ns = self._first_ns = job.received_ns
         self.held = max(0, len(self.sizes or range(job.until)) - 1)
         self._job = job
 
     def begin(self) -> None:
         """Send nothing, as the whole body comes at the end."""
+
+    def started(self, started_ns: int, first_ns: int, cached_tokens: int | None) -> None:
+        """Note when it got its slot, when its first token is there, and what was cached."""
+        self._started_ns, self._first_ns = started_ns, first_ns
+        if cached_tokens is not None:
+            job = self._job
+            job.truth.found(job.turn, job.asked.prompt_tokens, cached_tokens)
+            self._asked = structs.replace(job.asked, cached_tokens=cached_tokens)
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
         """Send the body, or as much of it as the manner allows."""
@@ -217,6 +244,7 @@ class Whole:
         style = FORMATS[job.asked.dialect]
         if job.line.gone:
             job.ended("gone", 0)
+            self.keys = ()
             return True
         if manner.ending in ("error", "no-terminator"):
             answer = encoding.page(500, style.error_body(500, MESSAGE))
@@ -234,8 +262,8 @@ class Whole:
     def _answer(self, now_ns: int) -> bytes:
         """The whole answer, with the account where it is told."""
         job, manner = self._job, self._job.manner
-        told = job.told(job.accounted(self.started_ns, self.first_ns, now_ns, self.sizes))
-        body = FORMATS[job.asked.dialect].whole(job.asked, manner, job.total, told)
+        told = job.told(job.accounted(self._started_ns, self._first_ns, now_ns, self.sizes))
+        body = FORMATS[job.asked.dialect].whole(self._asked, manner, job.total, told)
         fields = tgi_headers(told, job.total) if told and job.asked.dialect == "tgi" else ()
         return encoding.page(200, odd(body, manner.odd, 1), encoding.JSON, *fields)
 

@@ -7,12 +7,12 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.simulator import encoding
-from llmbench.simulator.asked import count_tokens
 from llmbench.simulator.client import Request
 from llmbench.simulator.dialects.engine_pages import LIKENESSES, Likeness
 from llmbench.simulator.dialects.metric_words import WORDS
 from llmbench.simulator.scheduling.schedule import Scheduler
 from llmbench.simulator.simulator_settings import SimulatorSettings
+from llmbench.simulator.texts.rendered import count_tokens
 from llmbench.simulator.truth import Truth
 
 
@@ -116,6 +116,8 @@ def _metrics(state: State, request: Request) -> bytes:
     if room is not None:
         gauges["kv_usage"] = kv_tokens / room
     counters = {"prompt_tokens": truth.prompt_tokens, "output_tokens": truth.output_tokens}
+    if config.prefix_cache is not None:
+        counters |= {"prefix_queries": truth.queried_tokens, "prefix_hits": truth.cached_tokens}
     counters["preemptions"] = state.schedule.preemptions
     counters |= {f"drafts_{name}": truth.drafts[name] for name in ("steps", "drafted", "accepted")}
     histograms = {"ttft": truth.ttft_histogram, "gap": truth.gap_histogram}

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
 from msgspec import structs
 
 from llmbench.config import ConfigError, SimulatedServer
@@ -13,7 +14,7 @@ from llmbench.process import allow_many_connections, pin
 from llmbench.simulator import encoding
 from llmbench.simulator.asked import Asked, NotAsked, is_completion, read_ask, refused_fields
 from llmbench.simulator.client import ClientConnection, Request
-from llmbench.simulator.completion_job import CompletionJob
+from llmbench.simulator.completion_job import CompletionJob, with_prompt
 from llmbench.simulator.completions import MESSAGE, Streamed, Whole, outcome_of
 from llmbench.simulator.dialects.formats import FORMATS
 from llmbench.simulator.faults import HEADER, FaultPlan, manner_of
@@ -74,8 +75,7 @@ class Simulator:
             asked = read_ask(request.path, request.body, self._settings.model)
             manner = self._manner(request)
         except (NotAsked, ConfigError) as error:
-            line.send(encoding.page(400, f'{{"error": "{error}"}}'.encode()))
-            line.answered()
+            _not_asked(line, error)
             return
         refused = refused_fields(request.body, self._faults.faulty)
         if refused:
@@ -92,6 +92,12 @@ class Simulator:
         came_ns = request.received_ns + manner.gateway_ms * 1_000_000
         config = self._settings.config
         job = CompletionJob(asked, manner, line, self._truth, came_ns, seed, config)
+        try:
+            job = with_prompt(job, request.body)
+        except NotAsked as error:
+            self._truth.finished("foreign history", asked.prompt_tokens, 0)
+            _not_asked(line, error)
+            return
         if manner.gateway_ms:
             self._reactor.call_at(came_ns, partial(self._begin, job))
         else:
@@ -130,6 +136,12 @@ class Simulator:
             line.send(encoding.page(manner.status, body, encoding.JSON, *wait))
         self._truth.finished(outcome_of(manner), asked.prompt_tokens, 0)
         line.answered()
+
+
+def _not_asked(line: ClientConnection, error: Exception) -> None:
+    """Refuse a request, in the words of `error`."""
+    line.send(encoding.page(400, msgspec.json.encode({"error": str(error)})))
+    line.answered()
 
 
 def serve(

@@ -3,7 +3,7 @@
 import math
 from array import array
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from itertools import islice
 from operator import sub
@@ -41,6 +41,23 @@ class Histogram:
         return [*lines, f"{name}_sum {self.sum_ns / 1e9:.9g}", f"{name}_count {below}"]
 
 
+class Turn:
+    """What came of all requests for the same turn of a conversation."""
+
+    def __init__(self) -> None:
+        self.prompt_tokens = 0
+        self.cached_tokens = 0
+        self.ttft = array("q")
+
+    def page(self) -> dict[str, Any]:
+        """The turn's part of the page ``/stats``."""
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "cached_tokens": self.cached_tokens,
+            "ttft_ms": quantiles(self.ttft),
+        }
+
+
 class Truth:
     """The times of all requests that finished since the last `reset`, and counts of all requests.
 
@@ -52,6 +69,8 @@ class Truth:
         self.gap_histogram = Histogram()
         self.prompt_tokens = 0
         self.output_tokens = 0
+        self.queried_tokens = 0  # of all prompts that were looked up in the prefix cache
+        self.cached_tokens = 0
         self.drafts: Counter[str] = Counter()
         self.reset()
 
@@ -62,6 +81,8 @@ class Truth:
         self._ttft = array("q")
         self._gaps = array("q")
         self._late = array("q")
+        self._cached_tokens = 0
+        self._turns: dict[int, Turn] = defaultdict(Turn)
         self._parts = {name: array("q") for name in ("queue_ms", "prefill_ms", "decode_ms")}
         self._drafts: Counter[str] = Counter()
 
@@ -72,11 +93,24 @@ class Truth:
         self.prompt_tokens += prompt_tokens
         self.output_tokens += output_tokens
 
-    def streamed(self, received_ns: int, sent_ns: list[int], late_ns: list[int]) -> None:
+    def found(self, turn: int, prompt_tokens: int, cached_tokens: int) -> None:
+        """Note what the prefix cache held of a prompt that begins to be computed."""
+        self.queried_tokens += prompt_tokens
+        self.cached_tokens += cached_tokens
+        self._cached_tokens += cached_tokens
+        if turn:
+            self._turns[turn].prompt_tokens += prompt_tokens
+            self._turns[turn].cached_tokens += cached_tokens
+
+    def streamed(
+        self, received_ns: int, sent_ns: list[int], late_ns: list[int], turn: int = 0
+    ) -> None:
         """Note when the writes with tokens of a finished stream were made and how late each was."""
         ttft = [sent_ns[0] - received_ns]
         gaps = list(map(sub, islice(sent_ns, 1, None), sent_ns))
         self._ttft.extend(ttft)
+        if turn:
+            self._turns[turn].ttft.extend(ttft)
         self._gaps.extend(gaps)
         self._late.extend(late_ns)
         self.ttft_histogram.add(ttft)
@@ -100,6 +134,8 @@ class Truth:
             "itl_ms": quantiles(self._gaps),
             "lateness_ms": quantiles(self._late),
             **{name: quantiles(values) for name, values in self._parts.items()},
+            "cached_tokens": self._cached_tokens,
+            "turns": {str(turn): one.page() for turn, one in sorted(self._turns.items())},
             "drafts": {name: self._drafts[name] for name in Drafts.__struct_fields__},
         }
 

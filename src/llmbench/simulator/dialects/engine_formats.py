@@ -12,7 +12,7 @@ from llmbench.simulator.dialects.engine_words import (
 )
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
-from llmbench.simulator.vocabulary import text_of
+from llmbench.simulator.texts.vocabulary import text_of
 
 encode = msgspec.json.encode
 
@@ -25,7 +25,7 @@ class TgiFormat:
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
-        text = text_of(first, last, manner)
+        text = text_of(first, last, manner, asked.mark, total)
         token = {"id": 1000 + last, "text": text, "logprob": -0.5, "special": False}
         page: dict[str, Any] = {} if manner.tgi_version == "0.9.4" else {"index": last}
         page |= {"token": token, "generated_text": None, "details": None}
@@ -57,7 +57,7 @@ class TgiFormat:
             details["input_length"] = asked.prompt_tokens
         has_details = asked.details and manner.usage
         return {
-            "generated_text": text_of(1, total, manner),
+            "generated_text": text_of(1, total, manner, asked.mark, total),
             "details": details if has_details else None,
         }
 
@@ -70,7 +70,7 @@ class LlamaCppFormat:
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
-        text = text_of(first, last, manner)
+        text = text_of(first, last, manner, asked.mark, total)
         tokens = list(range(1000 + first, 1001 + last))
         return encode({"index": 0, "content": text, "tokens": tokens, "stop": False})
 
@@ -84,7 +84,7 @@ class LlamaCppFormat:
         return self.error_body(500, message)
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
-        text = text_of(1, total, manner)
+        text = text_of(1, total, manner, asked.mark, total)
         return encode(self._last(asked, manner, total, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
@@ -105,8 +105,7 @@ class LlamaCppFormat:
             "tokens_evaluated": asked.prompt_tokens,
             "tokens_cached": asked.prompt_tokens + total,
         }
-        times = llama_timings(account, asked.prompt_tokens, total) if account else {}
-        return page | (counts if manner.usage else {}) | times
+        return page | (counts if manner.usage else {}) | llama_timings(account, asked, total)
 
 
 class SGLangFormat:
@@ -117,7 +116,7 @@ class SGLangFormat:
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
-        text = text_of(1 if manner.cumulative else first, last, manner)
+        text = text_of(1 if manner.cumulative else first, last, manner, asked.mark, total)
         return encode(self._page(asked, manner, last, last >= total, text, account))
 
     def early(self, asked: Asked) -> bytes:
@@ -131,7 +130,7 @@ class SGLangFormat:
         return self.error_body(500, message)
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
-        text = text_of(1, total, manner)
+        text = text_of(1, total, manner, asked.mark, total)
         return encode(self._page(asked, manner, total, True, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
@@ -154,7 +153,7 @@ class SGLangFormat:
         counts = {
             "prompt_tokens": asked.prompt_tokens,
             "completion_tokens": tokens,
-            "cached_tokens": 0,
+            "cached_tokens": asked.cached_tokens or 0,
         }
         times = sglang_meta(account) if account and last else {}
         return {"text": text, "meta_info": meta | (counts if manner.usage else {}) | times}
@@ -168,7 +167,7 @@ class OllamaFormat:
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
-        return encode(self._line(asked, text_of(first, last, manner)))
+        return encode(self._line(asked, text_of(first, last, manner, asked.mark, total)))
 
     def early(self, asked: Asked) -> bytes:
         return encode(self._line(asked, ""))
@@ -180,7 +179,7 @@ class OllamaFormat:
         return encode({"error": message})
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
-        text = text_of(1, total, manner)
+        text = text_of(1, total, manner, asked.mark, total)
         return encode(self._last(asked, manner, total, text, account))
 
     def error_body(self, status: int, message: str) -> bytes:
@@ -208,7 +207,7 @@ class TritonFormat:
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
-        return encode(self._page(asked, text_of(first, last, manner)))
+        return encode(self._page(asked, text_of(first, last, manner, asked.mark, total)))
 
     def early(self, asked: Asked) -> bytes:
         return encode(self._page(asked, ""))
@@ -220,7 +219,7 @@ class TritonFormat:
         return encode({"error": message})
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
-        return encode(self._page(asked, text_of(1, total, manner)))
+        return encode(self._page(asked, text_of(1, total, manner, asked.mark, total)))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": message})

@@ -8,7 +8,8 @@ streamed. SGLang tells the prefill's end by the wall clock.
 from typing import Any
 
 from llmbench.clock import offset_ns
-from llmbench.simulator.scheduling.account import Account
+from llmbench.simulator.asked import Asked
+from llmbench.simulator.scheduling.account import Account, Told
 
 
 def vllm_metrics(account: Account, tokens: int) -> dict[str, Any]:
@@ -36,19 +37,17 @@ def openai_predictions(account: Account) -> dict[str, Any]:
     return {"completion_tokens_details": told}
 
 
-def llama_timings(account: Account, prompt_tokens: int, tokens: int) -> dict[str, Any]:
+def llama_timings(account: Told, asked: Asked, tokens: int) -> dict[str, Any]:
     """llama.cpp's ``timings``; its clock starts when a slot takes the prompt."""
-    drafts = account.drafts
-    told = {
-        "cache_n": 0,
-        "prompt_n": prompt_tokens,
-        "prompt_ms": account.prefill_ms,
-        "predicted_n": tokens,
-        "predicted_ms": account.decode_ms,
-    }
-    if drafts.drafted:
+    cached = asked.cached_tokens or 0
+    told: dict[str, Any] = {}
+    if account is not None or asked.cached_tokens is not None:
+        told = {"cache_n": cached, "prompt_n": asked.prompt_tokens - cached, "predicted_n": tokens}
+    if account is not None:
+        told |= {"prompt_ms": account.prefill_ms, "predicted_ms": account.decode_ms}
+    if account is not None and (drafts := account.drafts).drafted:
         told |= {"draft_n": drafts.drafted, "draft_n_accepted": drafts.accepted}
-    return {"timings": told}
+    return {"timings": told} if told else {}
 
 
 def sglang_meta(account: Account) -> dict[str, Any]:

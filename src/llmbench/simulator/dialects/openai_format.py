@@ -8,7 +8,7 @@ from llmbench.simulator.asked import Asked
 from llmbench.simulator.dialects.engine_words import openai_predictions, vllm_metrics
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
-from llmbench.simulator.vocabulary import text_of
+from llmbench.simulator.texts.vocabulary import answer_from, text_of
 
 encode = msgspec.json.encode
 
@@ -24,7 +24,7 @@ def usage_of(asked: Asked, tokens: int) -> dict[str, Any]:
         "prompt_tokens": asked.prompt_tokens,
         "total_tokens": asked.prompt_tokens + tokens,
         "completion_tokens": tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        "prompt_tokens_details": {"cached_tokens": asked.cached_tokens or 0},
     }
 
 
@@ -49,7 +49,7 @@ class OpenAIFormat:
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
     ) -> bytes:
         reason = finish(manner, asked, total) if last >= total else None
-        text = text_of(first, last, manner)
+        text = text_of(first, last, manner, asked.mark, total)
         page = self._page(asked, self._choice(text, reason, manner.reasoning and last <= total / 2))
         if asked.continuous_usage and manner.continuous_usage and manner.usage:
             page["usage"] = usage_of(asked, last)
@@ -73,10 +73,13 @@ class OpenAIFormat:
         return encode({"error": {"message": message, "type": "InternalServerError", "code": 500}})
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
-        text = text_of(1, total, manner)
+        answer = answer_from(total, manner) if self._chat else 1
+        text = text_of(answer, total, manner, asked.mark, total)
         choice: dict[str, Any] = {"index": 0, "finish_reason": finish(manner, asked, total)}
         if self._chat:
             choice["message"] = {"role": "assistant", "content": text}
+            if manner.reasoning:
+                choice["message"]["reasoning_content"] = text_of(1, answer - 1, manner)
         else:
             choice["text"] = text
         page = self._page(asked, choice)

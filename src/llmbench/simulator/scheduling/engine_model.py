@@ -3,12 +3,14 @@
 Whoever drives it submits sequences at their times, and ends each step when it is due. A step takes
 waiting prompts within a budget of tokens, brings a token to each sequence that runs, and lasts
 α + β · sequences + γ · context + δ · prompt tokens. The memory for keys and values limits who runs.
+What a prefix cache holds of a prompt is not computed again.
 """
 
 from collections import deque
 from collections.abc import Sequence as Sizes
 from random import Random
 
+from llmbench.simulator.scheduling.prefix_cache import PrefixCache
 from llmbench.value_types import EngineSteps
 
 LEAST_STEP = 0.1
@@ -19,8 +21,10 @@ class Sequence:
     """A prompt and its answer, with what the engine has done of them. Times are the driver's."""
 
     __slots__ = (
+        "cached",
         "computed",
         "first_ns",
+        "keys",
         "left",
         "output_tokens",
         "place",
@@ -31,10 +35,18 @@ class Sequence:
         "submitted_ns",
     )
 
-    def __init__(self, prompt_tokens: int, output_tokens: int, sizes: Sizes[int] = ()) -> None:
+    def __init__(
+        self,
+        prompt_tokens: int,
+        output_tokens: int,
+        sizes: Sizes[int] = (),
+        keys: tuple[int, ...] = (),
+    ) -> None:
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens
         self.sizes = sizes  # tokens of each step that brings some; empty: one each
+        self.keys = keys  # of the blocks of its prompt and its answer, for the prefix cache
+        self.cached = 0  # tokens of the prompt that were found there
         self.submitted_ns = 0
         self.started_ns: int | None = None  # when its prompt was first taken
         self.first_ns: int | None = None
@@ -56,8 +68,15 @@ class Sequence:
 class EngineModel:
     """Waiting and running sequences, and the step under way, which ends at `due_ns`."""
 
-    def __init__(self, steps: EngineSteps, *, jitter: float = 0.0, seed: int = 0) -> None:
-        self._steps, self._jitter = steps, jitter
+    def __init__(
+        self,
+        steps: EngineSteps,
+        *,
+        jitter: float = 0.0,
+        seed: int = 0,
+        cache: PrefixCache | None = None,
+    ) -> None:
+        self._steps, self._jitter, self._cache = steps, jitter, cache
         self._random = Random(f"{seed}/steps")
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
@@ -94,16 +113,20 @@ class EngineModel:
     def end_step(self) -> list[tuple[Sequence, int]]:
         """End the step at `due_ns` and begin the next; who got how many tokens of its answer."""
         assert self.due_ns is not None, "no step is under way"
-        now_ns, brought = self.due_ns, []
+        now_ns, brought = self.due_ns, list[tuple[Sequence, int]]()
         for sequence, tokens in self._prefill:
             sequence.computed += tokens
             sequence.left -= tokens
             if not sequence.left and not sequence.is_done:
+                self._keep(sequence, now_ns, sequence.prompt_tokens)
                 brought.append((sequence, self._bring(sequence, now_ns)))
         for sequence in self._decode:
             if not sequence.is_done:
                 sequence.computed += 1
                 brought.append((sequence, self._bring(sequence, now_ns)))
+        for sequence in self.running:
+            if sequence.is_done:
+                self._keep(sequence, now_ns)
         self.running = [sequence for sequence in self.running if not sequence.is_done]
         self._ended_ns = now_ns
         self._begin_step(now_ns)
@@ -118,6 +141,21 @@ class EngineModel:
         if sequence.first_ns is None:
             sequence.first_ns = now_ns
         return size
+
+    def _keep(self, sequence: Sequence, now_ns: int, tokens: int | None = None) -> None:
+        """Let the prefix cache have the first `tokens` of a sequence, or all."""
+        if self._cache is not None:
+            self._cache.keep(sequence.keys, now_ns, tokens)
+
+    def _look_up(self, sequence: Sequence) -> None:
+        """Find in the prefix cache what needn't be computed of a prompt that waits."""
+        if self._cache is None:
+            return
+        found = self._cache.take(sequence.keys, sequence.prompt_tokens, self._began_ns)
+        sequence.left += sequence.computed - found
+        sequence.computed = found
+        if sequence.started_ns is None:
+            sequence.cached = found
 
     def _begin_step(self, now_ns: int) -> None:
         self._decode, self._prefill = [], []
@@ -176,6 +214,7 @@ class EngineModel:
         budget, room = steps.token_budget, steps.most_sequences - len(self.running)
         memory = steps.kv_tokens - self.held_tokens
         for sequence in self.waiting:
+            self._look_up(sequence)
             budget -= sequence.left
             memory -= sequence.most_tokens
             alone = not self.running and not taken  # then it is taken, however large it is
@@ -204,12 +243,12 @@ class EngineModel:
             self._plan(sequence, tokens)
         while self.waiting and budget and self.preemptions == preempted:
             sequence = self.waiting[0]
+            late = sequence.submitted_ns > self._began_ns
+            if late or len(self.running) == self._steps.most_sequences:
+                break
+            self._look_up(sequence)
             tokens = min(sequence.left, budget)
-            if sequence.submitted_ns > self._began_ns:
-                break
-            if self.running and self._free() < tokens:
-                break
-            if len(self.running) == self._steps.most_sequences:
+            if self.running and self._free() < sequence.computed + tokens:
                 break
             self.running.append(self.waiting.popleft())
             budget -= tokens

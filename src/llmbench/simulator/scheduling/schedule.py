@@ -11,6 +11,7 @@ from time import monotonic_ns
 from typing import Protocol
 
 from llmbench.config import SimulatedServer
+from llmbench.simulator.scheduling.prefix_cache import prefix_cache
 from llmbench.simulator.truth import Occupancy
 
 LEAST_GAP = 0.1
@@ -31,10 +32,12 @@ class Stream(Protocol):
     kv_tokens: int  # prompt and output, for which room is kept from the start
     tokens: int  # of its answer, as far as it goes
     sizes: list[int]  # the tokens of each step that speculates; empty: one each
-    started_ns: int  # when it got its slot, and when its first token is due: told by the schedule
-    first_ns: int
+    keys: tuple[int, ...]  # of the blocks of its prompt and its answer; empty: nothing is cached
     step: int  # gaps between two writes
     held: int  # gaps before the first write; an answer that is not streamed leaves at its end
+
+    def started(self, started_ns: int, first_ns: int, cached_tokens: int | None) -> None:
+        """Hear when it got its slot, when its first token is due and what was cached, before it."""
 
     def emit(self, due_ns: int, now_ns: int) -> bool:
         """Send what was due at `due_ns`; return whether nothing is left to send."""
@@ -78,6 +81,7 @@ class Schedule:
         self._even = not (config.jitter or config.max_batch_slowdown)
         self._even_gap_ns = round(config.ms_per_token * 1e6)
         self._kv_tokens = 0
+        self._cache = prefix_cache(config.prefix_cache)
         self.running = 0
         self.preemptions = 0  # a slot is kept to the end
         self.occupancy = Occupancy()
@@ -116,12 +120,24 @@ class Schedule:
         self.running += 1
         self._kv_tokens += stream.kv_tokens
         rate = self._config.prefill_tokens_per_s
-        prefill_ms = 0.0 if rate is None else stream.prompt_tokens / rate * 1e3
+        cached = self._cached(stream, now_ns)
+        computed = stream.prompt_tokens - (cached or 0)
+        prefill_ms = 0.0 if rate is None else computed / rate * 1e3
         first_ns = now_ns + round((self._config.ttft_ms + prefill_ms) * 1e6)
-        stream.started_ns, stream.first_ns = now_ns, first_ns
+        stream.started(now_ns, first_ns, cached)
+        if self._cache is not None:
+            self._cache.keep(stream.keys, first_ns, stream.prompt_tokens)
         heappush(self._heap, (first_ns + self._gaps_ns(stream.held), next(self._numbers), stream))
 
+    def _cached(self, stream: Stream, now_ns: int) -> int | None:
+        """The tokens of a prompt that needn't be computed; None without a prefix cache."""
+        if self._cache is None:
+            return None
+        return self._cache.take(stream.keys, stream.prompt_tokens, now_ns)
+
     def _release(self, stream: Stream, now_ns: int) -> None:
+        if self._cache is not None:
+            self._cache.keep(stream.keys, now_ns)
         self.running -= 1
         self._kv_tokens -= stream.kv_tokens
         if self._waiting:

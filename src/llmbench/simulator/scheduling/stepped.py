@@ -4,6 +4,7 @@ from time import monotonic_ns
 
 from llmbench.config import SimulatedServer
 from llmbench.simulator.scheduling.engine_model import EngineModel, Sequence
+from llmbench.simulator.scheduling.prefix_cache import prefix_cache
 from llmbench.simulator.scheduling.schedule import Scheduler, Stream, schedule
 from llmbench.simulator.truth import Occupancy
 from llmbench.value_types import EngineSteps
@@ -13,7 +14,8 @@ class Stepped:
     """Drives an `EngineModel` by the monotonic clock; its deadlines are absolute."""
 
     def __init__(self, config: SimulatedServer, steps: EngineSteps, seed: int) -> None:
-        self.engine = EngineModel(steps, jitter=config.jitter, seed=seed)
+        self._cache = prefix_cache(config.prefix_cache)
+        self.engine = EngineModel(steps, jitter=config.jitter, seed=seed, cache=self._cache)
         self.occupancy = Occupancy()
         self._streams: dict[Sequence, Stream] = {}
 
@@ -34,7 +36,7 @@ class Stepped:
 
     def admit(self, stream: Stream, received_ns: int) -> None:
         """Let the engine have a request."""
-        sequence = Sequence(stream.prompt_tokens, max(1, stream.tokens), stream.sizes)
+        sequence = Sequence(stream.prompt_tokens, max(1, stream.tokens), stream.sizes, stream.keys)
         self._streams[sequence] = stream
         self.engine.submit(sequence, received_ns)
         self._changed()
@@ -56,7 +58,8 @@ class Stepped:
         stream = self._streams[sequence]
         first = sequence.place == 1
         if first and sequence.started_ns is not None:
-            stream.started_ns, stream.first_ns = sequence.started_ns, due_ns
+            cached = None if self._cache is None else sequence.cached
+            stream.started(sequence.started_ns, due_ns, cached)
         gathered = not stream.held and (sequence.place - 1) % stream.step == stream.step - 1
         if not (gathered or sequence.is_done):
             return

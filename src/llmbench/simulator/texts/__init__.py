@@ -1,0 +1,1 @@
+"""What the simulated model is told and what it says."""
