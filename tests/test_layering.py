@@ -32,10 +32,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "servers": {"apis", "simulator"},
     "verdict": {"metrics"},
     "report": {"metrics", "verdict"},
+    "twin": {"simulator", "verdict"},
     "bench": {"load", "metrics", "prompts", "servers", "verdict"},
     "calibrate": {"load", "servers"},
     "plugin": {"apis", "bench", "metrics", "report", "servers", "verdict"},
-    "cli": {"bench", "calibrate", "prompts", "report", "servers", "simulator", "verdict"},
+    "cli": {"bench", "calibrate", "prompts", "report", "servers", "simulator", "twin", "verdict"},
 }
 """The rooms and what each imports besides the base: arrows point down only."""
 

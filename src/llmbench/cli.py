@@ -1,4 +1,4 @@
-"""``llmbench prompts | report | compare | history | schema | docker-run | simulate | calibrate``.
+"""``llmbench prompts | report | compare | history | fit | predict | simulate | calibrate | …``.
 
 Each command parses its arguments here and calls one function of a room. Exit status 2 means a
 mistake in the arguments or the files, 1 a regression, 125 that a comparison can't tell.
@@ -33,7 +33,10 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands with their arguments."""
     top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_prompts, _report, _compare, _history, _schema, _docker_run, _simulate, _calibrate):
+    for add in (
+        *(_prompts, _report, _compare, _history, _fit, _predict),
+        *(_schema, _docker_run, _simulate, _calibrate),
+    ):
         add(commands)
     return top
 
@@ -177,6 +180,56 @@ def history(args: argparse.Namespace) -> int:
     return 0
 
 
+def _fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "fit", fit)
+    made.add_argument("run", type=Path, metavar="RUN")
+    made.add_argument("--out", type=Path, default=Path("twin.toml"), metavar="FILE")
+    made.add_argument("--model", metavar="NAME", help="one of the run's configurations")
+    made.add_argument("--slots", type=int, metavar="N", help="sequences that the engine may run")
+    made.add_argument("--token-budget", type=int, metavar="N", help="tokens of a step, at most")
+    made.add_argument("--policy", choices=("mixed", "prefill-first"))
+
+
+def fit(args: argparse.Namespace) -> int:
+    """Fit a twin, a simulated engine that behaves as the server of a run did."""
+    from llmbench import twin
+    from llmbench.store import RunDir
+
+    told = twin.Told(args.slots, args.token_budget, args.policy)
+    fitted = twin.fit_run(RunDir.open(args.run), model=args.model, told=told)
+    print("\n".join(twin.fit_lines(fitted)))
+    twin.write_twin(args.out, fitted.twin)
+    print(f"twin: {args.out}")
+    return 0
+
+
+def _predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    made = _command(commands, "predict", predict)
+    made.add_argument("twin", type=Path, metavar="TWIN.toml")
+    made.add_argument("--input-tokens", required=True, metavar="N,N")
+    made.add_argument("--output-tokens", required=True, metavar="N,N")
+    made.add_argument("--users", metavar="N,N", help="closed loop")
+    made.add_argument("--rate", metavar="R,R", help="open loop, requests/s")
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Predict what cells would show, with intervals, from a twin."""
+    from llmbench import twin
+
+    if not (args.users or args.rate):
+        raise ConfigError("predict: give --users or --rate")
+    inputs = parse_setting("input_tokens", args.input_tokens, "--input-tokens")
+    outputs = parse_setting("output_tokens", args.output_tokens, "--output-tokens")
+    users = parse_setting("users", args.users, "--users") if args.users else ()
+    rates = parse_setting("rates", args.rate, "--rate") if args.rate else ()
+    for values in (inputs, outputs, users, rates):
+        assert isinstance(values, tuple)
+    loaded = twin.load_twin(args.twin)
+    cells = twin.foretell(loaded, (inputs, outputs), users, rates)
+    print("\n".join(twin.foretold_lines(loaded, cells)))
+    return 0
+
+
 def _schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     made = _command(commands, "schema", schema)
     made.add_argument("name", choices=("run", "baseline", "comparison"))
@@ -225,6 +278,7 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     made.add_argument("--prefix-cache", type=int, metavar="TOKENS", help="its size; none without")
     made.add_argument("--checks-history", action="store_true", help="answers must be its own")
     made.add_argument("--fault", metavar="NAME", help="docs/simulator.md names them")
+    made.add_argument("--twin", type=Path, metavar="FILE", help="as llmbench fit wrote it")
     made.add_argument("--engine", metavar="NAME", help="pass for this engine: vllm, tgi, …")
     made.add_argument("--seed", type=int, default=1)
     made.add_argument("--core", type=int, action="append", help="pin to this core; repeatable")
@@ -233,6 +287,7 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def simulate(args: argparse.Namespace) -> int:
     """Serve a deterministic model with a known truth (at /stats)."""
     from llmbench.simulator import LIKENESSES, serve
+    from llmbench.twin import load_twin
 
     if args.engine is not None and args.engine not in LIKENESSES:
         valid = nearest(args.engine, list(LIKENESSES))
@@ -251,6 +306,7 @@ def simulate(args: argparse.Namespace) -> int:
         tells_times=args.tells_times,
         prefix_cache=PrefixCacheSize(args.prefix_cache) if args.prefix_cache else None,
         checks_history=args.checks_history,
+        steps=None if args.twin is None else load_twin(args.twin).steps,
     )
     serve(
         config,

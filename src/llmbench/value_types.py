@@ -50,6 +50,7 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     kv_tokens: Count = 1_000_000  # whose keys and values fit into memory
     waiting_served_ratio: Positive = 1.2  # prefill-first: prompts for each running sequence that
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
+    gather_ms: NotNegative = 0.0  # that an idle engine waits for what comes together
 
 
 class PrefixCacheSize(Struct, frozen=True, forbid_unknown_fields=True):

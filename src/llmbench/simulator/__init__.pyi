@@ -2,5 +2,8 @@ from .dialects.engine_pages import LIKENESSES as LIKENESSES
 from .encoding import SERVER as SERVER
 from .faults import HEADER as HEADER
 from .faults import FaultPlan as FaultPlan
+from .scheduling.engine_model import EngineModel as EngineModel
+from .scheduling.engine_model import Sequence as Sequence
+from .scheduling.virtual import VirtualTime as VirtualTime
 from .server import serve as serve
 from .simulator_settings import SimulatorSettings as SimulatorSettings

@@ -9,12 +9,24 @@ What a prefix cache holds of a prompt is not computed again.
 from collections import deque
 from collections.abc import Sequence as Sizes
 from random import Random
+from typing import NamedTuple
 
 from llmbench.simulator.scheduling.prefix_cache import PrefixCache
 from llmbench.value_types import EngineSteps
 
 LEAST_STEP = 0.1
 """A step is never shorter than this share of its mean, however large the jitter."""
+
+
+class StepWork(NamedTuple):
+    """What a step computes; each of these has its cost in `EngineSteps`."""
+
+    sequences: int
+    context_tokens: int  # in memory of the sequences that decode
+    prompt_tokens: int
+
+
+NO_WORK = StepWork(0, 0, 0)
 
 
 class Sequence:
@@ -81,11 +93,12 @@ class EngineModel:
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self.due_ns: int | None = None
+        self.began_ns = 0  # the step under way
+        self.work = NO_WORK  # of the step under way
         self.preemptions = 0
         self._ended_ns = 0  # the last step
         self._decode: list[Sequence] = []  # to whom the step under way brings a token, and how
         self._prefill: list[tuple[Sequence, int]] = []  # many tokens of whose prompts it computes
-        self._began_ns = 0
         self._decoded_alone = 0  # steps since a prompt was taken
 
     @property
@@ -96,11 +109,16 @@ class EngineModel:
         return sum(sequence.computed for sequence in self.running)
 
     def submit(self, sequence: Sequence, now_ns: int) -> None:
-        """Let a sequence wait; an idle engine begins a step at once."""
+        """Let a sequence wait; an idle engine begins a step, once it has gathered what comes."""
         sequence.submitted_ns = now_ns
         self.waiting.append(sequence)
         if self.due_ns is None:
-            self._begin_step(max(now_ns, self._ended_ns))
+            begin_ns = max(now_ns, self._ended_ns)
+            if self._steps.gather_ms:
+                self.began_ns, self.work = begin_ns, NO_WORK
+                self.due_ns = begin_ns + round(self._steps.gather_ms * 1e6)
+            else:
+                self._begin_step(begin_ns)
 
     def drop(self, sequence: Sequence) -> None:
         """Forget a sequence that nobody waits for any more; its last step still takes its time."""
@@ -151,7 +169,7 @@ class EngineModel:
         """Find in the prefix cache what needn't be computed of a prompt that waits."""
         if self._cache is None:
             return
-        found = self._cache.take(sequence.keys, sequence.prompt_tokens, self._began_ns)
+        found = self._cache.take(sequence.keys, sequence.prompt_tokens, self.began_ns)
         sequence.left += sequence.computed - found
         sequence.computed = found
         if sequence.started_ns is None:
@@ -161,7 +179,7 @@ class EngineModel:
         self._decode, self._prefill = [], []
         if self.waiting and not self.running:
             now_ns = max(now_ns, self.waiting[0].submitted_ns)
-        self._began_ns = now_ns
+        self.began_ns = now_ns
         if self._steps.policy == "prefill-first":
             self._fill_prefill_first()
         else:
@@ -173,13 +191,16 @@ class EngineModel:
         self.due_ns = now_ns + self._duration_ns() if busy else None
 
     def _duration_ns(self) -> int:
-        steps, prompts = self._steps, sum(tokens for _, tokens in self._prefill)
-        context = sum(sequence.computed for sequence in self._decode)
+        self.work = StepWork(
+            len(self._decode) + len(self._prefill),
+            sum(sequence.computed for sequence in self._decode),
+            sum(tokens for _, tokens in self._prefill),
+        )
         step_ms = (
-            steps.base_ms
-            + steps.ms_per_sequence * (len(self._decode) + len(self._prefill))
-            + steps.ms_per_context_token * context
-            + steps.ms_per_prompt_token * prompts
+            self._steps.base_ms
+            + self._steps.ms_per_sequence * self.work.sequences
+            + self._steps.ms_per_context_token * self.work.context_tokens
+            + self._steps.ms_per_prompt_token * self.work.prompt_tokens
         )
         if self._jitter:
             step_ms *= max(LEAST_STEP, self._random.gauss(1.0, self._jitter))
@@ -218,7 +239,7 @@ class EngineModel:
             budget -= sequence.left
             memory -= sequence.most_tokens
             alone = not self.running and not taken  # then it is taken, however large it is
-            late = sequence.submitted_ns > self._began_ns  # its driver ended the last step late
+            late = sequence.submitted_ns > self.began_ns  # its driver ended the last step late
             if late or (not alone and (budget < 0 or memory < 0 or len(taken) == room)):
                 break
             taken.append(sequence)
@@ -243,7 +264,7 @@ class EngineModel:
             self._plan(sequence, tokens)
         while self.waiting and budget and self.preemptions == preempted:
             sequence = self.waiting[0]
-            late = sequence.submitted_ns > self._began_ns
+            late = sequence.submitted_ns > self.began_ns
             if late or len(self.running) == self._steps.most_sequences:
                 break
             self._look_up(sequence)

@@ -1,0 +1,152 @@
+"""Fits a twin to a run, and finds out how far it can be believed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct, structs
+
+from llmbench.config import ConfigError
+from llmbench.store import RunDir
+from llmbench.twin.cell_figures import Array
+from llmbench.twin.cost_fit import CostFit, Told, find, fit, fit_costs, left_out
+from llmbench.twin.observed import Observation, Observed, observed
+from llmbench.twin.playing import COSTS, Engine, play
+from llmbench.twin.twin_file import FittedRange, Twin
+
+LEAST_CELLS = 6
+"""Four costs need four cells, one that is held out, and one that can show a scatter."""
+
+CONFIDENCE = 0.9
+
+
+class HeldOut(Struct, frozen=True):
+    """Cells that a fit had not seen, and its errors on them (measured − foretold, logarithms)."""
+
+    cell_ids: tuple[str, ...]
+    errors: Array  # cells × `KINDS`
+
+    @property
+    def shares(self) -> Array:
+        """How far off the foretold figures were, as shares of the measured ones."""
+        return np.abs(np.expm1(-self.errors))
+
+
+class RunFit(Struct, frozen=True):
+    """A twin, the intervals of its costs (`COSTS` × low, high), and the errors on held-out cells.
+
+    The intervals are those of the jackknife that leaves one cell out at a time. `highest_load` is
+    None where the run has too few numbers of users.
+    """
+
+    twin: Twin
+    observed: Observed
+    intervals: Array
+    limits_found: bool
+    one_out: HeldOut
+    highest_load: HeldOut | None
+
+
+def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) -> RunFit:
+    """Fit a twin to a run; `ConfigError` says which cells are missing where it has too little."""
+    seen = observed(run, model)
+    check_enough(seen.cells, str(run.path))
+    fitted = _fitted(seen, told or Told())
+    costs, errors = left_out(seen.cells, fitted.engine)
+    ids = tuple(cell.cell_id for cell in seen.cells)
+    return RunFit(
+        _twin(run, seen, fitted, costs),
+        seen,
+        _intervals(fitted.costs, costs),
+        seen.steps is None,
+        HeldOut(ids, errors),
+        _highest_load(seen.cells, fitted.engine),
+    )
+
+
+def _fitted(seen: Observed, told: Told) -> CostFit:
+    """The fit of all cells, to an engine whose limits are told, or else to that which fits best."""
+    if seen.steps is not None:
+        return fit(seen.cells, [Engine(seen.steps)])
+    return find(seen.cells, structs.replace(told, slots=told.slots or seen.slots))
+
+
+def check_enough(cells: Sequence[Observation], where: str) -> None:
+    """Refuse a fit that the cells can't carry, and say which to add."""
+    users = sorted({cell.load.users for cell in cells})
+    lengths = sorted({cell.load.input_tokens for cell in cells})
+    add = []
+    if len(users) < 2:
+        most = max(users, default=1)
+        add.append(f"--llm-users {','.join(str(most * n) for n in (1, 2, 4))}")
+    if not lengths or lengths[-1] < 2 * lengths[0]:
+        most = max(lengths, default=32)
+        add.append(f"--llm-input-tokens {most},{4 * most}")
+    if all(cell.load.output_tokens < 2 for cell in cells):
+        add.append("--llm-output-tokens 16,64")
+    if not add and len(cells) < LEAST_CELLS:
+        add.append(f"--llm-users {','.join(map(str, (*users, 2 * users[-1], 4 * users[-1])))}")
+    if add:
+        raise ConfigError(
+            f"{where}: {len(cells)} valid closed-loop cells are too few to fit the four costs of a "
+            f"step and to hold cells out: they need {LEAST_CELLS}, of two numbers of users and two "
+            f"input lengths; add {' '.join(add)}"
+        )
+
+
+def _twin(run: RunDir, seen: Observed, fitted: CostFit, costs: Array) -> Twin:
+    loads = [cell.load for cell in seen.cells]
+    return Twin(
+        name=seen.name,
+        run=run.path.name,
+        simulated=seen.simulated,
+        together=fitted.engine.together,
+        range=FittedRange(
+            users=_ends([load.users for load in loads]),
+            input_tokens=_ends([load.input_tokens for load in loads]),
+            output_tokens=_ends([load.output_tokens for load in loads]),
+        ),
+        steps=fitted.engine.steps,
+        scatter=_scatter(fitted.residuals),
+        leave_one_out=tuple(tuple(map(float, row)) for row in costs),  # type: ignore[misc]
+    )
+
+
+def _ends(values: Sequence[int]) -> tuple[int, int]:
+    return min(values), max(values)
+
+
+def _scatter(residuals: Array) -> tuple[float, float, float]:
+    """The standard deviation of each kind of figure about the fit, less what the costs explain."""
+    spare = 1 - len(COSTS) / residuals.size
+    ttft, per_token, rate = np.sqrt((residuals**2).mean(axis=0) / spare)
+    return float(ttft), float(per_token), float(rate)
+
+
+def spread(values: Array) -> Array:
+    """The jackknife's standard error from the values of fits without one cell each."""
+    n = len(values)
+    return np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
+
+
+def quantile(cells: int) -> float:
+    """How many standard errors an interval reaches: Student's t with a degree for each cell - 1."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + CONFIDENCE) / 2, cells - 1))
+
+
+def _intervals(costs: Array, without: Array) -> Array:
+    half = quantile(len(without)) * spread(without)
+    return np.stack((np.maximum(costs - half, 0.0), costs + half), axis=1)
+
+
+def _highest_load(cells: Sequence[Observation], engine: Engine) -> HeldOut | None:
+    """The errors on the cells with the most users, of a fit to the others."""
+    most = max(cell.load.users for cell in cells)
+    rest = [cell for cell in cells if cell.load.users < most]
+    highest = [cell for cell in cells if cell.load.users == most]
+    if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
+        return None
+    fitted = fit_costs(rest, [play(cell.load, engine) for cell in rest], engine)
+    errors = [cell.logs - play(cell.load, engine).logs(fitted.costs) for cell in highest]
+    return HeldOut(tuple(cell.cell_id for cell in highest), np.array(errors))

@@ -1,0 +1,153 @@
+"""What a run tells a fit: the figures of its valid closed loops, and how far they scatter."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from llmbench import verdict
+from llmbench.cells import Users
+from llmbench.config import (
+    CommandServer,
+    ConfigError,
+    DockerServer,
+    ModelConfig,
+    ProcessServer,
+    SimulatedServer,
+)
+from llmbench.results import CellSummary
+from llmbench.store import RunDir
+from llmbench.twin.cell_figures import Array, CellFigures
+from llmbench.twin.playing import ClosedLoad
+from llmbench.value_types import EngineSteps
+
+LEAST_SCATTER = 0.01
+"""No figure is trusted to more than 1 %, however well its repeats agree: hosts drift by as much."""
+
+TOLD_SLOTS = "props.total_slots"
+"""Where llama.cpp's server tells its slots."""
+
+
+class Observation(Struct, frozen=True):
+    """A cell as it was measured: its load, and the logarithms of its figures (means of repeats)."""
+
+    cell_id: str
+    load: ClosedLoad
+    logs: Array  # of `CellFigures`
+    scatter: Array  # their standard errors
+
+
+class Observed(Struct, frozen=True):
+    """The cells of one configuration, and what is known of its engine."""
+
+    name: str
+    simulated: bool
+    cells: tuple[Observation, ...]
+    left_out: int  # repeats that were not valid
+    steps: EngineSteps | None  # of a simulated engine: its limits and policy are told
+    slots: int | None
+
+
+def observed(run: RunDir, model: str | None = None) -> Observed:
+    """The observations of a run; `model` names one of its configurations, if it has several."""
+    results = verdict.results(run)
+    usable = [result for result in results if _load(result.summary) is not None]
+    names = sorted({result.summary.cell.config_name for result in usable})
+    name = _chosen(names, model, run)
+    mine = [result for result in usable if result.summary.cell.config_name == name]
+    valid = [result.summary for result in mine if result.valid]
+    configs = {config.name: config for config in run.info().models}
+    config = configs.get(mine[0].summary.cell.model)
+    return Observed(
+        name,
+        any(summary.simulated for summary in valid),
+        observations(valid),
+        len(mine) - len(valid),
+        _told_steps(config),
+        _slots(config, run, valid[0].cell_id if valid else ""),
+    )
+
+
+def _chosen(names: list[str], model: str | None, run: RunDir) -> str:
+    if not names:
+        raise ConfigError(
+            f"{run.path}: no closed loop to fit; run a grid, as in --llm-users 1,2,4,8"
+        )
+    if model is None and len(names) == 1:
+        return names[0]
+    if model not in names:
+        raise ConfigError(f"{run.path}: has several servers; give --model {' or '.join(names)}")
+    return model
+
+
+def observations(summaries: Sequence[CellSummary]) -> tuple[Observation, ...]:
+    """One observation for each cell; the scatter of repeats is pooled over all cells."""
+    repeats: dict[str, list[Array]] = defaultdict(list)
+    loads: dict[str, ClosedLoad] = {}
+    for summary in summaries:
+        load, figures = _load(summary), _figures(summary)
+        if load is not None and figures is not None:
+            repeats[summary.cell_id].append(figures.logs)
+            loads.setdefault(summary.cell_id, load)
+    scatter = _pooled([np.array(logs) for logs in repeats.values()])
+    return tuple(
+        Observation(
+            cell_id,
+            loads[cell_id],
+            np.mean(logs, axis=0),
+            np.hypot(LEAST_SCATTER, scatter / np.sqrt(len(logs))),
+        )
+        for cell_id, logs in repeats.items()
+    )
+
+
+def _pooled(cells: Sequence[Array]) -> Array:
+    """The standard deviation of a repeat about its cell's mean; 0 where nothing was repeated."""
+    squares = sum((((logs - logs.mean(axis=0)) ** 2).sum(axis=0) for logs in cells), np.zeros(3))
+    spare = sum(len(logs) - 1 for logs in cells)
+    return np.sqrt(squares / spare) if spare else np.zeros(3)
+
+
+def _load(summary: CellSummary) -> ClosedLoad | None:
+    """What the cell's users asked; None for anything but a plain closed loop."""
+    cell, shape = summary.cell, summary.cell.shape
+    if not isinstance(shape, Users) or shape.cold or shape.is_trial or shape.spawn_rate_per_s:
+        return None
+    asked_in = summary.input_tokens.mean if summary.input_tokens else cell.input_tokens
+    asked_out = summary.output_tokens.mean if summary.output_tokens else cell.output_tokens
+    return ClosedLoad(
+        input_tokens=round(asked_in),
+        output_tokens=max(1, round(asked_out)),
+        users=shape.users,
+        requests=max(1, round(summary.requests / shape.users)),
+        warmups=round(summary.warmup / shape.users),
+    )
+
+
+def _figures(summary: CellSummary) -> CellFigures | None:
+    """The figures of a repeat, if it has all of them."""
+    ttft, per_token = summary.ttft_ms, summary.time_per_token_ms
+    if ttft is None or per_token is None or not summary.output_tokens_per_s:
+        return None
+    return CellFigures(ttft.mean, per_token.mean, summary.output_tokens_per_s)
+
+
+def _told_steps(config: ModelConfig | None) -> EngineSteps | None:
+    server = config.server if config else None
+    return server.steps if isinstance(server, SimulatedServer) else None
+
+
+def _slots(config: ModelConfig | None, run: RunDir, cell_id: str) -> int | None:
+    """How many requests the engine runs at a time, as it tells or as its configuration says."""
+    told = next(
+        (one.endpoint.launch.server_info for one in run.cell_runs() if one.cell_id == cell_id), {}
+    ).get(TOLD_SLOTS)
+    if isinstance(told, int):
+        return told
+    server = config.server if config else None
+    if isinstance(server, ProcessServer | SimulatedServer):
+        return server.slots
+    if isinstance(server, DockerServer | CommandServer):
+        return server.slots if any("{slots}" in word for word in server.command) else None
+    return None

@@ -1,0 +1,195 @@
+"""Plays a cell's users on the simulated engine, once for all costs that its steps may have.
+
+In a closed loop a request comes when the one before it has ended, so which step computes what does
+not depend on how long steps last. When each of them ends does, and that is linear in the costs. So
+a cell is played once, and timed anew for any costs by a product of matrices.
+"""
+
+from random import Random
+
+import numpy as np
+from msgspec import Struct, structs
+from numpy.typing import NDArray
+
+from llmbench.simulator import EngineModel, Sequence, VirtualTime
+from llmbench.twin.cell_figures import Array, CellFigures, steady, tokens_per_s
+from llmbench.value_types import EngineSteps
+
+COSTS = ("base_ms", "ms_per_sequence", "ms_per_context_token", "ms_per_prompt_token")
+"""α, β, γ and δ: the fields of `EngineSteps` that a fit finds, in the order of a step's work."""
+
+BETWEEN_MS = 0.2
+"""From an answer's end to the arrival of its user's next request, on one machine."""
+
+GATHER_MS = 0.2
+"""How long an idle engine is taken to wait for requests that come together, where it does."""
+
+_LATE_MS = 0.5
+"""How much later a request comes that misses the others: anything longer than `GATHER_MS`."""
+
+DRAWS = 8
+"""How often a cell is played where chance decides which requests an idle engine takes together."""
+
+_ANY_STEP_MS = 10.0
+"""How long every step lasts while a cell is played: anything longer than `BETWEEN_MS`."""
+
+
+class ClosedLoad(Struct, frozen=True):
+    """`users` that each ask `warmups` and then `requests` times, with prompts of one length."""
+
+    input_tokens: int
+    output_tokens: int
+    users: int
+    requests: int
+    warmups: int = 1
+
+
+class Engine(Struct, frozen=True):
+    """A simulated engine, and how it meets requests that come together while it is idle.
+
+    Each is in time for the step that the first of them begins with probability `together`. Those
+    that miss it stay a step behind, so that the shares of a cell's requests are a matter of chance.
+    """
+
+    steps: EngineSteps
+    together: float = 1.0
+
+
+class PlayedCell(Struct, frozen=True):
+    """A cell whose figures are known for all costs: each time is a row of `COSTS` and a constant.
+
+    `ttft` and `per_token` are means over the requests of the window from `start` to `end`; `first`
+    and `last` are the first and last tokens of all measured requests (requests × 5).
+    """
+
+    load: ClosedLoad
+    work: Array  # steps × COSTS, and the idle time before each step
+    ttft: Array
+    per_token: Array
+    start: Array
+    end: Array
+    first: Array
+    last: Array
+
+    def figures(self, costs: Array) -> CellFigures:
+        """The figures of this cell where steps have these costs."""
+        each = np.append(costs, 1.0)
+        window = float(self.start @ each), float(self.end @ each)
+        rate = tokens_per_s(self.first @ each, self.last @ each, window, self.load.output_tokens)
+        return CellFigures(float(self.ttft @ each), float(self.per_token @ each), rate)
+
+
+class _Recorder(EngineModel):
+    """An engine that writes down what each of its steps did."""
+
+    def __init__(self, steps: EngineSteps) -> None:
+        super().__init__(steps)
+        self.work_done: list[tuple[int, ...]] = []
+        self.idle_ms: list[float] = []
+        self._last_end_ns = 0
+
+    def end_step(self) -> list[tuple[Sequence, int]]:
+        assert self.due_ns is not None
+        works = any(self.work)
+        busy_since_ns = self.began_ns if works else self.due_ns
+        self.work_done.append((int(works), *self.work))
+        self.idle_ms.append((busy_since_ns - self._last_end_ns) / 1e6)
+        self._last_end_ns = self.due_ns
+        return super().end_step()
+
+
+class PlayedDraws(Struct, frozen=True):
+    """A cell as it was played several times."""
+
+    draws: tuple[PlayedCell, ...]
+
+    def logs(self, costs: Array) -> Array:
+        """The logarithms of the cell's figures, means over the draws."""
+        return np.mean([draw.figures(costs).logs for draw in self.draws], axis=0)
+
+
+def play(load: ClosedLoad, engine: Engine, draws: int = DRAWS) -> PlayedDraws:
+    """Play a cell on an engine of these limits and this policy, whatever its costs."""
+    costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS}
+    steps = structs.replace(engine.steps, **costs)
+    if load.users == 1 or engine.together == 1.0 or not steps.gather_ms:
+        draws = 1
+    return PlayedDraws(
+        tuple(
+            _Play(load, _Recorder(steps), engine.together, seed).played() for seed in range(draws)
+        )
+    )
+
+
+def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+    """The rows of the window's start and end, and which requests were sent in it.
+
+    What comes first doesn't depend on the costs, so it is looked up at any: all steps equally long.
+    """
+    any_costs = np.append(np.eye(len(COSTS))[0] * _ANY_STEP_MS, 1.0)
+    sent_ms, last_ms = sent @ any_costs, last @ any_costs
+    start_ms, end_ms = steady(sent_ms, last_ms, user)
+    inside = (sent_ms >= start_ms) & (sent_ms < end_ms)
+    start = sent[int(np.argmin(np.abs(sent_ms - start_ms)))]
+    return start, last[int(np.argmin(np.abs(last_ms - end_ms)))], inside
+
+
+class _Play:
+    """The users of one cell in virtual time."""
+
+    def __init__(self, load: ClosedLoad, engine: _Recorder, together: float, seed: int) -> None:
+        self._load, self._engine, self._together = load, engine, together
+        self._random = Random(f"{seed}/together")
+        self._time = VirtualTime(engine, self._brought)
+        self._asked = dict.fromkeys(range(load.users), 0)
+        self._under_way: dict[Sequence, list[float]] = {}
+        self._rows: list[list[float]] = []  # user, sent, how late, first, last, measured
+
+    def played(self) -> PlayedCell:
+        for user in self._asked:
+            self._ask_soon(user)
+        self._time.run()
+        rows = np.array(self._rows)
+        measured = rows[rows[:, 5] > 0]
+        work = np.column_stack((np.array(self._engine.work_done), self._engine.idle_ms))
+        ends = np.vstack((np.zeros(work.shape[1]), np.cumsum(work, axis=0)))
+        sent, first, last = (ends[measured[:, n].astype(np.int64)] for n in (1, 3, 4))
+        sent[:, -1] += measured[:, 2]
+        start, end, inside = window_rows(sent, last, measured[:, 0])
+        later = max(1, self._load.output_tokens - 1)
+        return PlayedCell(
+            self._load,
+            work,
+            (first - sent)[inside].mean(axis=0),
+            (last - first)[inside].mean(axis=0) / later,
+            start,
+            end,
+            first,
+            last,
+        )
+
+    def _ask_soon(self, user: int) -> None:
+        """Have a user's next request come right after the step that just ended."""
+        in_time = self._random.random() < self._together
+        late_ms = BETWEEN_MS + (0.0 if in_time else _LATE_MS)
+        after_steps = len(self._engine.work_done)
+        come_ns = self._time.now_ns + round(late_ms * 1e6)
+        self._time.at(come_ns, lambda: self._ask(user, after_steps, late_ms))
+
+    def _ask(self, user: int, after_steps: int, late_ms: float) -> None:
+        measured = self._asked[user] >= self._load.warmups
+        self._asked[user] += 1
+        sequence = Sequence(self._load.input_tokens, self._load.output_tokens)
+        self._under_way[sequence] = [user, after_steps, late_ms, 0, 0, measured]
+        self._time.submit(sequence)
+
+    def _brought(self, sequence: Sequence, tokens: int) -> None:
+        row, steps = self._under_way[sequence], len(self._engine.work_done)
+        if sequence.place == 1:
+            row[3] = steps
+        if not sequence.is_done:
+            return
+        row[4], user = steps, round(row[0])
+        self._rows.append(self._under_way.pop(sequence))
+        if self._asked[user] < self._load.warmups + self._load.requests:
+            self._ask_soon(user)

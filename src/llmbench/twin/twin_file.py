@@ -1,0 +1,63 @@
+"""The file of a twin: what was fitted, how far it can be believed, and where it comes from."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.config import ConfigError
+from llmbench.value_types import EngineSteps
+
+
+class FittedRange(Struct, frozen=True, forbid_unknown_fields=True):
+    """The loads that were fitted, each from the least to the most."""
+
+    users: tuple[int, int]
+    input_tokens: tuple[int, int]
+    output_tokens: tuple[int, int]
+
+
+class Twin(Struct, frozen=True, forbid_unknown_fields=True):
+    """A simulated engine (`steps`, `together`) that behaves as a measured server did.
+
+    `leave_one_out` holds the costs of the fits without one cell each (α, β, γ, δ in ms), and
+    `scatter` how far measured figures lay from the fitted ones: the standard deviations of TTFT,
+    time per token and tokens/s, relative. Intervals of predictions are made of both.
+    """
+
+    name: str  # the configuration
+    run: str  # the run's directory
+    simulated: bool
+    together: float
+    range: FittedRange
+    steps: EngineSteps
+    scatter: tuple[float, float, float]
+    leave_one_out: tuple[tuple[float, float, float, float], ...]
+
+
+def write_twin(path: Path, twin: Twin) -> None:
+    """Write the twin as TOML."""
+    lines = ["# A simulated engine fitted by `llmbench fit`; docs/twin.md says what the keys mean."]
+    tables = []
+    for key, value in msgspec.to_builtins(twin).items():
+        if isinstance(value, dict):
+            tables += ["", f"[{key}]", *(_pair(*item) for item in value.items())]
+        else:
+            lines.append(_pair(key, value))
+    path.write_text("\n".join((*lines, *tables)) + "\n", encoding="utf-8")
+
+
+def _pair(key: str, value: Any) -> str:
+    """A key and its value; JSON's texts, numbers and lists are TOML's too."""
+    return f"{key} = {msgspec.json.encode(value).decode()}"
+
+
+def load_twin(path: Path) -> Twin:
+    """The twin in a file; `ConfigError` where it is none."""
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=Twin)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    except msgspec.MsgspecError as error:
+        raise ConfigError(f"{path}: not a twin: {error}; llmbench fit RUN makes one") from error

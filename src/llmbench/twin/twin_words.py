@@ -1,0 +1,119 @@
+"""What a fit and a prediction print."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from llmbench.twin.cell_figures import Array
+from llmbench.twin.fit_of_run import HeldOut, RunFit
+from llmbench.twin.foretelling import ForetoldCell, Interval
+from llmbench.twin.playing import COSTS
+from llmbench.twin.twin_file import Twin
+
+_COST_WORDS = (
+    ("α", "each step", "ms"),
+    ("β", "each sequence in it", "ms"),
+    ("γ", "each 1,000 tokens of context", "ms"),
+    ("δ", "each prompt token", "ms"),
+)
+_PER_THOUSAND = 2  # the index of γ
+_KIND_WORDS = ("TTFT (mean)", "time per token", "output tokens/s")
+SIMULATED = "SIMULATED: these numbers are not a real server's"
+
+
+def fit_lines(fit: RunFit) -> Iterator[str]:
+    """A fit's costs with their intervals, the limits, and the errors on cells it had not seen."""
+    yield f"{_title(fit.twin)}: fitted to {len(fit.observed.cells)} cells of {fit.twin.run}"
+    if fit.observed.left_out:
+        yield f"  left out: {fit.observed.left_out} repeats that are not valid"
+    yield ""
+    yield f"  {'what a step costs':<34}{'ms':>9}   90 % interval (jackknife over cells)"
+    costs = np.array([getattr(fit.twin.steps, name) for name in COSTS])
+    for n, (sign, words, _) in enumerate(_COST_WORDS):
+        by = 1000 if n == _PER_THOUSAND else 1
+        low, high = by * fit.intervals[n]
+        yield f"  {sign} {words:<32}{_number(by * costs[n]):>9}   {_number(low)} to {_number(high)}"
+    yield f"  {_limits(fit)}"
+    yield ""
+    yield from _held_out("held out, one cell at a time", fit.one_out)
+    if fit.highest_load is None:
+        yield "held out, the highest load: too few other numbers of users to tell; add --llm-users"
+    else:
+        yield from _held_out("held out, the highest load", fit.highest_load)
+
+
+def _title(twin: Twin) -> str:
+    return f"{twin.name}  {SIMULATED}" if twin.simulated else twin.name
+
+
+def _limits(fit: RunFit) -> str:
+    steps = fit.twin.steps
+    source = "the likeliest, or as told" if fit.limits_found else "as its configuration says"
+    together = f", {fit.twin.together:.0%} of requests that come together share one"
+    return (
+        f"steps: {steps.policy}, {steps.token_budget:,} tokens at most, {steps.most_sequences} "
+        f"sequences{together if steps.gather_ms else ''} ({source})"
+    )
+
+
+def _held_out(words: str, held_out: HeldOut) -> Iterator[str]:
+    shares = 100 * held_out.shares
+    cells = len(held_out.cell_ids)
+    yield f"{f'{words} ({cells} cell' + ('s)' if cells > 1 else ')'):<46}median   worst"
+    for kind, of_kind in zip(_KIND_WORDS, shares.T, strict=True):
+        worst = held_out.cell_ids[int(np.argmax(of_kind))]
+        yield f"  {kind:<41}{np.median(of_kind):>6.1f} % {of_kind.max():>5.1f} %  {worst}"
+    yield f"  {'all':<41}{_median(shares):>6.1f} % {shares.max():>5.1f} %"
+
+
+def _median(shares: Array) -> float:
+    return float(np.median(shares))
+
+
+_HEADINGS = ("cell", "TTFT ms", "ms/token", "out tokens/s", "requests/s")
+
+
+def foretold_lines(twin: Twin, cells: Sequence[ForetoldCell]) -> Iterator[str]:
+    """A table of foretold cells, each figure with its interval, and what to doubt."""
+    rows = [_HEADINGS, *(_row(cell) for cell in cells)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(_HEADINGS))]
+    yield f"{_title(twin)}: predicted by the twin of {twin.run}; means with 90 % intervals"
+    yield ""
+    for row in rows:
+        first, *others = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        yield "  ".join((first, *others)).rstrip()
+    for cell in cells:
+        name = _name(cell)
+        if cell.overloaded:
+            served = _number(cell.requests_per_s.value)
+            yield f"{name}: OVERLOADED: it serves {served} requests/s; its times only grow"
+        if cell.outside:
+            yield f"{name}: beyond what was fitted: {', '.join(cell.outside)}"
+
+
+def _name(cell: ForetoldCell) -> str:
+    return f"in{cell.input_tokens} out{cell.output_tokens} {cell.load}"
+
+
+def _row(cell: ForetoldCell) -> tuple[str, ...]:
+    figures = (
+        cell.ttft_ms,
+        cell.time_per_token_ms,
+        cell.output_tokens_per_s,
+        cell.requests_per_s,
+    )
+    return (_name(cell), *map(_with_interval, figures))
+
+
+def _with_interval(figure: Interval | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{_number(figure.value)} ({_number(figure.low)} to {_number(figure.high)})"
+
+
+def _number(value: float) -> str:
+    """Three digits."""
+    if abs(value) < 5e-4:
+        return "0"
+    digits = max(0, 2 - int(np.floor(np.log10(abs(value)))))
+    return f"{value:,.{digits}f}"

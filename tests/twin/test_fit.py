@@ -1,0 +1,134 @@
+"""A fit finds the truth of a simulated engine, says how sure it is, and refuses too little."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from msgspec import structs
+
+from llmbench import twin
+from llmbench.cli import main
+from llmbench.config import ConfigError
+from llmbench.metrics import summarise, table
+from llmbench.twin.fit_of_run import RunFit
+from llmbench.twin.playing import COSTS, ClosedLoad, Engine, play
+from llmbench.value_types import EngineSteps
+from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
+
+TRUTH = EngineSteps(
+    base_ms=8.0,
+    ms_per_sequence=1.5,
+    ms_per_context_token=0.004,
+    ms_per_prompt_token=0.3,
+    most_sequences=6,
+)
+TRUE_COSTS = np.array([getattr(TRUTH, name) for name in COSTS])
+RECOVERED = 0.02
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> RunFit:
+    run = virtual_run(tmp_path_factory.mktemp("exact") / "run", TRUTH)
+    return twin.fit_run(run, told=twin.Told(slots=6))
+
+
+@pytest.mark.parametrize("load", GRID, ids=lambda load: cell_of(load).id)
+def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: ClosedLoad) -> None:
+    """The same cell, by an engine with the true costs and by the formulas of `llmbench.metrics`."""
+    run = cell_run_of(load)
+    records = [
+        structs.replace(record, cell=run.cell_id)
+        for record in VirtualUsers(TRUTH, load, jitter=0.0, seed=0).records()
+    ]
+    summary = summarise(run, table(records))
+    (played,) = play(load, Engine(TRUTH)).draws
+    figures = played.figures(TRUE_COSTS)
+    assert summary.ttft_ms is not None
+    assert summary.time_per_token_ms is not None
+    assert figures.ttft_ms == pytest.approx(summary.ttft_ms.mean, rel=1e-3)
+    assert figures.time_per_token_ms == pytest.approx(summary.time_per_token_ms.mean, rel=1e-3)
+    assert figures.output_tokens_per_s == pytest.approx(summary.output_tokens_per_s, rel=1e-3)
+
+
+def test_the_costs_of_a_simulated_engine_are_found(fitted: RunFit) -> None:
+    steps = fitted.twin.steps
+    found = np.array([getattr(steps, name) for name in COSTS])
+    assert found == pytest.approx(TRUE_COSTS, rel=RECOVERED)
+    assert fitted.one_out.shares.max() < RECOVERED
+    assert fitted.highest_load is not None
+    assert fitted.highest_load.shares.max() < RECOVERED
+
+
+def test_limits_that_are_not_told_are_found(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", structs.replace(TRUTH, most_sequences=4))
+    steps = twin.fit_run(run).twin.steps
+    assert (steps.policy, steps.most_sequences) == ("mixed", 4)
+    prefill_first = structs.replace(TRUTH, policy="prefill-first", most_sequences=128)
+    run = virtual_run(tmp_path / "other", prefill_first)
+    assert twin.fit_run(run).twin.steps.policy == "prefill-first"
+
+
+def test_an_interval_holds_the_truth_where_steps_jitter(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", TRUTH, jitter=0.2, repeats=2)
+    fit = twin.fit_run(run, told=twin.Told(slots=6))
+    inside = (fit.intervals[:, 0] <= TRUE_COSTS) & (fit.intervals[:, 1] >= TRUE_COSTS)
+    assert inside.all()
+    assert (fit.intervals[:, 0] < fit.intervals[:, 1]).all()
+
+
+@pytest.mark.parametrize(
+    ("loads", "add"),
+    [
+        ([(32, 16, 4), (128, 16, 4), (32, 64, 4), (128, 64, 4)], "--llm-users 4,8,16"),
+        ([(32, 16, 1), (32, 16, 2), (32, 16, 4)], "--llm-input-tokens 32,128"),
+        ([(32, 16, 1), (128, 16, 1), (32, 16, 2), (128, 16, 2)], "--llm-users 1,2,4,8"),
+    ],
+)
+def test_too_little_is_refused_with_what_to_add(
+    tmp_path: Path, loads: list[tuple[int, int, int]], add: str
+) -> None:
+    cells = tuple(ClosedLoad(*load, requests=4) for load in loads)
+    run = virtual_run(tmp_path / "run", TRUTH, cells)
+    with pytest.raises(ConfigError) as refusal:
+        twin.fit_run(run)
+    assert f"{len(cells)} valid closed-loop cells are too few" in str(refusal.value)
+    assert str(refusal.value).endswith(f"add {add}")
+
+
+def test_a_run_without_closed_loops_is_refused(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", TRUTH, ())
+    with pytest.raises(ConfigError, match="no closed loop to fit; run a grid"):
+        twin.fit_run(run)
+
+
+def test_a_server_that_the_run_does_not_have_is_refused(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", TRUTH)
+    with pytest.raises(ConfigError, match="has several servers; give --model m"):
+        twin.fit_run(run, model="other")
+
+
+def test_the_commands_fit_and_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, file = virtual_run(tmp_path / "run", TRUTH), tmp_path / "twin.toml"
+    assert main(["fit", str(run.path), "--slots", "6", "--out", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("m  SIMULATED")
+    assert "fitted to 16 cells of run" in said
+    assert "held out, one cell at a time (16 cells)" in said
+    assert "held out, the highest load (4 cells)" in said
+    lengths = ["--input-tokens", "64", "--output-tokens", "32"]
+    assert main(["predict", str(file), *lengths, "--users", "1,16", "--rate", "1000"]) == 0
+    said = capsys.readouterr().out
+    assert "in64 out32 1 user " in said
+    assert "16 users: beyond what was fitted: users 16 (1 to 8 were fitted)" in said
+    assert "1000 requests/s: OVERLOADED: it serves " in said
+
+
+def test_predict_needs_a_load_and_a_twin(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengths = ["--input-tokens", "64", "--output-tokens", "32"]
+    assert main(["predict", "twin.toml", *lengths]) == 2
+    assert "predict: give --users or --rate" in capsys.readouterr().err
+    (tmp_path / "other.toml").write_text("a = 1\n", encoding="utf-8")
+    assert main(["predict", str(tmp_path / "other.toml"), *lengths, "--users", "1"]) == 2
+    assert "not a twin" in capsys.readouterr().err
