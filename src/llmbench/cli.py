@@ -8,6 +8,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from llmbench.bench import parse_setting
 from llmbench.config import ConfigError, SimulatedServer, load_model
@@ -218,16 +219,23 @@ def predict(args: argparse.Namespace) -> int:
 
     if not (args.users or args.rate):
         raise ConfigError("predict: give --users or --rate")
-    inputs = parse_setting("input_tokens", args.input_tokens, "--input-tokens")
-    outputs = parse_setting("output_tokens", args.output_tokens, "--output-tokens")
-    users = parse_setting("users", args.users, "--users") if args.users else ()
-    rates = parse_setting("rates", args.rate, "--rate") if args.rate else ()
-    for values in (inputs, outputs, users, rates):
-        assert isinstance(values, tuple)
+    lengths = (
+        _settings("input_tokens", args.input_tokens, "--input-tokens"),
+        _settings("output_tokens", args.output_tokens, "--output-tokens"),
+    )
+    users = _settings("users", args.users, "--users")
+    rates = _settings("rates", args.rate, "--rate")
     loaded = twin.load_twin(args.twin)
-    cells = twin.foretell(loaded, (inputs, outputs), users, rates)
+    cells = twin.foretell(loaded, lengths, users, rates)
     print("\n".join(twin.foretold_lines(loaded, cells)))
     return 0
+
+
+def _settings(key: str, text: str | None, flag: str) -> tuple[Any, ...]:
+    """The numbers of an option that takes several; none where it is not given."""
+    values = () if text is None else parse_setting(key, text, flag)
+    assert isinstance(values, tuple)
+    return values
 
 
 def _schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

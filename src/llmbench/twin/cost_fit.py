@@ -6,6 +6,7 @@ cells together, each by its scatter, under a loss that lets outliers count less 
 
 from collections.abc import Sequence
 from itertools import product
+from typing import Literal
 
 import numpy as np
 from msgspec import Struct, structs
@@ -28,6 +29,9 @@ _LEAST = (1e-3, 0.0, 0.0, 0.0)
 """The lower bounds of the costs, as shares of the first guess: every step takes some time."""
 
 
+Policy = Literal["mixed", "prefill-first"]
+
+
 class CostFit(Struct, frozen=True):
     """The costs (in the order of `COSTS`) with which engines of these limits show the cells best.
 
@@ -45,7 +49,7 @@ class Told(Struct, frozen=True):
 
     slots: int | None = None
     token_budget: int | None = None
-    policy: str | None = None
+    policy: Policy | None = None
 
 
 def fit(cells: Sequence[Observation], engines: Sequence[Engine]) -> CostFit:
@@ -82,12 +86,10 @@ def fit_costs(
     units = _first_guess(cells)
 
     def residuals(relative: Array) -> Array:
-        foretold = np.array([one.logs(relative * units) for one in played])
-        return logs - foretold
+        return np.asarray(logs - np.array([one.logs(relative * units) for one in played]))
 
     def weighed(relative: Array) -> Array:
-        values = residuals(relative) / scatter
-        return values[np.isfinite(logs)]
+        return np.asarray((residuals(relative) / scatter).ravel())
 
     found = least_squares(
         weighed, np.ones(len(COSTS)), bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=2.0
@@ -103,10 +105,9 @@ def _first_guess(cells: Sequence[Observation]) -> Array:
     """Costs of the right size: of the cell with the least load."""
     least = min(cells, key=lambda cell: (cell.load.users, cell.load.input_tokens))
     ttft_ms, per_token_ms, _ = np.exp(least.logs)
-    if not np.isfinite(per_token_ms):
-        per_token_ms = ttft_ms / 2
-    per_prompt_token_ms = ttft_ms / least.load.input_tokens
-    return np.array((0.7, 0.2, 1e-3, 0.0)) * per_token_ms + (0, 0, 0, 0.7 * per_prompt_token_ms)
+    of_decoding = per_token_ms * np.array((0.7, 0.2, 1e-3, 0.0))
+    of_prompts = ttft_ms / least.load.input_tokens * np.array((0.0, 0.0, 0.0, 0.7))
+    return np.asarray(of_decoding + of_prompts)
 
 
 def candidates(cells: Sequence[Observation], told: Told) -> list[Engine]:
@@ -114,7 +115,7 @@ def candidates(cells: Sequence[Observation], told: Told) -> list[Engine]:
     users = sorted({cell.load.users for cell in cells}, reverse=True)
     slots = [told.slots] if told.slots else [128, *(n for n in users[1:] if n > 1)]
     budgets = [told.token_budget] if told.token_budget else BUDGETS
-    policies = [told.policy] if told.policy else ["mixed", "prefill-first"]
+    policies: tuple[Policy, ...] = (told.policy,) if told.policy else ("mixed", "prefill-first")
     return [
         Engine(
             EngineSteps(

@@ -50,11 +50,16 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
     """Fit a twin to a run; `ConfigError` says which cells are missing where it has too little."""
     seen = observed(run, model)
     check_enough(seen.cells, str(run.path))
-    fitted = _fitted(seen, told or Told())
+    return fit_observed(seen, run.path.name, told or Told())
+
+
+def fit_observed(seen: Observed, run_name: str, told: Told) -> RunFit:
+    """Fit a twin to what was observed, which is enough."""
+    fitted = _fitted(seen, told)
     costs, errors = left_out(seen.cells, fitted.engine)
     ids = tuple(cell.cell_id for cell in seen.cells)
     return RunFit(
-        _twin(run, seen, fitted, costs),
+        _twin(run_name, seen, fitted, costs),
         seen,
         _intervals(fitted.costs, costs),
         seen.steps is None,
@@ -81,23 +86,21 @@ def check_enough(cells: Sequence[Observation], where: str) -> None:
     if not lengths or lengths[-1] < 2 * lengths[0]:
         most = max(lengths, default=32)
         add.append(f"--llm-input-tokens {most},{4 * most}")
-    if all(cell.load.output_tokens < 2 for cell in cells):
-        add.append("--llm-output-tokens 16,64")
     if not add and len(cells) < LEAST_CELLS:
         add.append(f"--llm-users {','.join(map(str, (*users, 2 * users[-1], 4 * users[-1])))}")
     if add:
         raise ConfigError(
-            f"{where}: {len(cells)} valid closed-loop cells are too few to fit the four costs of a "
-            f"step and to hold cells out: they need {LEAST_CELLS}, of two numbers of users and two "
-            f"input lengths; add {' '.join(add)}"
+            f"{where}: {len(cells)} valid closed-loop cells whose answers have several tokens are "
+            f"too few to fit the four costs of a step and to hold cells out: that takes "
+            f"{LEAST_CELLS}, of two numbers of users and two input lengths; add {' '.join(add)}"
         )
 
 
-def _twin(run: RunDir, seen: Observed, fitted: CostFit, costs: Array) -> Twin:
+def _twin(run_name: str, seen: Observed, fitted: CostFit, costs: Array) -> Twin:
     loads = [cell.load for cell in seen.cells]
     return Twin(
         name=seen.name,
-        run=run.path.name,
+        run=run_name,
         simulated=seen.simulated,
         together=fitted.engine.together,
         range=FittedRange(
@@ -106,7 +109,7 @@ def _twin(run: RunDir, seen: Observed, fitted: CostFit, costs: Array) -> Twin:
             output_tokens=_ends([load.output_tokens for load in loads]),
         ),
         steps=fitted.engine.steps,
-        scatter=_scatter(fitted.residuals),
+        scatter=_scatter(seen.cells, fitted.residuals),
         leave_one_out=tuple(tuple(map(float, row)) for row in costs),  # type: ignore[misc]
     )
 
@@ -115,17 +118,19 @@ def _ends(values: Sequence[int]) -> tuple[int, int]:
     return min(values), max(values)
 
 
-def _scatter(residuals: Array) -> tuple[float, float, float]:
-    """The standard deviation of each kind of figure about the fit, less what the costs explain."""
+def _scatter(cells: Sequence[Observation], residuals: Array) -> tuple[float, float, float]:
+    """The standard deviation of a repeat's figures about the fit, less what the costs explain."""
+    fitted = [cell.logs - residual for cell, residual in zip(cells, residuals, strict=True)]
+    about = np.vstack([cell.repeats - logs for cell, logs in zip(cells, fitted, strict=True)])
     spare = 1 - len(COSTS) / residuals.size
-    ttft, per_token, rate = np.sqrt((residuals**2).mean(axis=0) / spare)
+    ttft, per_token, rate = np.sqrt((about**2).mean(axis=0) / spare)
     return float(ttft), float(per_token), float(rate)
 
 
 def spread(values: Array) -> Array:
     """The jackknife's standard error from the values of fits without one cell each."""
     n = len(values)
-    return np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0))
+    return np.asarray(np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0)))
 
 
 def quantile(cells: int) -> float:

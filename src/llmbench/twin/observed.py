@@ -36,6 +36,7 @@ class Observation(Struct, frozen=True):
     load: ClosedLoad
     logs: Array  # of `CellFigures`
     scatter: Array  # their standard errors
+    repeats: Array  # the logarithms of each repeat: repeats × figures
 
 
 class Observed(Struct, frozen=True):
@@ -82,23 +83,32 @@ def _chosen(names: list[str], model: str | None, run: RunDir) -> str:
 
 
 def observations(summaries: Sequence[CellSummary]) -> tuple[Observation, ...]:
-    """One observation for each cell; the scatter of repeats is pooled over all cells."""
-    repeats: dict[str, list[Array]] = defaultdict(list)
+    """One observation for each cell that has all figures."""
+    repeats: dict[str, list[CellFigures]] = defaultdict(list)
     loads: dict[str, ClosedLoad] = {}
     for summary in summaries:
         load, figures = _load(summary), _figures(summary)
         if load is not None and figures is not None:
-            repeats[summary.cell_id].append(figures.logs)
+            repeats[summary.cell_id].append(figures)
             loads.setdefault(summary.cell_id, load)
-    scatter = _pooled([np.array(logs) for logs in repeats.values()])
+    return means([(name, loads[name], figures) for name, figures in repeats.items()])
+
+
+def means(
+    cells: Sequence[tuple[str, ClosedLoad, Sequence[CellFigures]]],
+) -> tuple[Observation, ...]:
+    """Each cell's mean over its repeats, whose scatter is pooled over all cells."""
+    logs = [np.array([one.logs for one in repeats]) for _, _, repeats in cells]
+    scatter = _pooled(logs)
     return tuple(
         Observation(
             cell_id,
-            loads[cell_id],
-            np.mean(logs, axis=0),
-            np.hypot(LEAST_SCATTER, scatter / np.sqrt(len(logs))),
+            load,
+            of_cell.mean(axis=0),
+            np.hypot(LEAST_SCATTER, scatter / np.sqrt(len(of_cell))),
+            of_cell,
         )
-        for cell_id, logs in repeats.items()
+        for (cell_id, load, _), of_cell in zip(cells, logs, strict=True)
     )
 
 

@@ -105,7 +105,7 @@ class PlayedDraws(Struct, frozen=True):
 
     def logs(self, costs: Array) -> Array:
         """The logarithms of the cell's figures, means over the draws."""
-        return np.mean([draw.figures(costs).logs for draw in self.draws], axis=0)
+        return np.asarray(np.mean([draw.figures(costs).logs for draw in self.draws], axis=0))
 
 
 def play(load: ClosedLoad, engine: Engine, draws: int = DRAWS) -> PlayedDraws:
