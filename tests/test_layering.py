@@ -36,7 +36,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"load", "metrics", "prompts", "servers", "verdict"},
     "calibrate": {"load", "servers"},
     "plugin": {"apis", "bench", "metrics", "report", "servers", "verdict"},
-    "cli": {"bench", "calibrate", "prompts", "report", "servers", "simulator", "twin", "verdict"},
+    "twin_cli": {"bench", "twin"},
+    "cli": {
+        "bench",
+        "calibrate",
+        "prompts",
+        "report",
+        "servers",
+        "simulator",
+        "twin",
+        "twin_cli",
+        "verdict",
+    },
 }
 """The rooms and what each imports besides the base: arrows point down only."""
 

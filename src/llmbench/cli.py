@@ -7,11 +7,12 @@ mistake in the arguments or the files, 1 a regression, 125 that a comparison can
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from llmbench.bench import parse_setting
 from llmbench.config import ConfigError, SimulatedServer, load_model
+from llmbench.twin_cli import add_twin_commands
 from llmbench.value_types import PrefixCacheSize, nearest
 
 Command = Callable[[argparse.Namespace], int]
@@ -34,10 +35,10 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands with their arguments."""
     top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (
-        *(_prompts, _report, _compare, _history, _fit, _predict),
-        *(_schema, _docker_run, _simulate, _calibrate),
-    ):
+    for add in (_prompts, _report, _compare, _history):
+        add(commands)
+    add_twin_commands(partial(_command, commands))
+    for add in (_schema, _docker_run, _simulate, _calibrate):
         add(commands)
     return top
 
@@ -179,63 +180,6 @@ def history(args: argparse.Namespace) -> int:
 
     verdict.keep_history(args.folder, RunDir.open(args.run))
     return 0
-
-
-def _fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = _command(commands, "fit", fit)
-    made.add_argument("run", type=Path, metavar="RUN")
-    made.add_argument("--out", type=Path, default=Path("twin.toml"), metavar="FILE")
-    made.add_argument("--model", metavar="NAME", help="one of the run's configurations")
-    made.add_argument("--slots", type=int, metavar="N", help="sequences that the engine may run")
-    made.add_argument("--token-budget", type=int, metavar="N", help="tokens of a step, at most")
-    made.add_argument("--policy", choices=("mixed", "prefill-first"))
-
-
-def fit(args: argparse.Namespace) -> int:
-    """Fit a twin, a simulated engine that behaves as the server of a run did."""
-    from llmbench import twin
-    from llmbench.store import RunDir
-
-    told = twin.Told(args.slots, args.token_budget, args.policy)
-    fitted = twin.fit_run(RunDir.open(args.run), model=args.model, told=told)
-    print("\n".join(twin.fit_lines(fitted)))
-    twin.write_twin(args.out, fitted.twin)
-    print(f"twin: {args.out}")
-    return 0
-
-
-def _predict(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = _command(commands, "predict", predict)
-    made.add_argument("twin", type=Path, metavar="TWIN.toml")
-    made.add_argument("--input-tokens", required=True, metavar="N,N")
-    made.add_argument("--output-tokens", required=True, metavar="N,N")
-    made.add_argument("--users", metavar="N,N", help="closed loop")
-    made.add_argument("--rate", metavar="R,R", help="open loop, requests/s")
-
-
-def predict(args: argparse.Namespace) -> int:
-    """Predict what cells would show, with intervals, from a twin."""
-    from llmbench import twin
-
-    if not (args.users or args.rate):
-        raise ConfigError("predict: give --users or --rate")
-    lengths = (
-        _settings("input_tokens", args.input_tokens, "--input-tokens"),
-        _settings("output_tokens", args.output_tokens, "--output-tokens"),
-    )
-    users = _settings("users", args.users, "--users")
-    rates = _settings("rates", args.rate, "--rate")
-    loaded = twin.load_twin(args.twin)
-    cells = twin.foretell(loaded, lengths, users, rates)
-    print("\n".join(twin.foretold_lines(loaded, cells)))
-    return 0
-
-
-def _settings(key: str, text: str | None, flag: str) -> tuple[Any, ...]:
-    """The numbers of an option that takes several; none where it is not given."""
-    values = () if text is None else parse_setting(key, text, flag)
-    assert isinstance(values, tuple)
-    return values
 
 
 def _schema(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -18,7 +18,7 @@ from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
 from llmbench.twin.cost_fit import Told
 from llmbench.twin.fit_of_run import HeldOut, fit_observed, fit_run
 from llmbench.twin.foretelling import foretell_users, with_costs
-from llmbench.twin.observed import Observed, means
+from llmbench.twin.observed import ObservedCells, means
 from llmbench.twin.playing import COSTS, ClosedLoad
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers
@@ -93,7 +93,7 @@ def trial(seed: int, noise: float = 1.0) -> Trial:
         ]
     )
     limits = structs.replace(steps, base_ms=1.0)
-    fit = fit_observed(Observed("m", True, cells, 0, limits, None), "run", Told())
+    fit = fit_observed(ObservedCells("m", True, cells, 0, limits, None), "run", Told())
     truth, found = costs_of(steps), costs_of(fit.twin.steps)
     held, errors = [], []
     for load in UNSEEN:

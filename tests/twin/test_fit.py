@@ -11,7 +11,7 @@ from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
 from llmbench.twin.fit_of_run import RunFit
-from llmbench.twin.playing import COSTS, ClosedLoad, Engine, play
+from llmbench.twin.playing import COSTS, ClosedLoad, TwinEngine, play
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
 
@@ -41,7 +41,7 @@ def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: C
         for record in VirtualUsers(TRUTH, load, jitter=0.0, seed=0).records()
     ]
     summary = summarise(run, table(records))
-    (played,) = play(load, Engine(TRUTH)).draws
+    (played,) = play(load, TwinEngine(TRUTH)).draws
     figures = played.figures(TRUE_COSTS)
     assert summary.ttft_ms is not None
     assert summary.time_per_token_ms is not None

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from llmbench.twin.cell_figures import Array
 from llmbench.twin.observed import Observation
-from llmbench.twin.playing import COSTS, GATHER_MS, Engine, PlayedDraws, play
+from llmbench.twin.playing import COSTS, GATHER_MS, PlayedDraws, TwinEngine, play
 from llmbench.value_types import EngineSteps
 
 BUDGETS = (2048, 512, 8192)
@@ -38,7 +38,7 @@ class CostFit(Struct, frozen=True):
     `residuals` are logarithms, measured − fitted: cells × `KINDS`.
     """
 
-    engine: Engine
+    engine: TwinEngine
     costs: Array
     residuals: Array
     loss: float
@@ -52,7 +52,7 @@ class Told(Struct, frozen=True):
     policy: Policy | None = None
 
 
-def fit(cells: Sequence[Observation], engines: Sequence[Engine]) -> CostFit:
+def fit(cells: Sequence[Observation], engines: Sequence[TwinEngine]) -> CostFit:
     """The best fit among engines of several limits; the first unless another is clearly better.
 
     Those that did the same in all cells count once.
@@ -76,7 +76,7 @@ def find(cells: Sequence[Observation], told: Told) -> CostFit:
 
 
 def fit_costs(
-    cells: Sequence[Observation], played: Sequence[PlayedDraws], engine: Engine
+    cells: Sequence[Observation], played: Sequence[PlayedDraws], engine: TwinEngine
 ) -> CostFit:
     """The costs that fit an engine of known limits."""
     from scipy.optimize import least_squares
@@ -110,14 +110,14 @@ def _first_guess(cells: Sequence[Observation]) -> Array:
     return np.asarray(of_decoding + of_prompts)
 
 
-def candidates(cells: Sequence[Observation], told: Told) -> list[Engine]:
+def candidates(cells: Sequence[Observation], told: Told) -> list[TwinEngine]:
     """The engines that the cells may have come from, the likeliest first."""
     users = sorted({cell.load.users for cell in cells}, reverse=True)
     slots = [told.slots] if told.slots else [128, *(n for n in users[1:] if n > 1)]
     budgets = [told.token_budget] if told.token_budget else BUDGETS
     policies: tuple[Policy, ...] = (told.policy,) if told.policy else ("mixed", "prefill-first")
     return [
-        Engine(
+        TwinEngine(
             EngineSteps(
                 base_ms=1.0,
                 policy=policy,
@@ -139,7 +139,7 @@ def _same(played: Sequence[PlayedDraws], other: Sequence[PlayedDraws]) -> bool:
     )
 
 
-def left_out(cells: Sequence[Observation], engine: Engine) -> tuple[Array, Array]:
+def left_out(cells: Sequence[Observation], engine: TwinEngine) -> tuple[Array, Array]:
     """Fits without one cell each: their costs (cells × `COSTS`), and the errors on that cell.
 
     The errors are logarithms, measured − foretold: cells × `KINDS`.

@@ -9,8 +9,8 @@ from llmbench.config import ConfigError
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array
 from llmbench.twin.cost_fit import CostFit, Told, find, fit, fit_costs, left_out
-from llmbench.twin.observed import Observation, Observed, observed
-from llmbench.twin.playing import COSTS, Engine, play
+from llmbench.twin.observed import Observation, ObservedCells, observed
+from llmbench.twin.playing import COSTS, TwinEngine, play
 from llmbench.twin.twin_file import FittedRange, Twin
 
 LEAST_CELLS = 6
@@ -39,7 +39,7 @@ class RunFit(Struct, frozen=True):
     """
 
     twin: Twin
-    observed: Observed
+    observed: ObservedCells
     intervals: Array
     limits_found: bool
     one_out: HeldOut
@@ -53,7 +53,7 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
     return fit_observed(seen, run.path.name, told or Told())
 
 
-def fit_observed(seen: Observed, run_name: str, told: Told) -> RunFit:
+def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     """Fit a twin to what was observed, which is enough."""
     fitted = _fitted(seen, told)
     costs, errors = left_out(seen.cells, fitted.engine)
@@ -68,10 +68,10 @@ def fit_observed(seen: Observed, run_name: str, told: Told) -> RunFit:
     )
 
 
-def _fitted(seen: Observed, told: Told) -> CostFit:
+def _fitted(seen: ObservedCells, told: Told) -> CostFit:
     """The fit of all cells, to an engine whose limits are told, or else to that which fits best."""
     if seen.steps is not None:
-        return fit(seen.cells, [Engine(seen.steps)])
+        return fit(seen.cells, [TwinEngine(seen.steps)])
     return find(seen.cells, structs.replace(told, slots=told.slots or seen.slots))
 
 
@@ -96,7 +96,7 @@ def check_enough(cells: Sequence[Observation], where: str) -> None:
         )
 
 
-def _twin(run_name: str, seen: Observed, fitted: CostFit, costs: Array) -> Twin:
+def _twin(run_name: str, seen: ObservedCells, fitted: CostFit, costs: Array) -> Twin:
     loads = [cell.load for cell in seen.cells]
     return Twin(
         name=seen.name,
@@ -145,7 +145,7 @@ def _intervals(costs: Array, without: Array) -> Array:
     return np.stack((np.maximum(costs - half, 0.0), costs + half), axis=1)
 
 
-def _highest_load(cells: Sequence[Observation], engine: Engine) -> HeldOut | None:
+def _highest_load(cells: Sequence[Observation], engine: TwinEngine) -> HeldOut | None:
     """The errors on the cells with the most users, of a fit to the others."""
     most = max(cell.load.users for cell in cells)
     rest = [cell for cell in cells if cell.load.users < most]

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, tokens_per_s
 from llmbench.twin.fit_of_run import quantile, spread
-from llmbench.twin.playing import COSTS, ClosedLoad, Engine, play
+from llmbench.twin.playing import COSTS, ClosedLoad, TwinEngine, play
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 
@@ -47,7 +47,7 @@ def foretell_users(
 ) -> ForetoldCell:
     """What a closed loop of `users` would show."""
     load = ClosedLoad(input_tokens, output_tokens, users, requests)
-    played = play(load, Engine(twin.steps, twin.together))
+    played = play(load, TwinEngine(twin.steps, twin.together))
     foretold = _foretold(twin, output_tokens, played.logs)
     outside = _outside(twin, input_tokens, output_tokens, users)
     name = f"{users} user{'' if users == 1 else 's'}"

@@ -39,7 +39,7 @@ class Observation(Struct, frozen=True):
     repeats: Array  # the logarithms of each repeat: repeats × figures
 
 
-class Observed(Struct, frozen=True):
+class ObservedCells(Struct, frozen=True):
     """The cells of one configuration, and what is known of its engine."""
 
     name: str
@@ -50,7 +50,7 @@ class Observed(Struct, frozen=True):
     slots: int | None
 
 
-def observed(run: RunDir, model: str | None = None) -> Observed:
+def observed(run: RunDir, model: str | None = None) -> ObservedCells:
     """The observations of a run; `model` names one of its configurations, if it has several."""
     results = verdict.results(run)
     usable = [result for result in results if _load(result.summary) is not None]
@@ -60,7 +60,7 @@ def observed(run: RunDir, model: str | None = None) -> Observed:
     valid = [result.summary for result in mine if result.valid]
     configs = {config.name: config for config in run.info().models}
     config = configs.get(mine[0].summary.cell.model)
-    return Observed(
+    return ObservedCells(
         name,
         any(summary.simulated for summary in valid),
         observations(valid),

@@ -44,7 +44,7 @@ class ClosedLoad(Struct, frozen=True):
     warmups: int = 1
 
 
-class Engine(Struct, frozen=True):
+class TwinEngine(Struct, frozen=True):
     """A simulated engine, and how it meets requests that come together while it is idle.
 
     Each is in time for the step that the first of them begins with probability `together`. Those
@@ -108,7 +108,7 @@ class PlayedDraws(Struct, frozen=True):
         return np.asarray(np.mean([draw.figures(costs).logs for draw in self.draws], axis=0))
 
 
-def play(load: ClosedLoad, engine: Engine, draws: int = DRAWS) -> PlayedDraws:
+def play(load: ClosedLoad, engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
     """Play a cell on an engine of these limits and this policy, whatever its costs."""
     costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS}
     steps = structs.replace(engine.steps, **costs)
