@@ -112,7 +112,7 @@ def test_every_room_and_module_at_the_base_is_explained() -> None:
     modules = {path.stem for path in package.glob("*.py")} - {"__init__"}
     assert first_column(ROOT / "docs" / "how-it-works.md", "The rooms") == rooms | modules
     contributing = first_column(ROOT / "CONTRIBUTING.md", "Where things are")
-    assert contributing - {"cli.py", "twin_cli.py", "calibrate.py"} == rooms
+    assert contributing - {"calibrate.py"} == rooms
 
 
 def test_the_modules_that_contributors_are_sent_to_are_there() -> None:

@@ -36,7 +36,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bench": {"load", "metrics", "prompts", "servers", "verdict"},
     "calibrate": {"load", "servers"},
     "plugin": {"apis", "bench", "metrics", "report", "servers", "verdict"},
-    "twin_cli": {"bench", "twin"},
     "cli": {
         "bench",
         "calibrate",
@@ -45,7 +44,6 @@ MAY_IMPORT: dict[str, set[str]] = {
         "servers",
         "simulator",
         "twin",
-        "twin_cli",
         "verdict",
     },
 }

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 
 from llmbench.bench import parse_setting
+from llmbench.cli.twin_commands import add_twin_commands
 from llmbench.config import ConfigError, SimulatedServer, load_model
-from llmbench.twin_cli import add_twin_commands
 from llmbench.value_types import PrefixCacheSize, nearest
 
 Command = Callable[[argparse.Namespace], int]
@@ -287,7 +287,3 @@ def calibrate(args: argparse.Namespace) -> int:
     assert isinstance(users, tuple)
     run(users, batching=args.batching, json_file=args.json, say=say)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
