@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "servers": {"apis", "simulator"},
     "verdict": {"metrics"},
     "report": {"metrics", "verdict"},
+    "interchange": {"metrics", "verdict"},
     "twin": {"simulator", "verdict"},
     "bench": {"load", "metrics", "prompts", "servers", "verdict"},
     "calibrate": {"load", "servers"},
@@ -39,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "bench",
         "calibrate",
+        "interchange",
         "prompts",
         "report",
         "servers",

@@ -1,4 +1,4 @@
-"""``llmbench prompts | report | compare | history | fit | predict | simulate | calibrate | …``.
+"""``llmbench prompts | report | compare | import | export | fit | predict | simulate | …``.
 
 Each command parses its arguments here and calls one function of a room. Exit status 2 means a
 mistake in the arguments or the files, 1 a regression, 125 that a comparison can't tell.
@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from llmbench.bench import parse_setting
+from llmbench.cli.file_commands import add_file_commands
 from llmbench.cli.twin_commands import add_twin_commands
 from llmbench.config import ConfigError, SimulatedServer, load_model
 from llmbench.value_types import PrefixCacheSize, nearest
@@ -35,8 +36,10 @@ def parser() -> argparse.ArgumentParser:
     """The parser of all commands with their arguments."""
     top = argparse.ArgumentParser(prog="llmbench", description=__doc__.partition("\n")[0])
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_prompts, _report, _compare, _history):
+    for add in (_prompts, _report):
         add(commands)
+    add_file_commands(partial(_command, commands))
+    _history(commands)
     add_twin_commands(partial(_command, commands))
     for add in (_schema, _docker_run, _simulate, _calibrate):
         add(commands)
@@ -111,60 +114,6 @@ def report(args: argparse.Namespace) -> int:
     else:
         print(room.write_report(runs[0], anew=True))
     return 0
-
-
-def _compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    made = _command(commands, "compare", compare)
-    made.add_argument("old", type=Path, metavar="RUN|BASELINE.json")
-    made.add_argument("new", type=Path, metavar="RUN")
-    made.add_argument("--tolerance", metavar="METRIC=P%,…")
-    made.add_argument(
-        "--inconclusive",
-        choices=("pass", "fail"),
-        help="exit status 0 or 1 where it can't tell (default: 125)",
-    )
-    made.add_argument(
-        "--host-allowance", metavar="P%", help="shift of all cells that is the host's"
-    )
-    made.add_argument(
-        "--launch-allowance", metavar="P%", help="spread of launches where a side has one only"
-    )
-    made.add_argument("--format", choices=("text", "json", "md", "html"), default="text")
-    made.add_argument("--out", type=Path, default=Path("comparison.html"), metavar="FILE")
-    made.add_argument("--anyway", action="store_true", help="although the fingerprints differ")
-
-
-def compare(args: argparse.Namespace) -> int:
-    """Compare two runs, or a run with a baseline; exit status 1: slower, 125: can't tell."""
-    from llmbench import verdict
-
-    try:
-        outcome = verdict.compare(
-            args.old,
-            args.new,
-            tolerance=args.tolerance,
-            anyway=args.anyway,
-            inconclusive=args.inconclusive or "pass",
-            host_allowance=args.host_allowance,
-            launch_allowance=args.launch_allowance,
-        )
-    except ConfigError as error:
-        print(f"llmbench: {error}", file=sys.stderr)
-        return verdict.UNTOLD
-    if args.format == "json":
-        print(verdict.to_json(outcome).decode(), end="")
-    elif args.format == "md":
-        print(verdict.markdown(outcome))
-    elif args.format == "html":
-        from llmbench.report import comparison_page
-
-        args.out.write_text(comparison_page(outcome), encoding="utf-8")
-        print(args.out)
-    else:
-        from llmbench.report import annotations
-
-        print("\n".join((*verdict.lines(outcome, all_rows=True), *annotations(outcome))))
-    return verdict.exit_code(outcome, args.inconclusive)
 
 
 def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -1,8 +1,12 @@
 from .disagreements import disagreements as disagreements
 from .escaping import escaped as escaped
+from .gate.comparing import Inconclusive as Inconclusive
 from .gate.comparing import compare as compare
+from .gate.comparing import compare_samples as compare_samples
 from .gate.comparing import decided as decided
 from .gate.comparing import gate_run as gate_run
+from .gate.comparing import policy_of as policy_of
+from .gate.comparing import sample_at as sample_at
 from .gate.decisions import Status as Status
 from .gate.exit_codes import UNTOLD as UNTOLD
 from .gate.exit_codes import exit_code as exit_code
@@ -11,8 +15,13 @@ from .gate.interleaved.block_order import a_opens as a_opens
 from .gate.interleaved.versus import Interleaving as Interleaving
 from .gate.interleaved.versus import pairs_settled as pairs_settled
 from .gate.interleaved.versus import versus as versus
+from .gate.samples.baselines import ADVISORY as ADVISORY
+from .gate.samples.baselines import CellSample as CellSample
+from .gate.samples.baselines import Sample as Sample
+from .gate.samples.baselines import is_baseline as is_baseline
 from .gate.samples.baselines import load_baseline as load_baseline
 from .gate.samples.baselines import save_baseline as save_baseline
+from .gate.samples.baselines import store_baseline as store_baseline
 from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of

@@ -51,7 +51,7 @@ def gate_run(
 ) -> Verdict:
     """Compare a run with the baseline `name` of `folder`."""
     baseline, policy = load_baseline(folder, name), policy_of(host_allowance, launch_allowance)
-    return _judged(baseline, sample_of(run), tolerance, anyway, inconclusive, policy)
+    return compare_samples(baseline, sample_of(run), tolerance, anyway, inconclusive, policy)
 
 
 def compare(
@@ -66,10 +66,10 @@ def compare(
 ) -> Verdict:
     """Compare a run (a directory) with another one, or with a baseline (a file), from files."""
     policy = policy_of(host_allowance, launch_allowance)
-    return _judged(_side(old), _side(new), tolerance, anyway, inconclusive, policy)
+    return compare_samples(sample_at(old), sample_at(new), tolerance, anyway, inconclusive, policy)
 
 
-def _judged(
+def compare_samples(
     old: Sample,
     new: Sample,
     tolerance: str | None,
@@ -173,7 +173,8 @@ def policy_of(host_allowance: str | None, launch_allowance: str | None = None) -
     return policy
 
 
-def _side(path: Path) -> Sample:
+def sample_at(path: Path) -> Sample:
+    """A run (a directory), or a baseline (a file), as the gate compares it."""
     return sample_of(RunDir.open(path)) if run_at(path).is_dir() else read_baseline(path)
 
 

@@ -55,9 +55,11 @@ def notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> lis
     ]
     both = [min(old.cells[cell].repeats, new.cells[cell].repeats) for cell in cells]
     if any(0 < repeats < policy.least_repeats for repeats in both):
+        files = "tool" in new.fingerprint  # each is a repeat
+        more = "give five files for each side" if files else "use --llm-repeats 5 on both sides"
         found.append(
             f"low power: fewer than {policy.least_repeats} repeats of some cells, so their "
-            "interval rests on the noise of the others; use --llm-repeats 5 on both sides"
+            f"interval rests on the noise of the others; {more}"
         )
     return found + list(_one_launch(old, new, cells, policy))
 
@@ -73,10 +75,13 @@ def _one_launch(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) 
         rest = (
             f"{lone[0]} rests on one launch" if len(lone) == 1 else "each side rests on one launch"
         )
+        measured = "--llm-launches 3 on both sides measures it"
+        if "tool" in new.fingerprint:
+            measured = "--launch-per-file says that each file's server was launched for it"
         yield (
             f"{rest}, which can't show how far launches of the same server lie apart: no change "
             f"FAILs that launches with a standard deviation of {policy.launch_allowance:.0%} "
-            "explain (--llm-launch-allowance); --llm-launches 3 on both sides measures it"
+            f"explain (--llm-launch-allowance); {measured}"
         )
 
 

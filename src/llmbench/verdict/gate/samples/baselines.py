@@ -91,8 +91,12 @@ def save_baseline(folder: Path, name: str, run: RunDir) -> Path:
     `ConfigError` for a name that is not a file name and for a run with a cell that has no valid
     repeat: a baseline must be trusted.
     """
-    path = _path(folder, name)
-    measured = sample_of(run, name)
+    return store_baseline(folder, sample_of(run, name))
+
+
+def store_baseline(folder: Path, measured: Sample) -> Path:
+    """Store a sample in `folder` under its name, as `save_baseline` does."""
+    path = _path(folder, measured.name)
     bad = [f"{cell}: {m.why}" for cell, m in measured.cells.items() if m.repeats == 0]
     if bad or not measured.cells:
         reason = "\n".join(bad) or "the run has no cells"
@@ -119,7 +123,7 @@ def read_baseline(path: Path) -> Sample:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"{path}: damaged, not JSON: {error}; store it again") from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+    if not is_baseline(raw):
         raise ConfigError(f"{path}: not a baseline of pytest-llmbench; see --llm-save-baseline")
     if raw.get("version") not in READABLE:
         raise ConfigError(
@@ -130,6 +134,11 @@ def read_baseline(path: Path) -> Sample:
         return msgspec.convert(raw, Sample)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: damaged: {error}; store it again") from error
+
+
+def is_baseline(raw: Any) -> bool:
+    """Whether a decoded JSON file is a baseline, of whatever version."""
+    return isinstance(raw, dict) and raw.get("format") == FORMAT
 
 
 def render(measured: Sample) -> bytes:

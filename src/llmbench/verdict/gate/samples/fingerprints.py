@@ -51,10 +51,13 @@ class Differences(Struct, frozen=True):
 def differences(
     old: Mapping[str, str], new: Mapping[str, str], cells: Sequence[str]
 ) -> Differences:
-    """All differences, for cells only of those named.
+    """All differences, for cells only of those named; where the tools differ, only that.
 
     What one side does not have at all (an older version did not store it) is only a warning.
     """
+    tool, other = (side.get("tool", "pytest-llmbench") for side in (old, new))
+    if tool != other:
+        return Differences((f"tool: {tool} -> {other}",), ())
     refused: list[str] = []
     warnings: list[str] = []
     untold: set[str] = set()
@@ -80,7 +83,7 @@ def _only_may(name: str, old: Mapping[str, str], new: Mapping[str, str]) -> bool
     """Whether a difference may move the numbers but need not."""
     if name == "host.kernel":
         return _release(old.get(name, "")) == _release(new.get(name, ""))
-    return name.endswith(".timeouts")
+    return name.endswith(".timeouts") or name == "tool.version"
 
 
 def _release(kernel: str) -> list[str]:

@@ -1,0 +1,3 @@
+from .comparing_files import compare_sides as compare_sides
+from .comparing_files import import_files as import_files
+from .vllm_export import write_vllm_bench as write_vllm_bench
