@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 from msgspec import structs
 
@@ -57,10 +59,12 @@ class Instances:
 def total(name: str, samples: Sequence[ResourceSample]) -> ResourceSample:
     """What all instances use together; a field that one doesn't know is not known."""
     last = samples[-1]
-    added: dict[str, int | float | None] = {}
+    added: dict[str, Any] = {}
     for field in ResourceSample.__struct_fields__[4:]:  # those before say what was sampled when
         values = [getattr(sample, field) for sample in samples]
-        if None in values:
+        if field == "gpus":
+            added[field] = tuple(chain.from_iterable(values))
+        elif None in values:
             added[field] = None
         else:
             added[field] = _mean(values) if field in MEANS else sum(values)
