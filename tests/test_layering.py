@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "bench",
         "calibrate",
         "interchange",
+        "load",
         "prompts",
         "report",
         "servers",

@@ -1,4 +1,5 @@
 from .cell import run_cell as run_cell
 from .plan.shapes import due_ns as due_ns
 from .plan.traces import input_lengths as input_lengths
+from .plan.traces import read_trace as read_trace
 from .progress import Progress as Progress

@@ -1,6 +1,9 @@
 from .cost_fit import Told as Told
 from .fit_of_run import fit_run as fit_run
 from .foretelling import foretell as foretell
+from .plan_words import plan_lines as plan_lines
+from .planning import bill as bill
+from .planning import plan as plan
 from .twin_file import Twin as Twin
 from .twin_file import load_twin as load_twin
 from .twin_file import write_twin as write_twin

@@ -23,7 +23,7 @@ SIMULATED = "SIMULATED: these numbers are not a real server's"
 
 def fit_lines(fit: RunFit) -> Iterator[str]:
     """A fit's costs with their intervals, the limits, and the errors on cells it had not seen."""
-    yield f"{_title(fit.twin)}: fitted to {len(fit.observed.cells)} cells of {fit.twin.run}"
+    yield f"{title(fit.twin)}: fitted to {len(fit.observed.cells)} cells of {fit.twin.run}"
     if fit.observed.left_out:
         yield f"  left out: {fit.observed.left_out} repeats that are not valid"
     yield ""
@@ -32,7 +32,7 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
     for n, (sign, words, _) in enumerate(_COST_WORDS):
         by = 1000 if n == _PER_THOUSAND else 1
         low, high = by * fit.intervals[n]
-        yield f"  {sign} {words:<32}{_number(by * costs[n]):>9}   {_number(low)} to {_number(high)}"
+        yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {number(low)} to {number(high)}"
     yield f"  {_limits(fit)}"
     yield ""
     yield from _held_out("held out, one cell at a time", fit.one_out)
@@ -42,7 +42,8 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         yield from _held_out("held out, the highest load", fit.highest_load)
 
 
-def _title(twin: Twin) -> str:
+def title(twin: Twin) -> str:
+    """Whose twin it is, and SIMULATED where its numbers are not a real server's."""
     return f"{twin.name}  {SIMULATED}" if twin.simulated else twin.name
 
 
@@ -77,7 +78,7 @@ def foretold_lines(twin: Twin, cells: Sequence[ForetoldCell]) -> Iterator[str]:
     """A table of foretold cells, each figure with its interval, and what to doubt."""
     rows = [_HEADINGS, *(_row(cell) for cell in cells)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(_HEADINGS))]
-    yield f"{_title(twin)}: predicted by the twin of {twin.run}; means with 90 % intervals"
+    yield f"{title(twin)}: predicted by the twin of {twin.run}; means with 90 % intervals"
     yield ""
     for row in rows:
         first, *others = (text.ljust(width) for text, width in zip(row, widths, strict=True))
@@ -85,7 +86,7 @@ def foretold_lines(twin: Twin, cells: Sequence[ForetoldCell]) -> Iterator[str]:
     for cell in cells:
         name = _name(cell)
         if cell.overloaded:
-            served = _number(cell.requests_per_s.value)
+            served = number(cell.requests_per_s.value)
             yield f"{name}: OVERLOADED: it serves {served} requests/s; its times only grow"
         if cell.outside:
             yield f"{name}: beyond what was fitted: {', '.join(cell.outside)}"
@@ -108,10 +109,10 @@ def _row(cell: ForetoldCell) -> tuple[str, ...]:
 def _with_interval(figure: Interval | None) -> str:
     if figure is None:
         return "-"
-    return f"{_number(figure.value)} ({_number(figure.low)} to {_number(figure.high)})"
+    return f"{number(figure.value)} ({number(figure.low)} to {number(figure.high)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits."""
     if abs(value) < 5e-4:
         return "0"
