@@ -117,6 +117,15 @@ def test_a_missing_kind_lists_the_kinds(tmp_path: Path) -> None:
         ),
         ("[grid]\nrepeats = true", "key 'grid.repeats': expected `int | str | null`, got `bool`"),
         (
+            '[price]\nmachine = "aws-g5xlarge"',
+            "key 'price.machine': no machine 'aws-g5xlarge' in prices.toml; did you mean"
+            " 'aws-g5.xlarge' or 'aws-g5.4xlarge' or 'aws-g5.2xlarge'?",
+        ),
+        (
+            '[price]\nmachine = "aws-g5.xlarge"\nagainst = "openai-gpt4o"',
+            "key 'price.against': no API 'openai-gpt4o' in prices.toml; did you mean",
+        ),
+        (
             '[price]\nregion = "r"\nsource = "s"\ndate = "yesterday"',
             "key 'price.date': 'yesterday' is not a date; write it like 2026-11-25",
         ),

@@ -13,6 +13,7 @@ BASE = (
     "process",
     "packages",
     "value_types",
+    "prices",
     "records",
     "results",
     "config",

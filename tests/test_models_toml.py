@@ -24,6 +24,7 @@ from llmbench.config import (
     load_models,
     parse_bytes,
 )
+from llmbench.metrics.capacity.economics import cost
 from llmbench.metrics.slos import resolve
 from llmbench.packages import file_in, package_folders, split_name
 from llmbench.plugin.kinds import KINDS
@@ -234,8 +235,10 @@ def test_the_blog_s_deployment_is_the_blog_s() -> None:
     assert config.grid.pairs == ((1500, 100), (50, 500))
     assert config.price is not None
     # FACTS of cost: half of a p4d.24xlarge, $2.77 for 1,000 requests at 1.1 a second
-    assert config.price.usd_per_hour == pytest.approx(21.957642 / 2)
-    assert pytest.approx(2.77, abs=0.005) == 1000 * 10.978821 / (3600 * 1.1)
+    found = cost(config.price, 1.1, 1500, 100)
+    assert found is not None
+    assert found.usd_per_hour == 10.978821
+    assert found.per_1000_requests_usd == pytest.approx(2.77, abs=0.005)
 
 
 def test_the_embedded_and_the_container_s_model_are_one() -> None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from llmbench.cells import Limits
+from llmbench.prices import UnknownPrice, with_machine
 from llmbench.records import ClientSettings
 from llmbench.value_types import (
     ArrivalsText,
@@ -289,10 +290,10 @@ def _check_values(model: ModelConfig) -> None:
 def _convert(raw: dict[str, Any], path: Path) -> ModelConfig:
     """`raw` as a `ModelConfig`, with msgspec's errors in the words of a TOML file."""
     try:
-        model = msgspec.convert(raw, ModelConfig)
+        model = msgspec.convert(with_machine(raw), ModelConfig)
         _check_values(model)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{path}: {explain(error, ModelConfig, raw)}") from error
-    except ConfigError as error:
+    except (ConfigError, UnknownPrice) as error:
         raise ConfigError(f"{path}: {error}") from None
     return model

@@ -82,11 +82,17 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
     """What the host costs, and where that figure comes from.
 
     A GPU host has a price per hour; a CPU host one for each core-hour and GiB-hour, or per hour.
+    A `machine` of ``prices.toml`` gives what isn't told here.
     """
 
     region: str
     date: str  # ISO, the day the price was read
     source: str
+    machine: str | None = None  # its name in prices.toml
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0  # of the host that is paid for: 4 GPUs of 8
+    gpus: Count | None = None  # of the whole host
+    cores: Count | None = None  # of the whole host
+    against: str | None = None  # an API of prices.toml, whose price is shown beside
     usd_per_hour: Positive | None = None
     usd_per_core_hour: Positive | None = None
     usd_per_gib_hour: Positive | None = None

@@ -1,6 +1,7 @@
 from msgspec import structs
 
 from llmbench.cells import Limits
+from llmbench.config import ModelConfig, SimulatedServer
 from llmbench.metrics.capacity.sizes import Size, sizing, sizing_of
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
@@ -10,6 +11,7 @@ from tests.metrics.making import back_to_back, cell_run
 
 GIB = 2**30
 PRICE = Price("r", "2026-11-01", "s", usd_per_core_hour=0.04, usd_per_gib_hour=0.1)
+CONFIG = ModelConfig("m", "M", "org/m", "openai", "org/tok", SimulatedServer(), price=PRICE)
 
 
 def size(
@@ -53,7 +55,7 @@ def test_the_ideal_is_the_fewest_cores_then_the_least_memory_that_will_do() -> N
 
 
 def test_with_a_price_the_ideal_is_the_cheapest() -> None:
-    found = sizing([size(1, 4, 50), size(2, 1, 90)], PRICE)
+    found = sizing([size(1, 4, 50), size(2, 1, 90)], CONFIG)
     assert found.ideal is not None
     assert found.ideal.limits == Limits(2, GIB)
     assert found.ideal.usd_per_hour == 0.18

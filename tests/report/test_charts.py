@@ -22,14 +22,15 @@ from llmbench.report.charts import (
     tradeoff,
     where_time_went,
 )
+from llmbench.report.charts.lettering import _width_in, wrapped
 from llmbench.report.page import headlines, listing
 from llmbench.report.read import read_run
-from llmbench.report.run_curves import Curve, curves_of
+from llmbench.report.run_curves import Curve, curves_of, without_slowdown
 from llmbench.report.tables.cell_rows import by_cell, frame
 from llmbench.results import CellResult, CellSummary, Distribution, Problem
 from llmbench.value_types import Price
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
-from tests.report.synthetic import grid, write_run
+from tests.report.synthetic import grid, model, write_run
 
 
 def flat(value: float, n: int = 100, tail: float | None = None) -> Distribution:
@@ -93,7 +94,9 @@ def curve(results: list[CellResult], ramp: bool = False) -> Curve:
         Point(r.summary.cell.shape.users, r.summary)  # type: ignore[union-attr]
         for r in results
     )
-    return Curve("m", "m", results[0].summary.cell, points, findings(points), ramp)
+    found = findings(points)
+    sound = without_slowdown(points, found)
+    return Curve("m", "m", results[0].summary.cell, points, found, ramp, sound)
 
 
 def test_against_users_takes_median_and_p95() -> None:
@@ -214,7 +217,7 @@ def test_a_ramp_s_finding_names_load_and_knee() -> None:
 
 def test_cost_falls_with_load() -> None:
     price = Price("eu", "2026-01-01", "list", usd_per_hour=3.6)
-    table = capacity.cost_data(curve(CLIMB), price)
+    table = capacity.cost_data(curve(CLIMB), model("m", price=price))
     assert table["usd"].tolist() == pytest.approx([1 / 1.4, 1 / 4.8, 1 / 5.0])
     assert table["sound"].tolist() == [True, True, True]
 
@@ -376,3 +379,54 @@ def test_cache_hits_and_preemptions_are_since_the_reading_before(run_path: Path)
 def test_a_server_for_which_nobody_waited_is_said_to_be_so(run_path: Path) -> None:
     data = read_run(write_run(run_path, grid(users=(1, 4)), tells=True))
     assert server_gauges.finding(data.merged) == "no request waited for the server"
+
+
+def test_trade_offs_of_many_lengths_have_a_panel_for_each_output_length() -> None:
+    lengths = [(i, o) for i in (32, 64, 128) for o in (16, 32, 64)]
+    cells = [result(u, 50, 10, u, inputs=i, outputs=o) for i, o in lengths for u in (1, 4)]
+    chart = tradeoff.chart(by_cell(frame(cells)), "m", Slo())
+    assert chart is not None
+    titles = [axis.get_title(loc="left") for axis in chart.figure.axes[:3]]
+    assert titles == ["out 16", "out 32", "out 64"]
+    assert "cells drawn" not in chart.alt
+
+
+def test_a_chart_says_how_many_cells_it_leaves_out() -> None:
+    lengths = [(32, o) for o in (8, 16, 24, 32, 40, 48, 56, 64, 72)]
+    cells = [result(u, 50, 10, u, inputs=i, outputs=o) for i, o in lengths for u in (1, 4)]
+    chart = tradeoff.chart(by_cell(frame(cells)), "m", Slo())
+    assert chart is not None
+    assert chart.alt.endswith("8 of 18 cells drawn.")
+
+
+def test_a_percentile_of_too_few_requests_says_so_at_its_point() -> None:
+    chart = tradeoff.chart(by_cell(frame(CLIMB)), "m", Slo())
+    assert chart is not None
+    assert chart.figure.axes[0].texts[0].get_text() == "1 ~n=100"
+
+
+def test_a_title_is_never_wider_than_its_room() -> None:
+    title = "a-very-long-name-of-a-cell-" * 6 + "$4 and $5 are no formula"
+    lines = wrapped(title, 4.0, 15.0, "bold")
+    assert "".join(lines).replace(" ", "") == title.replace(" ", "")
+    assert all(_width_in(line, 15.0, "bold") <= 4.0 for line in lines)
+
+
+def test_a_hundred_configurations_stay_apart() -> None:
+    names = [str(k) for k in range(110)]
+    colours, shapes = theme.palette(names), theme.markers(names)
+    assert len({(colours[name], shapes[name]) for name in names}) == 110
+    assert len({colours[name] for name in names[:30]}) == 30
+
+
+def test_the_least_cost_is_of_all_lengths_and_of_loads_that_were_served_well() -> None:
+    config = model("m", price=Price("eu", "2026-01-01", "list", usd_per_hour=3.6))
+    curves = [curve([result(1, 50, 10, 1, outputs=o), result(4, 60, 10, 2)]) for o in range(14)]
+    best = curve([result(1, 50, 10, 3, inputs=9), result(8, 900, 10, 9, inputs=9)])
+    tables = [(c, capacity.cost_data(c, config)) for c in [*curves, best]]
+    assert capacity.cost_finding(tables) == (
+        "1,000 requests cost at least $0.333, at 3.00 requests/s (in 9, out 64)"
+    )
+    chart = capacity.cost_chart([*curves, best], config, "")
+    assert chart is not None
+    assert "24 of 30 cells drawn" in chart.alt

@@ -4,7 +4,10 @@ from .capacity.curves import curve_of as curve_of
 from .capacity.curves import findings as findings
 from .capacity.curves import latency_ms as latency_ms
 from .capacity.economics import Cost as Cost
+from .capacity.economics import capacity_units as capacity_units
 from .capacity.economics import cost as cost
+from .capacity.economics import occupied as occupied
+from .capacity.economics import price_of as price_of
 from .capacity.ramps import ramp_curve as ramp_curve
 from .capacity.ramps import steady_points as steady_points
 from .capacity.search import Border as Border

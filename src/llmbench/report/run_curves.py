@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmbench.cells import Cell, Ramp
-from llmbench.config import ModelConfig
+from llmbench.config import ModelConfig, Slo
 from llmbench.report.read import RunData
 from llmbench.results import CellResult, CellSummary
 
@@ -26,25 +26,50 @@ class Curve(Struct, frozen=True):
     points: "tuple[Point, ...]"
     findings: "Findings"
     ramp: bool = False
+    sound: frozenset[float] = frozenset()  # loads that the server served as it should
+    by_slo: bool = False  # which are those within the SLO; else, those without slowdown
+
+    @property
+    def served(self) -> "tuple[Point, ...]":
+        """The points at loads that it served as it should: only of these a sentence tells costs."""
+        return tuple(point for point in self.points if point.load in self.sound)
 
 
 def curves_of(data: RunData) -> tuple[Curve, ...]:
     """A curve for each configuration, input and output length; a ramp is a curve of its own."""
     from llmbench.metrics import curve_of, findings
 
-    groups: dict[tuple[str, int, int, bool], list[CellSummary]] = {}
+    groups: dict[tuple[str, int, int, bool], list[CellResult]] = {}
     for result in usable(data.results):
         cell = result.summary.cell
         if is_load(cell):
             lengths = cell.input_tokens, cell.output_tokens
             key = (cell.config_name, *lengths, cell.shape.is_open_loop)
-            groups.setdefault(key, []).append(result.summary)
+            groups.setdefault(key, []).append(result)
     curves = []
-    for (config, *_), summaries in groups.items():
-        points = tuple(curve_of(summaries))
-        cell = summaries[0].cell
-        curves.append(Curve(cell.model, config, cell, points, findings(points)))
+    for (config, *_), results in groups.items():
+        points = tuple(curve_of([result.summary for result in results]))
+        cell, found = results[0].summary.cell, findings(points)
+        missed = {r.summary.cell.shape.load for r in results if not r.meets_slo}
+        within = frozenset(point.load for point in points) - missed
+        by_slo = has_slo(config_of(data, cell.model))
+        sound = within if by_slo else without_slowdown(points, found)
+        curves.append(Curve(cell.model, config, cell, points, found, False, sound, by_slo))
     return (*curves, *_ramps(data))
+
+
+def has_slo(config: ModelConfig | None) -> bool:
+    """Whether the model's SLO limits anything."""
+    from llmbench.metrics import resolve
+
+    limits = resolve(config.slo if config else Slo())
+    return limits != Slo(preset=limits.preset)
+
+
+def without_slowdown(points: "Sequence[Point]", found: "Findings") -> frozenset[float]:
+    """The loads up to that of most requests/s without significant deterioration."""
+    top = found.sustained.load if found.sustained else float("-inf")
+    return frozenset(point.load for point in points if point.load <= top)
 
 
 def is_load(cell: Cell) -> bool:
@@ -58,15 +83,16 @@ def usable(results: Sequence[CellResult]) -> list[CellResult]:
 
 
 def _ramps(data: RunData) -> list[Curve]:
+    """A curve for each repeat of a ramp; the SLO is not judged for a step of it."""
     from llmbench.metrics import findings, steady_points
 
-    return [
-        Curve(
-            cell.model, cell.config_name, cell, points, findings(steady_points(points)), ramp=True
-        )
-        for cell, points in data.ramps
-        if isinstance(cell.shape, Ramp)
-    ]
+    curves = []
+    for cell, points in data.ramps:
+        if isinstance(cell.shape, Ramp):
+            found = findings(steady_points(points))
+            sound = without_slowdown(points, found)
+            curves.append(Curve(cell.model, cell.config_name, cell, points, found, True, sound))
+    return curves
 
 
 def config_of(data: RunData, model: str) -> ModelConfig | None:
@@ -74,16 +100,21 @@ def config_of(data: RunData, model: str) -> ModelConfig | None:
     return next((config for config in data.info.models if config.name == model), None)
 
 
-def cost_at(data: RunData, curve: Curve) -> "Cost | None":
-    """What the curve's sustained load costs, or its peak if no load is sustained."""
-    from llmbench.metrics import cost
+def cost_of(config: ModelConfig | None, curve: Curve, point: "Point") -> "Cost | None":
+    """What a point of a curve costs at the price of the model; None where that is not known."""
+    from llmbench.metrics import cost, occupied, price_of
 
-    model = config_of(data, curve.model)
-    point = curve.findings.sustained or curve.findings.peak
-    if model is None or model.price is None or point is None:
+    price = None if config is None else price_of(config)
+    if config is None or price is None:
         return None
     inputs, outputs = tokens_of(point.summary)
-    return cost(model.price, point.requests_per_s, inputs, outputs, curve.cell.limits)
+    limits = occupied(config.server, curve.cell.limits)
+    return cost(price, point.requests_per_s, inputs, outputs, limits)
+
+
+def best_served(curve: Curve) -> "Point | None":
+    """The served point of most requests/s, at which a request costs least."""
+    return max(curve.served, key=lambda point: point.requests_per_s, default=None)
 
 
 def tokens_of(summary: CellSummary) -> tuple[float, float]:

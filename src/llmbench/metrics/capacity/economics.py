@@ -4,9 +4,12 @@ The formulas are those of TrueFoundry's blog post (cost of a request and of a mi
 max RPS); the split by weight is how APIs price input and output tokens.
 """
 
-from msgspec import Struct
+from typing import Literal
+
+from msgspec import Struct, structs
 
 from llmbench.cells import Limits
+from llmbench.config import DockerServer, ModelConfig, RemoteServer, Server, limits_of
 from llmbench.value_types import Price
 
 
@@ -27,10 +30,54 @@ class Cost(Struct, frozen=True):
     per_million_output_weighted_usd: float | None
 
 
-def usd_per_hour(price: Price, limits: Limits | None = None) -> float | None:
-    """What a server costs in an hour, as a whole or by its cores and GiB.
+def occupied(server: Server, limits: Limits) -> Limits:
+    """The cores and memory of all instances of a server under a cell's `limits`.
 
-    None where the price is for cores or GiB and `limits` doesn't say how many there are.
+    What a cell doesn't limit is as in the server's own table.
+    """
+    own = limits_of(server)
+    cores = limits.cores or own.cores or getattr(server, "cores", None)
+    memory = limits.memory_bytes or own.memory_bytes
+    count = getattr(server, "instances", 1)
+    return Limits(cores and count * cores, memory and count * memory)
+
+
+def price_of(model: ModelConfig) -> Price | None:
+    """The price of all hosts of a model's server: each URL of a remote one is a host of its own."""
+    price, server = model.price, model.server
+    if price is None or price.usd_per_hour is None or not isinstance(server, RemoteServer):
+        return price
+    return structs.replace(price, usd_per_hour=price.usd_per_hour * hosts_of(server))
+
+
+def hosts_of(server: Server) -> int:
+    """How many hosts a server needs; its instances share the host that starts them."""
+    return 1 + len(server.replicas) if isinstance(server, RemoteServer) else 1
+
+
+def capacity_units(
+    model: ModelConfig, limits: Limits
+) -> tuple[float, Literal["GPU", "core"]] | None:
+    """The GPUs that a server uses under a cell's `limits`, else the cores; None if neither is told.
+
+    A server that doesn't say so itself uses what its price is for.
+    """
+    server, price = model.server, model.price
+    if isinstance(server, DockerServer) and server.gpu_count:
+        return server.gpu_count * server.instances, "GPU"
+    share = 0.0 if price is None else price.share * hosts_of(server)
+    if price is not None and price.gpus:
+        return share * price.gpus, "GPU"
+    if cores := occupied(server, limits).cores:
+        return cores, "core"
+    return (share * price.cores, "core") if price is not None and price.cores else None
+
+
+def usd_per_hour(price: Price, limits: Limits | None = None) -> float | None:
+    """What a server costs in an hour, as a share of its host or by its cores and GiB.
+
+    `limits` are those of all its instances. None where the price is for cores or GiB and `limits`
+    doesn't say how many there are.
     """
     cores = limits.cores if limits else None
     gib = limits.memory_bytes / 2**30 if limits and limits.memory_bytes is not None else None
@@ -38,7 +85,7 @@ def usd_per_hour(price: Price, limits: Limits | None = None) -> float | None:
     priced = [(usd, count) for usd, count in parts if usd is not None]
     costs = [usd * count for usd, count in priced if count is not None]
     if not priced or len(costs) < len(priced):
-        return price.usd_per_hour
+        return None if price.usd_per_hour is None else price.share * price.usd_per_hour
     return sum(costs)
 
 

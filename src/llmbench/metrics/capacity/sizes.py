@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from llmbench.cells import Limits
-from llmbench.metrics.capacity.economics import usd_per_hour
+from llmbench.config import ModelConfig
+from llmbench.metrics.capacity.economics import occupied, price_of, usd_per_hour
 from llmbench.results import CellResult
-from llmbench.value_types import Price
 
 RETURNS = 0.5
 """More cores pay off while throughput grows by at least this share of the growth in cores."""
@@ -57,11 +57,12 @@ class Sizing(Struct, frozen=True):
 
 
 def sizing_of(
-    results: Iterable[CellResult], model: str, price: Price | None = None
+    results: Iterable[CellResult], model: str, config: ModelConfig | None = None
 ) -> Sizing | None:
     """The sizes of a model that was run under several limits; None below two.
 
-    `results` may be of other models too. Cells without limits are of no size.
+    `results` may be of other models too. Cells without limits are of no size. `config` is the
+    model's, if it is known; its price decides between the sizes.
     """
     by_limits: dict[Limits, list[CellResult]] = {}
     for result in results:
@@ -69,18 +70,19 @@ def sizing_of(
         if cell.model == model and cell.limits != Limits():
             by_limits.setdefault(cell.limits, []).append(result)
     sizes = [Size(limits, tuple(mine)) for limits, mine in by_limits.items()]
-    return sizing(sizes, price) if len(sizes) > 1 else None
+    return sizing(sizes, config) if len(sizes) > 1 else None
 
 
-def sizing(sizes: Sequence[Size], price: Price | None = None) -> Sizing:
+def sizing(sizes: Sequence[Size], config: ModelConfig | None = None) -> Sizing:
     """The ideal size: the cheapest of the feasible ones (valid, fits, meets the SLO).
 
-    It is the cheapest by the `price` of cores and GiB if that is given, else it has the fewest
-    cores and then the least memory.
+    It is the cheapest by the price in `config` if that is given, else it has the fewest cores and
+    then the least memory.
     """
-    rows = tuple(sorted((_row(size, price) for size in sizes), key=lambda r: _bulk(r.limits)))
+    rows = tuple(sorted((_row(size, config) for size in sizes), key=lambda r: _bulk(r.limits)))
     feasible = [row for row in rows if row.feasible]
-    priced = bool(feasible) and all(row.usd_per_hour is not None for row in feasible)
+    prices = {row.usd_per_hour for row in feasible}
+    priced = None not in prices and (len(prices) > 1 or len(feasible) == 1)
     cheap = "lowest price for its cores and GiB" if priced else "fewest cores, then least memory"
     ideal = min(feasible, default=None, key=lambda r: (r.usd_per_hour or 0.0, *_bulk(r.limits)))
     return Sizing(
@@ -118,7 +120,7 @@ def _gain(before: SizedRow, after: SizedRow) -> float:
     return (rates[1] / rates[0] - 1) / (cores[1] / cores[0] - 1) if rates[0] > 0 else 0.0
 
 
-def _row(size: Size, price: Price | None) -> SizedRow:
+def _row(size: Size, config: ModelConfig | None) -> SizedRow:
     why = _why(size)
     good = [r.summary for r in size.results if r.valid and r.summary.output_tokens_per_s]
     best = max(good, key=lambda s: s.output_tokens_per_s or 0.0, default=None)
@@ -135,8 +137,13 @@ def _row(size: Size, price: Price | None) -> SizedRow:
         if best and best.time_per_token_ms
         else None,
         tokens_per_s_per_core=rate / cores if rate is not None and cores else None,
-        usd_per_hour=usd_per_hour(price, size.limits) if price else None,
+        usd_per_hour=None if config is None else _price(config, size.limits),
     )
+
+
+def _price(config: ModelConfig, limits: Limits) -> float | None:
+    price = price_of(config)
+    return None if price is None else usd_per_hour(price, occupied(config.server, limits))
 
 
 def _why(size: Size) -> str:

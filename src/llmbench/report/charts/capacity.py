@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmbench.cells import format_bytes
+from llmbench.config import ModelConfig
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import money, number, plural
-from llmbench.report.run_curves import Curve, tokens_of
-from llmbench.value_types import Price
+from llmbench.report.run_curves import Curve, cost_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llmbench.metrics import Sizing
 
 GROUP = "capacity"
+MOST_LINES = 12
 
 
 def ramp_data(curve: Curve) -> "pd.DataFrame":
@@ -209,67 +210,79 @@ def size_finding(sizes: "Sizing") -> str:
     return f"{text}; {sizes.returns}" if sizes.returns else text
 
 
-def cost_data(curve: Curve, price: Price) -> "pd.DataFrame":
-    """A row for each load: requests/s, US dollars for 1,000 requests, whether latency is sound."""
+def cost_data(curve: Curve, config: ModelConfig) -> "pd.DataFrame":
+    """A row for each load: requests/s, US dollars for 1,000 requests, whether it was sound."""
     import pandas as pd
-
-    from llmbench.metrics import cost
 
     rows = []
     for point in curve.points:
-        price_paid = cost(price, point.requests_per_s, *tokens_of(point.summary), curve.cell.limits)
-        if price_paid is not None:
-            top = curve.findings.sustained
-            sound = top is not None and point.load <= top.load
-            usd = price_paid.per_1000_requests_usd
+        paid = cost_of(config, curve, point)
+        if paid is not None:
+            usd, sound = paid.per_1000_requests_usd, point.load in curve.sound
             rows.append((point.load, point.requests_per_s, usd, sound))
     return pd.DataFrame(rows, columns=["load", "requests_per_s", "usd", "sound"])
 
 
-def cost_chart(curves: Sequence[Curve], price: Price, model: str, stamp: str) -> Chart | None:
+Priced = tuple[Curve, "pd.DataFrame"]
+
+
+def cost_chart(curves: Sequence[Curve], config: ModelConfig, stamp: str) -> Chart | None:
     """The cost of 1,000 requests against load, a line for each length; None without two loads."""
-    tables = [(curve, cost_data(curve, price)) for curve in curves[:8]]
-    tables = [(curve, table) for curve, table in tables if len(table) > 1]
-    if not tables:
+    price = config.price
+    tables = [(curve, cost_data(curve, config)) for curve in curves]
+    drawable = [(curve, table) for curve, table in tables if len(table) > 1]
+    if not drawable or price is None:
         return None
-    least = min((table["usd"].min(), k) for k, (_, table) in enumerate(tables))
-    best = tables[least[1]][1].sort_values("usd").iloc[0]
-    title = (
-        f"{model}: 1,000 requests cost at least {money(best['usd'])},"
-        f" at {number(best['requests_per_s'])} requests/s"
-    )
+    title = f"{config.name}: {cost_finding(tables)}"
+    cheapest = min(range(len(drawable)), key=lambda k: float(drawable[k][1]["usd"].min()))
+    places = sorted({*theme.spread(len(drawable), MOST_LINES), cheapest})
+    shown = [drawable[k] for k in places]
     with theme.style():
         figure, axes = theme.panels(1, 1)
-        handles = [_cost_line(axes[0][0], k, *pair) for k, pair in enumerate(tables)]
+        handles = [_cost_line(axes[0][0], k, *pair) for k, pair in enumerate(shown)]
         axes[0][0].set(xlabel="requests/s", ylabel="US dollars for 1,000 requests")
         axes[0][0].set_xlim(left=0)
         axes[0][0].set_ylim(bottom=0)
         use = f" at {100 * price.utilisation:g} % use" if price.utilisation < 1 else ""
+        beyond = "misses the SLO" if curves[0].by_slo else "beyond what keeps latency sound"
         note = (
             f"Price of {price.date}, {price.region}, {price.source}{use}. Numbers at points: load."
-            " Hollow: beyond the load that keeps latency sound."
+            f" Hollow: {beyond}.{theme.drawn(_cells(shown), _cells(tables))}"
         )
         theme.finish(figure, title, note, stamp, handles, above_in=0.1)
-    return Chart(f"cost-{model}", GROUP, title, f"{title}. {note}", figure)
+    return Chart(f"cost-{config.name}", GROUP, title, f"{title}. {note}", figure)
+
+
+def _cells(tables: Sequence[Priced]) -> int:
+    return sum(len(table) for _, table in tables)
+
+
+def cost_finding(tables: Sequence[Priced]) -> str:
+    """The least that 1,000 requests cost at any load of any length that was served well."""
+    served = [(curve, table[table["sound"]]) for curve, table in tables]
+    served = [(curve, table) for curve, table in served if len(table)]
+    if not served:
+        missed = "no load met the SLO" if tables[0][0].by_slo else "no load was served well"
+        return f"what 1,000 requests cost is not known: {missed}"
+    curve, table = min(served, key=lambda pair: float(pair[1]["usd"].min()))
+    best = table.sort_values("usd").iloc[0]
+    place = f"in {curve.cell.input_tokens}, out {curve.cell.output_tokens}"
+    limits = f"{curve.cell.limits.text}, " if curve.cell.limits.suffix else ""
+    return (
+        f"1,000 requests cost at least {money(best['usd'])},"
+        f" at {number(best['requests_per_s'])} requests/s ({limits}{place})"
+    )
 
 
 def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any:
-    import seaborn as sns
     from matplotlib.lines import Line2D
 
-    colour, marker = sns.color_palette("colorblind")[k], theme.MARKERS[k]
+    colour, marker = theme.look(k)
     axis.plot(table["requests_per_s"], table["usd"], color=colour, lw=1.8)
     for _, row in table.iterrows():
         face = colour if row["sound"] else theme.PAPER
         axis.plot(row["requests_per_s"], row["usd"], marker, color=colour, mfc=face, ms=6.5)
-        axis.annotate(
-            f"{row['load']:g}",
-            (row["requests_per_s"], row["usd"]),
-            (5, 5),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=theme.MUTED,
-        )
+        theme.label(axis, f"{row['load']:g}", row["requests_per_s"], row["usd"])
     cell = curve.cell
     limits = f"{cell.limits.text} · " if cell.limits.suffix else ""
     label = f"{limits}in {cell.input_tokens} · out {cell.output_tokens}"

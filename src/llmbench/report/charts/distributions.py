@@ -23,7 +23,8 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
     if rows.empty:
         return None
     shown, picked = _spread(rows, cells)
-    title = f"{config}: {_finding(rows)}"
+    valid = set(merged[merged["valid"]]["cell"])
+    title = f"{config}: {_finding(rows[rows['cell'].isin(valid)])}"
     with theme.style():
         figure, axes = theme.panels(1, 2, sharey=True)
         colours = _colours(shown)
@@ -85,7 +86,7 @@ def _finding(rows: "pd.DataFrame") -> str:
     """A line that names the cell whose TTFT has the widest spread (p95 over p50)."""
     ttft = rows[rows["quantity"] == "ttft_ms"]
     if ttft.empty:
-        return "TTFT is not known"
+        return "TTFT of no valid cell is known"
     middle = ttft[ttft["share"] >= 0.5].groupby("cell")["value"].first()
     high = ttft[ttft["share"] >= 0.95].groupby("cell")["value"].first()
     ratio = (high / middle).dropna()

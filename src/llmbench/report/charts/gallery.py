@@ -47,12 +47,12 @@ def _capacity(data: RunData) -> Iterator[Chart | None]:
             yield capacity.ramp_chart(curve, _stamp(data, curve.model))
     for name in (str(model) for model in dict.fromkeys(data.merged["model"])):
         model = config_of(data, name)
-        sizes = sizing_of(data.results, name, model.price if model else None)
+        sizes = sizing_of(data.results, name, model)
         if sizes is not None:
             yield capacity.size_chart(sizes, name, _stamp(data, name))
         if model is not None and model.price is not None:
             of_model = [c for c in curves if c.model == name and not c.ramp]
-            yield capacity.cost_chart(of_model, model.price, name, _stamp(data, name))
+            yield capacity.cost_chart(of_model, model, _stamp(data, name))
 
 
 def _stamp(data: RunData, model: str) -> str:

@@ -5,12 +5,13 @@ The SVG files keep text as text and draw ink, grid and paper in colours that the
 its own, light or dark.
 """
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+from llmbench.report.charts.lettering import wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1c2430", "#5b6675", "#dfe4ea", "#fefefe"
 WARN, BAD, GOOD = "#b35c00", "#b3261e", "#1a7f4b"
 FONTS = ("Inter", "Helvetica Neue", "Arial", "Liberation Sans", "DejaVu Sans")
-MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "*", "<", ">", "p")
+"""Eleven, which have no factor in common with the ten colours: no pair comes twice in 110 names."""
+
+SHADES = (1.0, 0.6, 1.35)
+"""The ten colours as they are, then darker, then lighter."""
+
 DASHES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (3, 1), (1, 3))
 WIDTH_IN = 10.0
 _LEFT_IN, _RIGHT_IN = 0.92, 0.22
@@ -90,13 +96,43 @@ def palette(names: Sequence[str]) -> dict[str, Any]:
     """A colour for each name; the same names get the same colours in every chart of a run."""
     import seaborn as sns
 
-    colours = sns.color_palette("colorblind", max(1, len(names)))
-    return dict(zip(names, colours, strict=True))
+    ten = sns.color_palette("colorblind", 10)
+    return {name: _shade(ten[k % 10], SHADES[k // 10 % 3]) for k, name in enumerate(names)}
+
+
+def _shade(colour: Sequence[float], factor: float) -> tuple[float, ...]:
+    """The colour, darker for a factor below 1, else nearer to white."""
+    if factor <= 1:
+        return tuple(factor * part for part in colour)
+    return tuple(1 - (1 - part) / factor for part in colour)
 
 
 def markers(names: Sequence[str]) -> dict[str, str]:
     """A marker for each name."""
     return {name: MARKERS[k % len(MARKERS)] for k, name in enumerate(names)}
+
+
+def look(k: int) -> tuple[Any, str]:
+    """The colour and the marker of the line number `k` of a chart."""
+    names = [str(number) for number in range(k + 1)]
+    return palette(names)[names[k]], markers(names)[names[k]]
+
+
+def label(axis: "Axes", text: str, x: float, y: float) -> None:
+    """Write what a point is beside it."""
+    axis.annotate(text, (x, y), (4, 5), textcoords="offset points", fontsize=8.5, color=MUTED)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of so many places, spread evenly, the first and the last among them."""
+    if count <= most:
+        return list(range(count))
+    return [round(k * (count - 1) / (most - 1)) for k in range(most)]
+
+
+def drawn(shown: int, count: int) -> str:
+    """The sentence that says how many cells a chart leaves out; empty where it has all."""
+    return f" {shown:,} of {count:,} cells drawn." if shown < count else ""
 
 
 def panels(
@@ -129,8 +165,9 @@ def finish(
     what stands right above the first row.
     """
     width, axes_in = (float(side) for side in figure.get_size_inches())
-    lines = textwrap.wrap(title, int(9.2 * (width - 0.3 - (0.12 * len(stamp) + 0.3) * bool(stamp))))
-    small = textwrap.wrap(note, int(14.2 * width))
+    beside_in = 0.12 * len(stamp) + 0.3 if stamp else 0.0
+    lines = wrapped(title, width - 0.3 - beside_in, _TITLE_PT, "bold")
+    small = wrapped(note, width - 0.3, _NOTE_PT)
     columns = legend_columns(handles)
     legend_rows = -(-len(handles) // columns) if handles else 0
     top = 0.14 + 0.27 * len(lines) + 0.2 * len(small) + 0.14 + above_in

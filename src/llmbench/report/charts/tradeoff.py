@@ -1,11 +1,12 @@
 """Charts of latency against throughput: what more requests/s cost the requests under way."""
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llmbench.config import Slo
 from llmbench.report.charts import theme
 from llmbench.report.charts.theme import Chart
-from llmbench.report.numbers import number, plural
+from llmbench.report.numbers import is_wide, number, plural
 from llmbench.value_types import Percentiles
 
 if TYPE_CHECKING:
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 
 GROUP = "tradeoff"
 MOST_LINES = 8
+MOST_FACETS = 4
+MOST_LABELS = 8
+"""On a line of more points only both ends are labelled."""
+
 _LABELS = {"ttft_ms": "TTFT", "time_per_token_ms": "time per token"}
 
 
@@ -34,12 +39,18 @@ def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
     rows = rows[rows["load"].isin(("users", "rate"))]
     ttft, _ = part_of(slo.ttft_ms, "p95")
     gap, _ = part_of(slo.time_per_token_ms, "p50")
-    table = rows[["cell", "load", "valid", "outcome", "stamp", "requests_per_s"]].assign(
+    names = ["cell", "load", "valid", "outcome", "meets_slo", "stamp", "requests_per_s"]
+    table = rows[names].assign(
         input=rows["requested_input_tokens"].astype(int),
         output=rows["requested_output_tokens"].astype(int),
         amount=rows["users"].fillna(rows["rate_per_s"]),
         ttft_ms=rows[f"ttft_ms_{ttft}"],
         time_per_token_ms=rows[f"time_per_token_ms_{gap}"],
+        n=rows["ttft_ms_n"],
+        ttft_ms_wide=[is_wide(row, "ttft_ms", ttft) for _, row in rows.iterrows()],
+        time_per_token_ms_wide=[
+            is_wide(row, "time_per_token_ms", gap) for _, row in rows.iterrows()
+        ],
     )
     return table.sort_values(["load", "input", "output", "amount"]).reset_index(drop=True)
 
@@ -47,39 +58,94 @@ def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
 def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
     """TTFT and time per token against requests/s, with the SLO's limits; None below two loads."""
     table = data(merged, config, slo)
+    import pandas as pd
+
     if table["amount"].nunique() < 2 or table["ttft_ms"].notna().sum() < 2:
         return None
     title = f"{config}: {finding(table, slo)}"
-    groups = list(table.groupby(["load", "input", "output"], sort=True))
-    shown = _most(groups)
+    facets = _facets(table)
+    shown = pd.concat([group for lines in facets.values() for _, group in lines])
+    limits = {"ttft_ms": slo.ttft_ms, "time_per_token_ms": slo.time_per_token_ms}
     with theme.style():
-        figure, axes = theme.panels(1, 2)
-        limits = {"ttft_ms": slo.ttft_ms, "time_per_token_ms": slo.time_per_token_ms}
-        for axis, (quantity, label) in zip(axes[0], _LABELS.items(), strict=True):
+        grid = [(facet, name) for name in _LABELS for facet in facets]
+        rows = 1 if len(facets) == 1 else len(_LABELS)
+        figure, axes = theme.panels(rows, len(grid) // rows, each_in=3.3 if rows == 1 else 2.4)
+        handles: dict[str, Any] = {}
+        for axis, (facet, quantity) in zip(chain(*axes), grid, strict=True):
             part, limit = part_of(limits[quantity], "p95" if quantity == "ttft_ms" else "p50")
-            handles = [_line(axis, k, group, quantity) for k, (_, group) in enumerate(shown)]
+            for label, group in facets[facet]:
+                handles[label] = _line(
+                    axis, _place(label, facets), label, group, quantity, crowded=bool(facet)
+                )
             theme.log_if_wide(axis, table[quantity].dropna())
-            axis.set_title(f"{label} {part}, ms", loc="left")
-            axis.set_xlabel("requests/s")
+            title_here = f"{_LABELS[quantity]} {part}, ms"
+            axis.set_title(facet or title_here, loc="left")
+            axis.set_ylabel(title_here if facet and axis in (line[0] for line in axes) else "")
             axis.set_xlim(left=0)
             _limit(axis, limit)
-        rest = f"; {len(shown)} of {len(groups)} lengths" if len(shown) < len(groups) else ""
-        note = f"A point for each of {plural(len(table), 'cell')}, numbered by users{rest}."
-        if any(limits.values()):
-            note += " Dashed: the SLO."
-        theme.finish(figure, title, note, theme.stamp_of(table["stamp"]), handles, above_in=0.3)
+        for axis in axes[-1]:
+            axis.set_xlabel("requests/s")
+        note = _note(table, any(limits.values())) + theme.drawn(len(shown), len(table))
+        stamp = theme.stamp_of(table["stamp"])
+        theme.finish(figure, title, note, stamp, list(handles.values()), above_in=0.3)
     return Chart(f"tradeoff-{config}", GROUP, title, f"{title}. {note}", figure)
+
+
+Lines = list[tuple[str, "pd.DataFrame"]]
+
+
+def _facets(table: "pd.DataFrame") -> dict[str, Lines]:
+    """The lines of each panel by what its title adds: one, or a panel for each output.
+
+    Of more lengths than can be told apart, those drawn are spread from the shortest to the longest.
+    """
+    groups: list[Any] = list(table.groupby(["output", "load", "input"], sort=True))
+    if len(groups) <= MOST_LINES:
+        return {"": [(_label(*key), group) for key, group in groups]}
+    outputs, inputs = sorted(set(table["output"])), sorted(set(table["input"]))
+    wide = [outputs[k] for k in theme.spread(len(outputs), MOST_FACETS)]
+    deep = [inputs[k] for k in theme.spread(len(inputs), MOST_LINES)]
+    return {
+        f"out {output}": [
+            (_label(None, load, wanted), group)
+            for (out, load, wanted), group in groups
+            if out == output and wanted in deep
+        ]
+        for output in wide
+    }
+
+
+def _label(output: int | None, load: str, wanted: int) -> str:
+    out = "" if output is None else f" · out {output}"
+    return f"in {wanted}{out}{', open loop' if load == 'rate' else ''}"
+
+
+def _place(label: str, facets: dict[str, Lines]) -> int:
+    """The number of a line among those of all panels, which gives its colour and marker."""
+    return list(dict.fromkeys(label for lines in facets.values() for label, _ in lines)).index(
+        label
+    )
+
+
+def _note(table: "pd.DataFrame", limited: bool) -> str:
+    low, high = int(table["n"].min()), int(table["n"].max())
+    n = f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
+    note = f"A point for each cell, numbered by users; {n} requests a cell."
+    if table[["ttft_ms_wide", "time_per_token_ms_wide"]].to_numpy().any():
+        note += " ~: the percentile's 95 % interval is wide for so few requests."
+    return note + (" Dashed: the SLO." if limited else "")
 
 
 def finding(table: "pd.DataFrame", slo: Slo) -> str:
     """The most requests/s within the SLO, or how latency grows towards the most requests/s."""
-    valid = table[table["valid"]] if table["valid"].any() else table
-    sustained = valid[valid["outcome"] != "overloaded"]
+    if not table["valid"].any():
+        return "no cell is valid"
+    sustained = table[table["valid"] & (table["outcome"] != "overloaded")]
     limits = {"ttft_ms": slo.ttft_ms, "time_per_token_ms": slo.time_per_token_ms}
     limit_of = {name: part_of(value, "p50")[1] for name, value in limits.items() if value}
     if not limit_of:
         return _growth(sustained) if len(sustained) else "overloaded at every load"
-    inside = sustained
+    inside = sustained[sustained["meets_slo"]]
     for name, limit in limit_of.items():
         inside = inside[inside[name] <= limit]
     if inside.empty:
@@ -102,35 +168,22 @@ def _where(row: Any) -> str:
     return f"in {int(row['input'])}, out {int(row['output'])}, {load}"
 
 
-def _most(groups: list[Any]) -> list[Any]:
-    """At most eight of the lengths, those with the most requests/s."""
-    if len(groups) <= MOST_LINES:
-        return groups
-    best = sorted(groups, key=lambda pair: -pair[1]["requests_per_s"].max())[:MOST_LINES]
-    return [pair for pair in groups if any(pair is chosen for chosen in best)]
-
-
-def _line(axis: "Axes", k: int, group: "pd.DataFrame", quantity: str) -> Any:
-    import seaborn as sns
+def _line(
+    axis: "Axes", k: int, label: str, group: "pd.DataFrame", quantity: str, *, crowded: bool
+) -> Any:
     from matplotlib.lines import Line2D
 
-    colour, marker = sns.color_palette("colorblind")[k], theme.MARKERS[k]
+    colour, marker = theme.look(k)
     points = group.dropna(subset=[quantity])
     axis.plot(points["requests_per_s"], points[quantity], color=colour, lw=1.8)
-    for _, row in points.iterrows():
+    ends = {points.index[0], points.index[-1]} if len(points) else set()
+    for place, row in points.iterrows():
         face = colour if row["outcome"] == "valid" else theme.PAPER
         axis.plot(row["requests_per_s"], row[quantity], marker, color=colour, mfc=face, ms=6.5)
-        axis.annotate(
-            f"{row['amount']:g}",
-            (row["requests_per_s"], row[quantity]),
-            (4, 5),
-            textcoords="offset points",
-            fontsize=8.5,
-            color=theme.MUTED,
-        )
-    first = group.iloc[0]
-    open_loop = ", open loop" if first["load"] == "rate" else ""
-    label = f"in {first['input']} · out {first['output']}{open_loop}"
+        if place in ends or not (crowded or len(points) > MOST_LABELS):
+            n = f"n={int(row['n'])}" if quantity == "ttft_ms" and not crowded else ""
+            hint = f" ~{n}" if row[f"{quantity}_wide"] else ""
+            theme.label(axis, f"{row['amount']:g}{hint}", row["requests_per_s"], row[quantity])
     return Line2D([], [], color=colour, marker=marker, label=label)
 
 

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from llmbench.config import ModelConfig
+from llmbench.prices import price_list
 from llmbench.report.numbers import milliseconds, money, number, percent, plural
 from llmbench.report.read import RunData
-from llmbench.report.run_curves import Curve, config_of, cost_at, curves_of
+from llmbench.report.run_curves import Curve, best_served, config_of, cost_of, curves_of
+from llmbench.value_types import Price
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from llmbench.metrics import Sizing
+    from llmbench.metrics import Point, Sizing
 
 
 class Tile(Struct, frozen=True):
@@ -60,7 +62,7 @@ def headline(data: RunData, name: str) -> Headline:
     rows = data.merged[data.merged["model"] == name]
     model = next((m for m in data.info.models if m.name == name), None)
     curves = [curve for curve in curves_of(data) if curve.model == name]
-    sizes = sizing_of(data.results, name, model.price if model else None)
+    sizes = sizing_of(data.results, name, model)
     several = len({curve.config for curve in curves}) > 1
     lines = tuple(
         CurveLine(line_name(curve, several), tuple(tiles(data, curve, sizes))) for curve in curves
@@ -199,7 +201,9 @@ def _peak(curve: Curve) -> Tile:
     if point is None:
         return Tile("Peak throughput", None, "", "no request succeeded")
     summary = point.summary
+    missed = "; misses the SLO" if curve.by_slo and point.load not in curve.sound else ""
     note = f"{load_text(curve, point.load)}; {number(summary.input_tokens_per_s)} in tokens/s"
+    note += missed
     if curve.findings.knee is not None:
         note += f"; knee {load_text(curve, curve.findings.knee.load)}"
     return Tile("Peak throughput", number(summary.output_tokens_per_s), "out tokens/s", note)
@@ -216,21 +220,42 @@ def _size(sizes: "Sizing | None") -> Tile:
 
 
 def _cost(data: RunData, curve: Curve) -> Iterator[Tile]:
+    """What requests and tokens cost at the served load at which they cost least."""
     names = "1,000 requests", "1M tokens"
-    model = config_of(data, curve.model)
-    cost = cost_at(data, curve)
-    if model is None or model.price is None or cost is None:
-        priced = model is not None and model.price is not None
-        why = "the price needs limits of cores and memory" if priced else "no price in the TOML"
-        yield Tile(f"Cost of {names[0]}", None, "", why)
+    model, point = config_of(data, curve.model), best_served(curve)
+    cost = None if point is None else cost_of(model, curve, point)
+    if model is None or model.price is None or point is None or cost is None:
+        yield Tile(f"Cost of {names[0]}", None, "", _no_cost(model, curve, point))
         return
     price = model.price
     share = f" at {percent(cost.utilisation)} use" if cost.utilisation < 1 else ""
-    note = f"{money(cost.usd_per_hour)}/h{share}, {price.region}, {price.date}"
+    machine = f"{price.machine}, " if price.machine else ""
+    note = (
+        f"{load_text(curve, point.load)}; {machine}{money(cost.usd_per_hour)}/h{share},"
+        f" {price.region}, {price.date}"
+    )
     yield Tile(f"Cost of {names[0]}", money(cost.per_1000_requests_usd), "", note)
     weighted = (cost.per_million_input_weighted_usd, cost.per_million_output_weighted_usd)
     note = (
         f"and {money(weighted[1])} for 1M out, at {cost.output_weight:g}:1; with all cost on the"
-        f" output {money(cost.per_million_output_usd)}"
+        f" output {money(cost.per_million_output_usd)}{_against(price)}"
     )
     yield Tile(f"Cost of {names[1]}", money(weighted[0]), "in", note)
+
+
+def _no_cost(model: ModelConfig | None, curve: Curve, point: "Point | None") -> str:
+    """Why the cost of a request is not known."""
+    if model is None or model.price is None:
+        return "no price in the TOML"
+    if point is None:
+        return "no load met the SLO" if curve.by_slo else "no load that it served well"
+    return "the price needs limits of cores and memory"
+
+
+def _against(price: Price) -> str:
+    """What the API asks that the price is to be compared with."""
+    api = price_list().apis.get(price.against or "")
+    if api is None:
+        return ""
+    asked = f"{money(api.usd_per_million_input)} in, {money(api.usd_per_million_output)} out"
+    return f"; {price.against} asks {asked} ({api.date})"

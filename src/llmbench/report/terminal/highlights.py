@@ -196,7 +196,7 @@ def sizes_found(model: ModelConfig, results: Sequence[CellResult]) -> "Iterator[
     """Every size of a model with its figures, and the ideal one; nothing for a single size."""
     from llmbench.metrics import sizing_of
 
-    outcome = sizing_of(results, model.name, model.price)
+    outcome = sizing_of(results, model.name, model)
     if outcome is not None:
         yield sizing_table(model.name, outcome)
         ideal = outcome.ideal

@@ -1,0 +1,82 @@
+"""The prices of common machines and of APIs, so that a configuration only names one.
+
+They are in ``prices.toml``, each with its date and source.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from llmbench.value_types import Count, Positive
+
+
+class UnknownPrice(ValueError):
+    """Nothing has this name in ``prices.toml``; the message says what has nearly the same."""
+
+
+class Machine(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a machine costs: as a whole, or by its cores and GiB where it is sold by size."""
+
+    region: str
+    date: str  # ISO
+    source: str
+    usd_per_hour: Positive | None = None
+    usd_per_core_hour: Positive | None = None
+    usd_per_gib_hour: Positive | None = None
+    gpus: Count | None = None
+    cores: Count | None = None  # vCPUs
+
+
+class TokenPrice(Struct, frozen=True, forbid_unknown_fields=True):
+    """What an API asks for tokens, in US dollars."""
+
+    usd_per_million_input: Positive
+    usd_per_million_output: Positive
+    date: str  # ISO
+    source: str
+
+
+class PriceList(Struct, frozen=True, forbid_unknown_fields=True):
+    """All that ``prices.toml`` holds, by name."""
+
+    machines: dict[str, Machine]
+    apis: dict[str, TokenPrice]
+
+
+@cache
+def price_list() -> PriceList:
+    """The prices that are in the package."""
+    text = (files("llmbench.prices") / "prices.toml").read_text(encoding="utf-8")
+    return msgspec.convert(tomllib.loads(text), PriceList)
+
+
+def with_machine(raw: dict[str, Any]) -> dict[str, Any]:
+    """A TOML's tables, with the price of the machine that `[price]` names filled in.
+
+    What the table itself says takes precedence. `UnknownPrice` names the nearest machines, or the
+    nearest APIs to compare with.
+    """
+    price = raw.get("price")
+    against = price.get("against") if isinstance(price, dict) else None
+    if isinstance(against, str) and against not in price_list().apis:
+        raise UnknownPrice(_unknown("price.against", "API", against, price_list().apis))
+    name = price.get("machine") if isinstance(price, dict) else None
+    if not isinstance(price, dict) or not isinstance(name, str):
+        return raw
+    machines = price_list().machines
+    if name not in machines:
+        raise UnknownPrice(_unknown("price.machine", "machine", name, machines))
+    known = msgspec.structs.asdict(machines[name])
+    return raw | {"price": {key: known[key] for key in known if known[key] is not None} | price}
+
+
+def _unknown(key: str, noun: str, name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.4)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return f"key {key!r}: no {noun} {name!r} in prices.toml{hint} (docs/models.md lists them)"
