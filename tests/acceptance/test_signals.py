@@ -32,6 +32,30 @@ def test_an_interrupted_session_stops_its_server_and_shows_what_it_has(
     assert (only_run(drawing) / "index.html").is_file()
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_session_interrupted_while_it_draws_shows_its_table(
+    drawing: pytest.Pytester, name: str
+) -> None:
+    drawing.makeconftest(
+        f"""
+        import os, pytest, signal
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_llmbench_report(config, run):
+            os.kill(os.getpid(), signal.{name})
+        """
+    )
+    done = drawing.runpytest_subprocess("-k", "test_grid", "--llm-users", "1")
+    assert done.ret == pytest.ExitCode.INTERRUPTED
+    done.stdout.fnmatch_lines(
+        [
+            "*in16-out8-users1 *valid*",
+            "ERROR: interrupted before the report was complete: llmbench report /*",
+        ]
+    )
+    assert "Traceback" not in done.stdout.str() + done.stderr.str()
+
+
 def test_a_session_whose_terminal_is_gone_stops_its_server_and_keeps_what_it_has(
     drawing: pytest.Pytester,
 ) -> None:

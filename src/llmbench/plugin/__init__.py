@@ -176,9 +176,17 @@ def cell_of(item: pytest.Item) -> Cell:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Judge and draw the run; a regression sets the exit status."""
+    """Judge and draw the run; a regression sets the exit status.
+
+    Who interrupts that still gets the table.
+    """
     state = session.config.stash[STATE]
-    state.finish()
+    try:
+        state.finish()
+    except KeyboardInterrupt:
+        again = f"llmbench report {state.run_dir.path}"
+        state.problems.append(f"interrupted before the report was complete: {again}")
+        session.exitstatus = pytest.ExitCode.INTERRUPTED
     if state.problems and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
