@@ -11,11 +11,15 @@ import time
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from llmbench.apis import dialect
 from llmbench.cells import Arrivals, Ramp, Trace, Users
+from llmbench.load.loops import dispatcher as dispatching
 from llmbench.load.progress import Progress
+from llmbench.load.wire.target import Target
 from llmbench.metrics import summarise, table
 from llmbench.records import RequestRecord
 from tests.load.serving import ANSWER, PROMPTS, Load, Scripted, endpoint, read_request
@@ -189,6 +193,26 @@ def test_users_that_find_nobody_do_not_spin(load: Load) -> None:
     records = load(endpoint("http://127.0.0.1:1"), shape)
     assert {record.error_kind for record in records} == {"refused"}
     assert len(records) == 3  # at 0, 0.1 and 0.3 s
+
+
+@pytest.mark.parametrize(("waiting", "done"), [(64, 1), (128, 5), (640, 512)])
+def test_decoding_gets_as_much_of_a_turn_as_keeps_the_backlog_bounded(
+    waiting: int, done: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each job takes a millisecond; without a lane it is behind from 64 on, and 128 may wait."""
+    spent_ms: list[int] = []
+    monkeypatch.setattr(dispatching, "monotonic_ns", lambda: len(spent_ms) * 1_000_000)
+    nothing: Any = None
+
+    async def one_turn() -> int:
+        target = Target(endpoint("http://127.0.0.1:1"), dialect("openai-completions"))
+        dispatcher = dispatching.Dispatcher([target], nothing, nothing, nothing)
+        for job in range(waiting):
+            dispatcher.later(spent_ms.append, job)
+        await asyncio.sleep(0)
+        return len(spent_ms)
+
+    assert asyncio.run(one_turn()) == done
 
 
 def test_memory_stays_flat_over_many_requests(simulator: str, load: Load) -> None:

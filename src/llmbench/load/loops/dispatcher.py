@@ -34,6 +34,8 @@ BACKLOG_EACH, BACKLOG_SPARE = 4, 64
 A request leaves two jobs (its decoding, and the making of the next one), so this is two rounds of
 requests; the 64 keep a few lanes from counting as behind after one burst.
 """
+BACKLOG_MOST = 2
+"""No more than twice that may wait: a client with too little CPU then reads later instead."""
 COLLECT_EVERY_S = 30.0  # seldom, as each time is a pause
 
 
@@ -192,9 +194,10 @@ class Dispatcher:
             self._see_if_idle()
 
     def _work(self) -> None:
-        is_behind = len(self._later) > BACKLOG_EACH * len(self.lanes) + BACKLOG_SPARE
+        many = BACKLOG_EACH * len(self.lanes) + BACKLOG_SPARE
+        is_behind = len(self._later) > many
         until = monotonic_ns() + (BACKLOG_SLICE_NS if is_behind else LATER_SLICE_NS)
-        while self._later and monotonic_ns() < until:
+        while self._later and (monotonic_ns() < until or len(self._later) > BACKLOG_MOST * many):
             self._work_off(self._later)
         self._working = bool(self._later)
         if self._working:
