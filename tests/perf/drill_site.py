@@ -140,6 +140,15 @@ class Site:
         requests = self.run.requests() if self.run else ()
         return sum(1 + r.resent for r in requests if r.sent_ns is not None)
 
+    def gaps(self) -> int:
+        """The requests of a user that are not in the journal although a later one is."""
+        last: dict[tuple[str, int], int] = {}
+        records = list(self.run.requests()) if self.run else []
+        for record in records:
+            key = record.cell, record.user
+            last[key] = max(last.get(key, 0), record.request)
+        return sum(last.values()) - len(records)
+
     def look(self) -> None:
         """Note what the server of the running cell says that it has finished."""
         with suppress(httpx.HTTPError, OSError, IndexError):

@@ -4,7 +4,8 @@ Each drill runs a session of its own and strikes it once: a process is killed or
 is full, the network breaks, a signal comes. Held against what has to be so afterwards:
 
 - no finished request is lost: the run's journal has every request that the server says it has
-  finished, but for those that a struck client had no time to write, at most one for each user;
+  finished, but for those that a struck client had no time, or no room, to write: the last one or
+  two of each user, and none before them;
 - the session has ended within a minute, and no process, port or container of it is left (a killed
   client can't remove its containers: the next session does);
 - ``llmbench report`` draws what there is.
@@ -62,13 +63,17 @@ class Scene(Struct):
 
 
 class Kind(Struct, frozen=True):
-    """A kind of drill; `unwritten` says whether the strike may cost what is under way."""
+    """A kind of drill; `unwritten` is how many finished requests the strike may cost.
+
+    One for each user that the client was struck under. Where there is no room to write, a user may
+    have one that could not be written and one under way, in each cell.
+    """
 
     name: str
     flavour: Flavour
     strike: Callable[[Scene], None]
     phases: Sequence[str] = ("load",)
-    unwritten: bool = False
+    unwritten: int = 0
     options: tuple[str, ...] = ()
     room: str | None = None  # what bounds the files of the run: "disk" or "file"
     leaves_containers: bool = False
@@ -160,7 +165,8 @@ def nothing(scene: Scene) -> None:
 
 ALL = tuple(PHASES)
 TWO = ("--llm-workers", "2")
-_signalled = partial(Kind, phases=ALL, unwritten=True)
+UNDER_WAY, NO_ROOM = max(USERS), 2 * sum(USERS)
+_signalled = partial(Kind, phases=ALL, unwritten=UNDER_WAY)
 
 KINDS = (
     _signalled("kill -9 the client", "launched", partial(send, signal.SIGKILL)),
@@ -174,16 +180,16 @@ KINDS = (
         partial(send, signal.SIGKILL),
         leaves_containers=True,
     ),
-    Kind("kill -9 a worker", "launched", kill_worker, unwritten=True, options=TWO),
+    Kind("kill -9 a worker", "launched", kill_worker, unwritten=UNDER_WAY, options=TWO),
     Kind("kill -9 the server", "launched", kill_server),
     Kind("kill -9 a server that was found", "found", kill_server),
     Kind("kill -9 the container", "container", kill_container),
     Kind("stop the client for a while", "launched", stop_client, ALL),
-    Kind("stop a worker", "launched", stop_worker, unwritten=True, options=TWO),
+    Kind("stop a worker", "launched", stop_worker, unwritten=UNDER_WAY, options=TWO),
     Kind("stop the server for a while", "launched", stop_server),
     Kind("pause the container for a while", "container", pause_container),
-    Kind("the disk is full", "launched", nothing, unwritten=True, room="disk"),
-    Kind("files may not grow", "launched", nothing, unwritten=True, room="file"),
+    Kind("the disk is full", "launched", nothing, unwritten=NO_ROOM, room="disk"),
+    Kind("files may not grow", "launched", nothing, unwritten=NO_ROOM, room="file"),
     Kind("connections are reset", "relayed", reset),
     Kind("nothing passes for a while", "relayed", hold),
     _signalled("SIGINT", "launched", partial(send, signal.SIGINT)),
@@ -221,14 +227,14 @@ def drill(kind: Kind, seed: int) -> Result:
         wait_for(lambda: not _left(site, kind), max(1.0, struck + END_S - time.monotonic()), 0.2)
         ended_s = time.monotonic() - struck
         site.look()
-        allowed = max(USERS) if kind.unwritten else 0
-        lost = max(0, _missing(site) - probes(kind.flavour) * len(site.finished) - allowed)
+        probed = probes(kind.flavour) * len(site.finished)
+        lost = site.gaps() + max(0, _missing(site) - probed - kind.unwritten)
         left = _left(site, kind)
         if kind.leaves_containers and site.containers():
             left += _after_the_next(site)
         if kind.room == "disk":
             _mount(site, "remount,size=64m")
-        wrong = "a traceback" if "Traceback" in site.printed else ""
+        wrong = "".join(site.printed.partition("Traceback")[1:])
         return Result(kind.name, phase, lost, left, _report(site), ended_s, wrong)
 
 
@@ -302,7 +308,9 @@ def _watch(site: Site, over: Callable[[], bool], seconds: float) -> None:
 
 def _left(site: Site, kind: Kind) -> tuple[str, ...]:
     """What of the session still runs or exists."""
-    left = [" ".join(process.cmdline())[:120] for process in site.processes()] + site.ports()
+    left = [" ".join(process.cmdline())[:120] for process in site.processes()]
+    if not kind.leaves_containers:
+        left += site.ports()
     if kind.flavour == "container" and not kind.leaves_containers:
         left += [f"container {container.name}" for container in site.containers()]
     return tuple(left)
