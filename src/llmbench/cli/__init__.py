@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from llmbench.bench import parse_setting
+from llmbench.cli.audit_commands import add_audit_commands
 from llmbench.cli.file_commands import add_file_commands
 from llmbench.cli.twin_commands import add_twin_commands
 from llmbench.config import ConfigError, SimulatedServer, load_model
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     for add in (_prompts, _report):
         add(commands)
     add_file_commands(partial(_command, commands))
+    add_audit_commands(partial(_command, commands))
     _history(commands)
     add_twin_commands(partial(_command, commands))
     for add in (_schema, _docker_run, _simulate, _calibrate):
@@ -112,7 +114,10 @@ def report(args: argparse.Namespace) -> int:
     elif len(runs) > 1:
         print(room.overlay(runs, args.out or Path("overlay.html")))
     else:
+        from llmbench.audit import reseal
+
         print(room.write_report(runs[0], anew=True))
+        reseal(runs[0])
     return 0
 
 

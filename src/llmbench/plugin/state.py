@@ -216,12 +216,13 @@ class PluginState:
         """Draw the report and store the baseline, once load and servers have ended."""
         if self._run_dir is None:
             return
+        from llmbench.audit import seal
         from llmbench.bench import discard_if_empty, end_run
 
         if discard_if_empty(self._run_dir):
             return
         steps = (end_run, self._point_latest, self._compare, self._save_baseline, self._draw)
-        for step in (*steps, partial(write_figures, self)):
+        for step in (*steps, partial(write_figures, self), seal):
             try:
                 step(self._run_dir)
             except ConfigError as error:

@@ -20,6 +20,8 @@ from .gate.samples.baselines import CellSample as CellSample
 from .gate.samples.baselines import Sample as Sample
 from .gate.samples.baselines import is_baseline as is_baseline
 from .gate.samples.baselines import load_baseline as load_baseline
+from .gate.samples.baselines import read_baseline as read_baseline
+from .gate.samples.baselines import sample_of as sample_of
 from .gate.samples.baselines import save_baseline as save_baseline
 from .gate.samples.baselines import store_baseline as store_baseline
 from .gate.tolerances import parse_allowance as parse_allowance
@@ -39,6 +41,7 @@ from .judging import judged_step as judged_step
 from .judging import results as results
 from .judging import undigested as undigested
 from .repeat_digest import RepeatDigest as RepeatDigest
+from .repeat_digest import harness as harness
 from .repeat_digest import keep_digest as keep_digest
 from .rules import Rules as Rules
 from .schemas import SCHEMAS as SCHEMAS

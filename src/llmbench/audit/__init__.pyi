@@ -1,0 +1,4 @@
+from .auditing import Audit as Audit
+from .auditing import audit as audit
+from .run_manifest import reseal as reseal
+from .run_manifest import seal as seal
