@@ -1,4 +1,4 @@
-"""``llmbench prompts | report | compare | import | export | fit | predict | simulate | …``.
+"""``llmbench prompts | report | compare | import | export | share | fit | predict | simulate | …``.
 
 Each command parses its arguments here and calls one function of a room. Exit status 2 means a
 mistake in the arguments or the files, 1 a regression, 125 that a comparison can't tell.

@@ -24,6 +24,10 @@ def add_file_commands(add: AddCommand) -> None:
     made.add_argument("run", type=Path, metavar="RUN")
     made.add_argument("--format", choices=("vllm-bench",), required=True)
     made.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/vllm-bench")
+    made = add("share", share)
+    made.add_argument("run", type=Path, metavar="RUN")
+    made.add_argument("--model", metavar="NAME", help="whose card to draw; default: the first")
+    made.add_argument("--out", type=Path, metavar="DIR", help="default: RUN/share")
 
 
 def _add_compare_arguments(made: argparse.ArgumentParser) -> None:
@@ -132,4 +136,15 @@ def export(args: argparse.Namespace) -> int:
 
     run = RunDir.open(args.run)
     print("\n".join(interchange.write_vllm_bench(run, args.out or run.path / "vllm-bench")))
+    return 0
+
+
+def share(args: argparse.Namespace) -> int:
+    """Write what can be posted of a run: a Markdown summary, and a PNG card that stands alone."""
+    from llmbench.report import share as shared
+    from llmbench.store import RunDir
+
+    summary = shared(RunDir.open(args.run), args.model, args.out)
+    print(summary.read_text(encoding="utf-8"))
+    print(f"{summary}\n{summary.with_name('card.png')}", file=sys.stderr)
     return 0

@@ -5,6 +5,7 @@ from .ci.openmetrics import openmetrics as openmetrics
 from .markdown import markdown as markdown
 from .page.comparison import comparison_page as comparison_page
 from .page.overlay import overlay as overlay
+from .share.posting import share as share
 from .tables.run_files import RequestsCsv as RequestsCsv
 from .tables.run_files import append_cells as append_cells
 from .terminal.cell_table import terminal_table as terminal_table

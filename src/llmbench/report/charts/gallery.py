@@ -9,6 +9,7 @@ from llmbench.report.charts import (
     capacity,
     distributions,
     over_time,
+    pareto,
     server_gauges,
     tradeoff,
     where_time_went,
@@ -45,6 +46,7 @@ def _capacity(data: RunData) -> Iterator[Chart | None]:
     for curve in curves:
         if curve.ramp:
             yield capacity.ramp_chart(curve, _stamp(data, curve.model))
+    yield pareto.chart(data, curves, stamp_of(data.merged["stamp"]))
     for name in (str(model) for model in dict.fromkeys(data.merged["model"])):
         model = config_of(data, name)
         sizes = sizing_of(data.results, name, model)
