@@ -40,7 +40,7 @@ def test_a_replica_serves_one_after_the_other() -> None:
     assert served.ttft_ms.tolist() == pytest.approx([20.0, 40.0, 20.0, 20.0])
     assert served.latency_ms[1] == pytest.approx(20.0 + SERVICE_MS)
     assert served.time_per_token_ms.tolist() == pytest.approx([10.0] * 4)
-    assert served.utilisation == pytest.approx(4 * SERVICE_MS / 1000)
+    assert served.busy_share == pytest.approx(4 * SERVICE_MS / 1000)
 
 
 def test_round_robin_deals_in_turn_and_least_requests_to_the_free_one() -> None:
@@ -59,7 +59,8 @@ def test_the_same_traffic_for_the_same_seed() -> None:
 def test_utilisation_is_the_load_over_the_capacity() -> None:
     """Poisson arrivals of rate λ on n queues of service S: ρ = λ S / n."""
     answer = fleet_answer(STEPS, 4, LENGTHS, RATE, SLO, "round-robin")
-    assert answer.utilisation == pytest.approx(RATE * SERVICE_MS / 1e3 / 4, rel=0.05)
+    assert answer.utilisation == pytest.approx(RATE * SERVICE_MS / 1e3 / 4, rel=1e-3)
+    assert answer.busy_share == pytest.approx(answer.utilisation, rel=0.05)
     assert answer.output_tokens_per_s == pytest.approx(2 * RATE, rel=0.05)
 
 

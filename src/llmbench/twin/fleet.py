@@ -35,7 +35,7 @@ class FleetTimes(Struct, frozen=True):
     output_tokens: int
     span_ms: float  # in which they came
     drained_ms: float  # from the last arrival to the last token of all
-    utilisation: float  # the share of their time in which replicas compute
+    busy_share: float  # of the replicas' time, in which they compute, be it for one request
 
 
 class Fleet:
@@ -92,7 +92,7 @@ class Fleet:
         return self._turn
 
     def _served(
-        self, traffic: Requests[TrafficRequest], sequences: Requests[Sequence], utilisation: float
+        self, traffic: Requests[TrafficRequest], sequences: Requests[Sequence], busy: float
     ) -> FleetTimes:
         sent = np.array([one.at_ms for one in traffic])
         first = np.array([one.first_ns for one in sequences], dtype=np.float64) / 1e6
@@ -107,5 +107,5 @@ class Fleet:
             sum(one.output_tokens for one in traffic),
             float(sent[-1] - sent[0]),
             max(self._done_ns.values()) / 1e6 - float(sent[-1]),
-            utilisation / len(self._engines),
+            busy / len(self._engines),
         )

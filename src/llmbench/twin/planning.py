@@ -23,6 +23,7 @@ SEEDS = 4
 """Draws of the traffic; how far they differ is the sampling error."""
 
 _REQUESTS = (1_000, 50)  # of a draw: so many, and so many more for each replica
+_FLOOD = (300, 6)  # requests of a flood: at least so many, and so many for each sequence that runs
 _MOST_REPLICAS = 1_000
 _IDLE = 0.95  # where replicas are idle for more than this share, more of them don't help
 _HOURS_A_MONTH = 730.0
@@ -48,7 +49,8 @@ class FleetAnswer(Struct, frozen=True):
     replicas: int
     limits: tuple[Limit, ...]
     goodput: float
-    utilisation: float
+    utilisation: float  # the rate over the most that these replicas could serve
+    busy_share: float  # of their time, in which they compute, be it for one request
     keeps_up: bool
     input_tokens_per_s: float
     output_tokens_per_s: float
@@ -110,7 +112,7 @@ def _fewest(answer: Callable[[int], FleetAnswer]) -> tuple[FleetAnswer, FleetAns
     ask = cache(answer)
     met = 1
     while not ask(met).meets_slo:
-        idle = 1 - ask(met).utilisation
+        idle = 1 - ask(met).busy_share
         if met >= _MOST_REPLICAS or idle > _IDLE:
             raise ConfigError(
                 f"plan: even {count_of(met)}, idle for {idle:.0%} of the time, miss the SLO: "
@@ -143,7 +145,8 @@ def fleet_answer(
         replicas,
         limits_of(draws, slo),
         float(np.mean([goodput(draw, slo) for draw in draws])),
-        float(np.mean([draw.utilisation for draw in draws])),
+        rate_per_s / (replicas * most_per_s(steps, lengths)),
+        float(np.mean([draw.busy_share for draw in draws])),
         all(keeps_up(draw) for draw in draws),
         sum(draw.input_tokens for draw in draws) / seconds,
         sum(draw.output_tokens for draw in draws) / seconds,
@@ -153,6 +156,15 @@ def fleet_answer(
 def count_of(replicas: int) -> str:
     """As in ``3 replicas``."""
     return f"{replicas:,} replica{'' if replicas == 1 else 's'}"
+
+
+def most_per_s(steps: EngineSteps, lengths: Lengths) -> float:
+    """The requests/s that one replica serves of a flood, from its first fifth to its last."""
+    count = max(_FLOOD[0], _FLOOD[1] * steps.most_sequences)
+    flood = traffic(lengths, 1e6, count, seed=0)
+    done_ms = np.sort(Fleet(steps, 1, "round-robin").serve(flood).latency_ms)
+    first, last = round(0.2 * len(done_ms)), round(0.8 * len(done_ms))
+    return 1e3 * (last - first) / float(done_ms[last] - done_ms[first])
 
 
 def draw_size(replicas: int) -> int:
@@ -173,7 +185,7 @@ def keeps_up(draw: FleetTimes) -> bool:
     """Whether the last requests wait no longer than the first: by their medians, within a half."""
     tenth = max(1, len(draw.latency_ms) // 10)
     early, late = np.median(draw.ttft_ms[: 3 * tenth]), np.median(draw.ttft_ms[-3 * tenth :])
-    return bool(draw.utilisation < 0.98 or late < 1.5 * early)
+    return bool(draw.busy_share < 0.98 or late < 1.5 * early)
 
 
 def limits_of(draws: list[FleetTimes], slo: Slo) -> tuple[Limit, ...]:
