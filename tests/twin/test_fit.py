@@ -13,6 +13,7 @@ from llmbench.metrics import summarise, table
 from llmbench.twin.fit_of_run import RunFit
 from llmbench.twin.playing import COSTS, ClosedLoad, TwinEngine, play
 from llmbench.value_types import EngineSteps
+from tests.perf.twin_accuracy import exact_errors, trial
 from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
 
 TRUTH = EngineSteps(
@@ -132,3 +133,11 @@ def test_predict_needs_a_load_and_a_twin(
     (tmp_path / "other.toml").write_text("a = 1\n", encoding="utf-8")
     assert main(["predict", str(tmp_path / "other.toml"), *lengths, "--users", "1"]) == 2
     assert "not a twin" in capsys.readouterr().err
+
+
+def test_random_engines_are_recovered_and_foretold() -> None:
+    """Two of those whose coverage tests/perf/twin_accuracy.py prints."""
+    assert exact_errors(1).max() < RECOVERED
+    measured = trial(1000)
+    assert measured.figure_errors.max() < 0.1
+    assert measured.figures_held.mean() > 0.7

@@ -28,6 +28,12 @@ CLEARLY_BETTER = 0.9
 _LEAST = (1e-3, 0.0, 0.0, 0.0)
 """The lower bounds of the costs, as shares of the first guess: every step takes some time."""
 
+_OUTLYING = 2.0
+"""Residuals of more standard errors than this count less, as outliers do."""
+_CLOSE = 1e-6
+"""A search ends where a further step changes costs and loss by no more than this share."""
+
+_INSIDE = 2e-3  # a search begins within the bounds
 
 Policy = Literal["mixed", "prefill-first"]
 
@@ -76,9 +82,12 @@ def find(cells: Sequence[Observation], told: Told) -> CostFit:
 
 
 def fit_costs(
-    cells: Sequence[Observation], played: Sequence[PlayedDraws], engine: TwinEngine
+    cells: Sequence[Observation],
+    played: Sequence[PlayedDraws],
+    engine: TwinEngine,
+    start: Array | None = None,
 ) -> CostFit:
-    """The costs that fit an engine of known limits."""
+    """The costs that fit an engine of known limits, searched from `start` where that is known."""
     from scipy.optimize import least_squares
 
     logs = np.array([cell.logs for cell in cells])
@@ -91,8 +100,15 @@ def fit_costs(
     def weighed(relative: Array) -> Array:
         return np.asarray((residuals(relative) / scatter).ravel())
 
+    begin = np.ones(len(COSTS)) if start is None else np.maximum(start / units, _INSIDE)
     found = least_squares(
-        weighed, np.ones(len(COSTS)), bounds=(_LEAST, np.inf), loss="soft_l1", f_scale=2.0
+        weighed,
+        begin,
+        bounds=(_LEAST, np.inf),
+        loss="soft_l1",
+        f_scale=_OUTLYING,
+        ftol=_CLOSE,
+        xtol=_CLOSE,
     )
     costs = found.x * units
     steps = structs.replace(engine.steps, **dict(zip(COSTS, map(float, costs), strict=True)))
@@ -133,22 +149,26 @@ def candidates(cells: Sequence[Observation], told: Told) -> list[TwinEngine]:
 def _same(played: Sequence[PlayedDraws], other: Sequence[PlayedDraws]) -> bool:
     """Whether two engines of different limits did the same in all cells."""
     return all(
-        np.array_equal(draw.work, other_draw.work)
+        len(one.draws) == len(another.draws)
+        and all(
+            np.array_equal(draw.work, other_draw.work)
+            for draw, other_draw in zip(one.draws, another.draws, strict=True)
+        )
         for one, another in zip(played, other, strict=True)
-        for draw, other_draw in zip(one.draws, another.draws, strict=False)
     )
 
 
-def left_out(cells: Sequence[Observation], engine: TwinEngine) -> tuple[Array, Array]:
+def left_out(cells: Sequence[Observation], fitted: CostFit) -> tuple[Array, Array]:
     """Fits without one cell each: their costs (cells × `COSTS`), and the errors on that cell.
 
     The errors are logarithms, measured − foretold: cells × `KINDS`.
     """
-    played = [play(cell.load, engine) for cell in cells]
+    played = [play(cell.load, fitted.engine) for cell in cells]
     costs, errors = [], []
     for out, cell in enumerate(cells):
         rest = [n for n in range(len(cells)) if n != out]
-        fitted = fit_costs([cells[n] for n in rest], [played[n] for n in rest], engine)
-        costs.append(fitted.costs)
-        errors.append(cell.logs - played[out].logs(fitted.costs))
+        kept = [cells[n] for n in rest], [played[n] for n in rest]
+        without = fit_costs(*kept, fitted.engine, fitted.costs)
+        costs.append(without.costs)
+        errors.append(cell.logs - played[out].logs(without.costs))
     return np.array(costs), np.array(errors)

@@ -56,7 +56,7 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
 def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     """Fit a twin to what was observed, which is enough."""
     fitted = _fitted(seen, told)
-    costs, errors = left_out(seen.cells, fitted.engine)
+    costs, errors = left_out(seen.cells, fitted)
     ids = tuple(cell.cell_id for cell in seen.cells)
     return RunFit(
         _twin(run_name, seen, fitted, costs),
