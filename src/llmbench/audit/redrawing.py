@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from html import unescape
 from math import isclose
@@ -11,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from llmbench.audit.run_manifest import SOURCES, files_of, is_source
+from llmbench.audit.run_manifest import copy_sources, files_of, is_source
 from llmbench.report import write_report
 from llmbench.store import RunDir
 
@@ -28,10 +27,7 @@ _PICTURES = re.compile(r"<svg\b.*?</svg>|data:image/[^\"']*", re.DOTALL)
 def contradictions(run: RunDir) -> Iterator[str]:
     """What in the files that are made from the journal doesn't follow from it."""
     with TemporaryDirectory() as folder:
-        copy = RunDir(Path(folder) / _name_on_page(run))
-        copy.path.mkdir()
-        for name in SOURCES:
-            _copy(run.path / name, copy.path / name)
+        copy = copy_sources(run, Path(folder) / _name_on_page(run))
         write_report(copy, anew=True)
         made = {name: path for name, path in files_of(copy) if not is_source(name)}
         there = {name: path for name, path in files_of(run) if not is_source(name)}
@@ -51,13 +47,6 @@ def _name_on_page(run: RunDir) -> str:
         title = re.search(r"<title>([^<]*) · llmbench</title>", _text(run.page_file))
         name = unescape(title[1]) if title else name
     return re.sub(r"[/\0]|^\.+$", "_", name) or "run"
-
-
-def _copy(source: Path, place: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, place)
-    elif source.is_file():
-        shutil.copy(source, place)
 
 
 def _differences(name: str, there: Path, made: Path) -> Iterator[str]:

@@ -5,7 +5,8 @@ figures follow from the journal is another check.
 """
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -79,6 +80,20 @@ def files_of(run: RunDir) -> Iterator[tuple[str, Path]]:
 def is_source(name: str) -> bool:
     """Whether a file is not made from others."""
     return name.split("/", maxsplit=1)[0] in SOURCES
+
+
+def copy_sources(run: RunDir, place: Path, left_out: Collection[str] = ()) -> RunDir:
+    """A run at `place` that has the sources only, without those that are left out."""
+    place.mkdir()
+    for name in SOURCES:
+        source = run.path / name
+        if name in left_out:
+            continue
+        if source.is_dir():
+            shutil.copytree(source, place / name)
+        elif source.is_file():
+            shutil.copy(source, place / name)
+    return RunDir(place)
 
 
 def _write(run: RunDir, hashes: dict[str, str]) -> None:
