@@ -123,15 +123,22 @@ def report(args: argparse.Namespace) -> int:
 
 def _history(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     made = _command(commands, "history", history)
-    made.add_argument("run", type=Path, metavar="RUN")
-    made.add_argument("folder", type=Path, metavar="FOLDER")
+    made.add_argument(
+        "run", type=Path, metavar="RUN|DIR", help="a run, or a folder of runs to draw"
+    )
+    made.add_argument("folder", type=Path, nargs="?", metavar="FOLDER", help="to append the run to")
+    made.add_argument("--out", type=Path, default=Path("history.html"), metavar="FILE")
 
 
 def history(args: argparse.Namespace) -> int:
-    """Append a run to a folder's history: CELL.csv for each cell, and otava.yaml."""
+    """Draw a folder of runs and baselines over time, or append a run to a FOLDER of CSV files."""
     from llmbench import verdict
+    from llmbench.report import history_page
     from llmbench.store import RunDir
 
+    if args.folder is None:
+        print(history_page(args.run, args.out))
+        return 0
     verdict.keep_history(args.folder, RunDir.open(args.run))
     return 0
 

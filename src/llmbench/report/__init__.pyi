@@ -4,6 +4,7 @@ from .ci.figures import verdict_properties as verdict_properties
 from .ci.openmetrics import openmetrics as openmetrics
 from .markdown import markdown as markdown
 from .page.comparison import comparison_page as comparison_page
+from .page.history_page import history_page as history_page
 from .page.overlay import overlay as overlay
 from .share.posting import share as share
 from .tables.run_files import RequestsCsv as RequestsCsv
