@@ -48,7 +48,7 @@ def test_without_a_baseline_there_is_no_gate(suite: pytest.Pytester) -> None:
 
 
 def test_a_server_that_got_slower_turns_the_session_red(gated: pytest.Pytester) -> None:
-    change(gated, "ttft_ms = 50", "ttft_ms = 80")
+    change(gated, "ttft_ms = 50", "ttft_ms = 200")  # more than a busy host adds
     summary = gated.path / "summary.md"
     gated._monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
     gated._monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -58,7 +58,7 @@ def test_a_server_that_got_slower_turns_the_session_red(gated: pytest.Pytester) 
     )
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
-        [f"FAIL {CELL} ttft: 5[0-2].* -> 8[0-2].* ms, +*limit +5%, * would be caught"]
+        [f"FAIL {CELL} ttft: [5-9]* -> 2[0-4]* ms, +*limit +5%, * would be caught"]
     )
     result.stdout.fnmatch_lines(
         [f"::error title=llmbench%3A FAIL {CELL} ttft::FAIL {CELL} ttft: *"]
@@ -67,19 +67,17 @@ def test_a_server_that_got_slower_turns_the_session_red(gated: pytest.Pytester) 
     failed = [case.get("name") for case in cases if case.find("failure") is not None]
     assert failed == [f"test_gate[{CELL}]"]
     grid, gate = map(properties, cases)
-    assert 80 <= float(grid["llmbench.ttft_ms_p50"]) < 83
+    assert 200 <= float(grid["llmbench.ttft_ms_p50"]) < 250
     assert (grid["llmbench.outcome"], grid["llmbench.repeats"]) == ("valid", "4")
     assert (gate["llmbench.verdict"], gate["llmbench.verdict.ttft"]) == ("FAIL", "FAIL")
     text = (gated.path / "figures" / "metrics.txt").read_text(encoding="utf-8")
-    assert f'llmbench_ttft_seconds{{cell="{CELL}",percentile="p50"}} 0.08' in text
+    assert f'llmbench_ttft_seconds{{cell="{CELL}",percentile="p50"}} 0.2' in text
     states = [
         text_line for text_line in text.splitlines() if 'llmbench_verdict="FAIL"' in text_line
     ]
     red = [state for state in states if state.endswith(" 1.0")]
-    assert [f'metric="{metric}"' in red[n] for n, metric in enumerate(("ttft", "throughput"))] == [
-        True,
-        True,
-    ]
+    for metric in ("ttft", "throughput"):
+        assert any(f'metric="{metric}"' in state for state in red), metric
 
 
 def test_another_configuration_is_refused(gated: pytest.Pytester) -> None:
