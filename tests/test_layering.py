@@ -8,11 +8,12 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "llmbench"
 BASE = (
+    "value_types",
+    "traffic",
     "cells",
     "clock",
     "process",
     "packages",
-    "value_types",
     "prices",
     "records",
     "results",

@@ -4,6 +4,8 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct, structs
 
+from llmbench.traffic import Conversations, Traffic
+
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """The part of its host that a server may use; ``None`` leaves the model's own setting."""
@@ -146,13 +148,17 @@ curves are drawn over: users or requests/s (None where a shape runs through seve
 
 
 class Cell(Struct, frozen=True):
-    """One point of the grid: a model under limits, token lengths, and the shape of the load."""
+    """One point of the grid: a model under limits, token lengths, and the shape of the load.
+
+    With `traffic` each request has lengths of its own, and those of the cell are 0.
+    """
 
     model: str
     input_tokens: int
     output_tokens: int
     shape: Shape
     limits: Limits = Limits()
+    traffic: Traffic | None = None
 
     @property
     def id(self) -> str:
@@ -162,9 +168,28 @@ class Cell(Struct, frozen=True):
     @property
     def load_name(self) -> str:
         """The name of the load, whoever serves it; cells that share it get the same requests."""
-        if isinstance(self.shape, Trace):
+        if isinstance(self.shape, Trace) and self.traffic is None:
             return self.shape.suffix  # each request has its own lengths
-        return f"in{self.input_tokens}-out{self.output_tokens}-{self.shape.suffix}"
+        return f"{self.lengths_name}-{self.shape.suffix}"
+
+    @property
+    def lengths_name(self) -> str:
+        """The part of a cell's id that says what is sent: its lengths or its traffic."""
+        if self.traffic is not None:
+            return self.traffic.name
+        return f"in{self.input_tokens}-out{self.output_tokens}"
+
+    @property
+    def lengths_text(self) -> str:
+        """The same as a person says it: ``in 128 · out 64``, or the name of the traffic."""
+        if self.traffic is not None:
+            return self.traffic.name
+        return f"in {self.input_tokens} · out {self.output_tokens}"
+
+    @property
+    def converses(self) -> bool:
+        """Whether its requests are turns of conversations."""
+        return isinstance(self.traffic, Conversations)
 
     @property
     def config_name(self) -> str:

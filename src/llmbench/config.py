@@ -181,6 +181,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     users: Counts | None = None
     rates: tuple[Positive, ...] | None = None  # requests/s
     arrivals: ArrivalsText | None = None  # gamma:S has gaps of shape S; gamma:1 is Poisson
+    traffic: Names | None = None  # of fixtures/traffic, or TOML files
     cores: tuple[Positive, ...] | None = None
     memory: tuple[str, ...] | None = None
     requests: Count | None = None  # measured, for each user

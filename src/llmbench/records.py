@@ -127,23 +127,6 @@ ErrorKind = Literal[
     "worker_died",
 ]
 
-FINISHED_WELL = frozenset(
-    [
-        *("stop", "length", "eos", "eos_token", "stop_sequence", "stop_token", "end_turn"),
-        *("max_tokens", "tool_calls", "tool_use", "function_call", "content_filter"),
-    ]
-)
-"""Finish reasons of an answer that is whole; others are taken for that, and noted."""
-
-FINISHED_BADLY = frozenset(
-    [
-        *("abort", "aborted", "cancel", "cancelled", "canceled", "error", "failed", "failure"),
-        *("internal_error", "server_error", "model_error", "network_error", "timeout"),
-        "insufficient_system_resource",
-    ]
-)
-"""Finish reasons of an answer that the server gave up."""
-
 
 class RequestRecord(Struct, frozen=True):
     """One request as it happened: its time stamps, its token counts, and how it ended.
@@ -165,9 +148,9 @@ class RequestRecord(Struct, frozen=True):
     scheduled_ns: int  # as planned; open-loop latency may count from here
     sent_ns: int | None  # right before the write; None: never sent
     done_ns: int
-    requested_input_tokens: int
-    requested_output_tokens: int
-    prompt_tokens: int  # by the prompt file's tokenizer
+    requested_input_tokens: int | None  # None: as many as the conversation or the body has
+    requested_output_tokens: int | None  # None: no certain number
+    prompt_tokens: int | None  # by the prompt file's tokenizer; None: only the server counts them
     prompt_index: int
     input_tokens: int | None = None  # by the server
     output_tokens: int | None = None  # by the server, see `counted_by`
@@ -200,6 +183,13 @@ class RequestRecord(Struct, frozen=True):
     drafted_tokens: int | None = None  # by speculative decoding, as the server says
     accepted_tokens: int | None = None  # of these
     verify_steps: int | None = None  # in which they were tried
+    traffic: str | None = None  # the name of the cell's traffic; None: prompts of one length
+    traffic_class: str | None = None  # of the traffic's classes, such as a group with one prefix
+    conversation: int | None = None  # 1, 2, … over the whole cell
+    turn: int | None = None  # 1, 2, … within its conversation
+    prefix_tokens: int | None = None  # first prompt tokens that an earlier request already had
+    think_ns: int | None = None  # duration; from the answer before to when this turn was due
+    conversation_end: str | None = None  # why no further turn followed this one
 
     @property
     def ok(self) -> bool:

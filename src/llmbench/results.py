@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from llmbench.cells import Cell
+from llmbench.traffic import TurnSummary
 
 
 class Distribution(Struct, frozen=True):
@@ -208,6 +209,9 @@ class CellSummary(Struct, frozen=True):
     # of several instances that share the load; empty where there is one
     replicas: tuple[ReplicaSummary, ...] = ()
     launch: int = 0  # of its server, counted from 0 in the session
+    # of traffic
+    possible_cached_share: float | None = None  # of prompt tokens, that an earlier request had
+    turns: tuple[TurnSummary, ...] = ()  # of conversations
 
 
 class Problem(Struct, frozen=True):

@@ -3,8 +3,8 @@
 import pytest
 
 from llmbench.apis import dialect
-from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.dealing import Dealer
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.target import Target
 from llmbench.records import ClientSettings, Deal, Endpoint, Launch
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from llmbench.apis import dialect
 from llmbench.clock import Clock
-from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.decoding import Decoder
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.connection import Connection
 from llmbench.load.wire.exchange import Exchange
 from llmbench.records import RequestRecord

@@ -7,7 +7,8 @@ import pytest
 
 from llmbench.apis import dialect
 from llmbench.clock import Clock
-from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.decoding import Decoder
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns, read_times
 from llmbench.records import RequestRecord

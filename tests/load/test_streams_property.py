@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from llmbench.apis import NAMES, dialect
 from llmbench.apis.protocol import Ask
 from llmbench.clock import Clock
-from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.decoding import Decoder
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.exchange import Exchange
 from llmbench.metrics import table
 from llmbench.records import RequestRecord

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from llmbench.bench import Settings
+from llmbench.cells import Trace
 from llmbench.config import ConfigError, DockerServer, Grid, ModelConfig
 from llmbench.plugin.kinds import KINDS, cells_of, kind_named
 from llmbench.plugin.options import Options
@@ -34,6 +36,7 @@ def options(*, trace: str | None = None) -> Options:
         command_line_grid=Grid(),
         ini_grid=Grid(),
         models_dir=Path("models"),
+        traffic_dir=Path("models"),
         baselines_dir=Path("baselines"),
         remote=None,
         timeout_s=None,
@@ -91,3 +94,35 @@ def test_the_gate_comes_after_all_other_kinds() -> None:
 def test_an_unknown_kind_is_named_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"here: unknown 'gird'; did you mean 'grid'\?"):
         kind_named("gird", "here")
+
+
+def test_traffic_stands_in_the_place_of_lengths() -> None:
+    folder = Path(__file__).parents[2] / "fixtures" / "traffic"
+    asked = structs.replace(options(), traffic_dir=folder, ini_grid=Grid(traffic=("rag", "chat")))
+
+    def ids(kind: str) -> list[str]:
+        return [cell.id for cell in cells_of(KINDS[kind], MODEL, asked)]
+
+    users = GRID.users or ()
+    of_traffic = [f"tiny-{name}-users{n}" for name in ("rag", "chat") for n in users]
+    assert ids("traffic") == of_traffic
+    assert ids("ab") == of_traffic
+    assert not set(ids("grid")) & set(of_traffic)
+    assert ids("gate") == ids("grid") + of_traffic
+    assert all(cell.startswith(("tiny-rag-rate", "tiny-chat-rate")) for cell in ids("rate"))
+
+
+def test_the_benchmark_of_traffic_begins_with_chats() -> None:
+    folder = Path(__file__).parents[2] / "fixtures" / "traffic"
+    asked = structs.replace(options(), traffic_dir=folder)
+    cells = cells_of(KINDS["traffic"], MODEL, asked)
+    assert {cell.lengths_name for cell in cells} == {"chat"}
+
+
+def test_requests_with_timestamps_come_when_they_are_due(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text('{"prompt": "a", "timestamp": 1}', encoding="utf-8")
+    (tmp_path / "log.toml").write_text('kind = "requests"\nfile = "log.jsonl"', encoding="utf-8")
+    asked = structs.replace(options(), traffic_dir=tmp_path, ini_grid=Grid(traffic=("log",)))
+    (cell,) = {cell.id: cell for cell in cells_of(KINDS["traffic"], MODEL, asked)}.values()
+    assert cell.id == "tiny-log-trace-log"
+    assert isinstance(cell.shape, Trace)

@@ -5,12 +5,14 @@ from .fields import tailored as tailored
 from .framing import frames as frames
 from .protocol import UNREADABLE as UNREADABLE
 from .protocol import Ask as Ask
+from .protocol import ChatDialect as ChatDialect
 from .protocol import Dialect as Dialect
 from .protocol import Event as Event
 from .protocol import Headers as Headers
 from .protocol import error_words as error_words
 from .registry import NAMES as NAMES
 from .registry import dialect as dialect
+from .registry import sibling as sibling
 from .salvage import no_stream as no_stream
 from .salvage import salvaged as salvaged
 from .salvage import unframed_error as unframed_error

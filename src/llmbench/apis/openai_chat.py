@@ -14,6 +14,7 @@ from llmbench.apis.openai_completions import (
     Metrics,
     Timings,
     Usage,
+    as_it_is,
     common,
     counted,
     trouble_of,
@@ -78,7 +79,10 @@ class OpenAIChat:
 
     def body(self, ask: Ask) -> dict[str, Any]:
         limit = "max_completion_tokens" if self._extras == "none" else "max_tokens"
-        messages = [{"role": "user", "content": ask.prompt}]
+        if ask.replayed is not None:
+            return as_it_is(ask, ask.replayed)
+        said = ask.messages or (("user", ask.prompt),)
+        messages = [{"role": role, "content": text} for role, text in said]
         body = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
         return body | common(ask, self._extras)
 
@@ -109,6 +113,13 @@ class OpenAIChat:
     def whole(self, data: bytes, headers: Headers = NO_HEADERS) -> Event:
         return self.event(data)
 
+    def said(self, data: bytes) -> str:
+        if data == b"[DONE]":
+            return ""
+        chunk = self._decode(data)
+        choice = chunk.choices[0] if chunk.choices else _NO_CHOICE
+        return _text((choice.delta or choice.message or _NO_MESSAGE).content)
+
     def error(self, data: bytes) -> str | None:
         return error_words(data)
 
@@ -120,6 +131,13 @@ def _spoken(message: _Message) -> tuple[bool, bool]:
     if isinstance(content, list):
         parts = [part for part in content if isinstance(part, dict)]
         reasoning = reasoning or any(part.get("thinking") for part in parts)
-        content = "".join(str(part.get("text") or "") for part in parts)
-    text = content or message.tool_calls or message.refusal or message.function_call
+    text = _text(content) or message.tool_calls or message.refusal or message.function_call
     return bool(text), reasoning
+
+
+def _text(content: str | list[Any] | None) -> str:
+    """The text of a message, or of the parts that it is sent in."""
+    if isinstance(content, list):
+        parts = [part for part in content if isinstance(part, dict)]
+        return "".join(str(part.get("text") or "") for part in parts)
+    return content or ""

@@ -102,6 +102,8 @@ class OpenAICompletions:
         return "/v1/completions"
 
     def body(self, ask: Ask) -> dict[str, Any]:
+        if ask.replayed is not None:
+            return as_it_is(ask, ask.replayed)
         body = {"model": ask.model, "prompt": ask.prompt, "max_tokens": ask.output_tokens}
         return body | common(ask, self._extras)
 
@@ -141,7 +143,15 @@ def common(ask: Ask, extras: Extras) -> dict[str, Any]:
         body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
     if extras == "all" and ask.unique is not None:
         body |= {"cache_prompt": False, "cache_salt": ask.unique}
+    elif extras == "all" and ask.reuse:
+        body["cache_prompt"] = True  # llama.cpp's server may be started without
     return body
+
+
+def as_it_is(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
+    """`body` but for the model's name, and for streaming, without which there is no TTFT."""
+    streaming = {"stream_options": {"include_usage": True}} if ask.stream else {}
+    return body | {"model": ask.model, "stream": ask.stream} | streaming
 
 
 class _Troubled(Protocol):

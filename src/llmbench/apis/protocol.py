@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -14,7 +14,8 @@ class Ask(Struct, frozen=True):
 
     With `exact` the engine shall generate no fewer than `output_tokens`, if it can be told so.
     `unique` is a string that no other request has (at most 128 letters, digits and hyphens); it
-    keeps the engine's prompt cache out of the measurement. ``None`` leaves the cache as it is.
+    keeps the engine's prompt cache out of the measurement. ``None`` leaves the cache as it is;
+    with `reuse` it is even asked for, where an engine has to be.
     """
 
     prompt: str
@@ -23,8 +24,11 @@ class Ask(Struct, frozen=True):
     stream: bool = True
     exact: bool = True
     unique: str | None = None
+    reuse: bool = False
     seed: int = 0
     temperature: float = 0.0
+    messages: tuple[tuple[str, str], ...] = ()  # (role, text) of a chat, instead of the prompt
+    replayed: dict[str, Any] | None = None  # a whole body, sent as it is instead of all that
 
 
 Headers = Mapping[bytes, bytes]
@@ -96,6 +100,14 @@ class Dialect(Protocol):
 
     def error(self, data: bytes) -> str | None:
         """The server's words in the body of a failed response; None when it has none."""
+
+
+@runtime_checkable
+class ChatDialect(Dialect, Protocol):
+    """A dialect that takes the messages of a chat, and can tell the text of an answer."""
+
+    def said(self, data: bytes) -> str:
+        """The text of the answer in one event of a stream, or in a whole body."""
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -28,6 +28,18 @@ _DIALECTS: dict[str, Dialect] = {
     )
 }
 
+_CHAT = {
+    "openai-completions-plain": "openai-chat-plain",
+    "trtllm-completions": "trtllm-chat",
+} | dict.fromkeys(("openai-completions", "llama.cpp", "tgi", "sglang", "ollama"), "openai-chat")
+"""The chat endpoint of the servers that speak each dialect."""
+
+_COMPLETIONS = {
+    "openai-chat-plain": "openai-completions-plain",
+    "trtllm-chat": "trtllm-completions",
+} | dict.fromkeys(("openai-chat", "llama.cpp", "tgi", "sglang", "ollama"), "openai-completions")
+"""The same for OpenAI's completions."""
+
 NAMES: tuple[str, ...] = tuple(_DIALECTS)
 """The names of all dialects, as a model's ``api`` key or ``--llm-api`` gives them."""
 
@@ -38,3 +50,20 @@ def dialect(name: str) -> Dialect:
         return _DIALECTS[name]
     except KeyError:
         raise ConfigError(f"unknown API {name!r}{nearest(name, list(NAMES))}") from None
+
+
+def sibling(name: str, *, chat: bool) -> str:
+    """The dialect of chats, or of OpenAI's completions, that a server of the dialect `name` speaks.
+
+    `ConfigError` where its servers have no such endpoint.
+    """
+    siblings = _CHAT if chat else _COMPLETIONS
+    if name in siblings.values():
+        return name
+    if name not in siblings:
+        what = "chats" if chat else "completions as OpenAI's"
+        raise ConfigError(
+            f"api {name!r}: its servers take no {what}, which this traffic is made of; give the"
+            f" api of one that does ({', '.join(sorted({*siblings.values()}))})"
+        )
+    return siblings[name]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import product
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +16,8 @@ from llmbench.config import (
     parse_bytes,
     parse_repeats,
 )
+from llmbench.prompts import is_timed, traffic_named
+from llmbench.traffic import Replayed, Traffic
 
 DEFAULTS = Grid(
     input_tokens=(128,),
@@ -39,6 +42,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
     "rates": float,
     "cores": float,
     "memory": str,
+    "traffic": str,
 }
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int,
@@ -201,12 +205,31 @@ def cells(
     grid: Grid,
     shapes: Sequence[Shape],
     limits_to_sweep: Iterable[Limits] = (Limits(),),
+    traffic: Sequence[Traffic] = (),
 ) -> tuple[Cell, ...]:
-    """The product of limits, lengths and shapes, in the order in which they will run."""
+    """The product of limits, what is sent and shapes, in the order in which they will run.
+
+    What is sent is each of `traffic`, or else each pair of lengths.
+    """
+    sent: list[tuple[int, int, Traffic | None]]
+    sent = [(0, 0, one) for one in traffic] or [(*pair, None) for pair in lengths(grid)]
     points = tuple(
-        Cell(model.name, tokens_in, tokens_out, shape, limit)
-        for limit, (tokens_in, tokens_out), shape in product(limits_to_sweep, lengths(grid), shapes)
+        Cell(model.name, tokens_in, tokens_out, shape, limit, what)
+        for limit, (tokens_in, tokens_out, what) in product(limits_to_sweep, sent)
+        for shape in _shapes_for(what, shapes)
     )
     if not points:
         raise ConfigError(f"{model.name}: its grid has no cell; give input, output and users")
     return points
+
+
+def traffic(names: Sequence[str], folder: Path) -> tuple[Traffic, ...]:
+    """The traffic of those names: TOML files, or files in `folder` by their stems."""
+    return traffic_named(names, folder)
+
+
+def _shapes_for(traffic: Traffic | None, shapes: Sequence[Shape]) -> Sequence[Shape]:
+    """The shapes of the load, or the replay of a file of requests that says when they are due."""
+    if isinstance(traffic, Replayed) and is_timed(traffic):
+        return (Trace(traffic.file, traffic.speedup),)
+    return shapes

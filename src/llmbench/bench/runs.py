@@ -9,10 +9,11 @@ from msgspec import structs
 from llmbench.access import unverified
 from llmbench.bench.host import describe_host, package_versions
 from llmbench.bench.settings import Settings
+from llmbench.cells import Cell
 from llmbench.clock import Clock
 from llmbench.config import ModelConfig
 from llmbench.prompts import Library
-from llmbench.records import MEASURING_VERSION
+from llmbench.records import MEASURING_VERSION, CellRun, Endpoint
 from llmbench.store import LATEST, RunDir, RunInfo, git_commit
 
 
@@ -48,6 +49,21 @@ def new_run(
         )
     )
     return run_dir
+
+
+def begun(cell: Cell, repeat: int, endpoint: Endpoint, seed: int) -> CellRun:
+    """What is known of a repeat before its load: it stays the record of one that is killed."""
+    now_ns = Clock().unix_ns()
+    return CellRun(
+        cell=cell,
+        cell_id=cell.id,
+        repeat=repeat,
+        started_ns=now_ns,
+        ended_ns=now_ns,
+        endpoint=endpoint,
+        seed=seed,
+        prompts_sha256="",
+    )
 
 
 def note_prompts(run_dir: RunDir, tokenizer: str, library: Library) -> None:

@@ -77,8 +77,11 @@ class TrialWatch:
         lost = lost_limit(so_far, now_ns, self._cell.shape, self._slo)
         if lost is not None or not self._cell.shape.is_open_loop:
             return lost
-        waiting_ns = self._waiting_ns(measured, now_ns)
-        grows = is_overloaded(so_far, waiting_ns, now_ns, self._cell.shape)
+        arrived = [record for record in measured if (record.turn or 1) == 1]
+        if not arrived:
+            return None
+        waiting_ns = self._waiting_ns(arrived, now_ns)
+        grows = is_overloaded(table(arrived), waiting_ns, now_ns, self._cell.shape)
         self._looks = self._looks + 1 if grows else 0
         return "the server is overloaded: its queue grows" if self._looks >= LOOKS else None
 

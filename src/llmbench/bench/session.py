@@ -13,10 +13,10 @@ from msgspec import Struct, structs
 from llmbench.bench.alternating import Alternation, Settled, turns_of
 from llmbench.bench.launcher import Observed, Servers
 from llmbench.bench.progress_line import shown
-from llmbench.bench.runs import note_prompts
+from llmbench.bench.runs import begun, note_prompts
 from llmbench.bench.searching import TrialWatch, search_load
 from llmbench.bench.settings import Settings
-from llmbench.bench.shelf import Shelf
+from llmbench.bench.shelf import Shelf, Texts, context_of, texts_of
 from llmbench.cells import Cell
 from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
@@ -176,6 +176,15 @@ class Session:
         note_prompts(self.run_dir, tokenizer, library)
         return library
 
+    def _said(self, cell: Cell, repeat: int) -> Texts:
+        """What the requests of one repeat of `cell` say."""
+        if cell.traffic is None:
+            return texts_of(self.prompts(cell), input_lengths(cell))
+        model, fresh = self._model(cell), f"{self.settings.seed} {cell.load_name} {repeat}"
+        return self._shelf.of_traffic(
+            cell.traffic, model.tokenizer, context_of(model.server), fresh
+        )
+
     def _others_on_server(self, cell: Cell) -> list[Cell]:
         """The other planned cells of the cell's server that are still to be measured."""
         wanted = (c for c in self._planned if c.id not in {cell.id, *self.results})
@@ -208,17 +217,17 @@ class Session:
     def _repeat(self, cell: Cell, repeat: int, servers: Servers | None = None) -> RepeatDigest:
         """Measure `cell` once, on the server that `servers` hold (the session's own by default)."""
         servers = servers or self._servers
-        prompts, lengths = self.prompts(cell), input_lengths(cell)
+        said = self._said(cell, repeat)
         if cell.is_cold:
             servers.close()
         try:
             server = self.server(cell, servers)
         except LaunchError as error:
             reason = f"{error.state}; {error.hint or 'see its log'}"
-            never = self._begin(cell, repeat, self._nowhere(cell))
+            never = begun(cell, repeat, self._nowhere(cell), self.settings.seed)
             self._ended(structs.replace(never, launch_error=reason), Observed())
             raise
-        self.run_dir.append_cell_start(self._begin(cell, repeat, server.endpoint))
+        self.run_dir.append_cell_start(begun(cell, repeat, server.endpoint, self.settings.seed))
         before = read_histograms(server.endpoint)
         slo, seed = self._model(cell).slo, self.settings.seed
         watch = TrialWatch(self.run_dir, cell, repeat, slo, seed) if cell.is_trial else None
@@ -229,11 +238,12 @@ class Session:
             run = run_cell(
                 cell,
                 server.endpoint,
-                [prompt for tokens in lengths for prompt in prompts.take(tokens)],
+                said.prompts,
+                material=said.material,
                 run=self.run_dir,
                 repeat=repeat,
                 seed=self.settings.seed,
-                prompts_sha256=" ".join(prompts.sha256(tokens) for tokens in lengths),
+                prompts_sha256=said.sha256,
                 cores=servers.placement.client if self.settings.cluster is None else (),
                 workers=self.settings.workers,
                 cluster=self.settings.cluster,
@@ -248,7 +258,7 @@ class Session:
             server_sums=sums_since(before, server.endpoint),
             server_cpu_ns=servers.server_cpu_ns,
             launch=servers.launch,
-            synthetic_prompts=any(map(prompts.is_synthetic, lengths)),
+            synthetic_prompts=said.synthetic,
         )
         if run.server_died is not None:
             servers.close()  # the next cell launches another, or finds out that there is none
@@ -268,20 +278,6 @@ class Session:
         place = self._planned.index(cell) + 1 if cell in self._planned else "+"
         again = f" repeat {repeat}" if self._repeats_of(cell)[1] > 1 else ""
         return f"[{place}/{len(self._planned)}] {cell.id}{again}"
-
-    def _begin(self, cell: Cell, repeat: int, endpoint: Endpoint) -> CellRun:
-        """What is known of a repeat before its load: it stays the record of one that is killed."""
-        return CellRun(
-            cell=cell,
-            cell_id=cell.id,
-            repeat=repeat,
-            started_ns=(now_ns := Clock().unix_ns()),
-            ended_ns=now_ns,
-            endpoint=endpoint,
-            seed=self.settings.seed,
-            prompts_sha256="",
-            launch=self._servers.launch,
-        )
 
     def _nowhere(self, cell: Cell) -> Endpoint:
         """The endpoint of a server that did not start."""

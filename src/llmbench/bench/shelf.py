@@ -1,12 +1,59 @@
 """Holds the prompt libraries of a session, one for each tokenizer, built when first needed."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llmbench.prompts import CountedElsewhere, Library, ensure, parse_source
+import msgspec
+from msgspec import Struct
+
+from llmbench.config import Server
+from llmbench.prompts import (
+    CountedElsewhere,
+    Library,
+    Tokenizer,
+    ensure,
+    folder_name,
+    load,
+    material_of,
+    parse_source,
+)
+from llmbench.records import Prompt
+from llmbench.traffic import Material, SharedPrefix, Traffic
 
 PROMPT_SEED = 1
 """The seed with which prompts are chosen from their source; ``llmbench prompts`` uses it too."""
+
+
+class Texts(Struct, frozen=True):
+    """What the requests of a cell say: prompts of its lengths, or the material of its traffic."""
+
+    prompts: tuple[Prompt, ...]
+    sha256: str
+    synthetic: bool
+    material: Material | None = None
+
+
+def texts_of(library: Library, lengths: Sequence[int]) -> Texts:
+    """The prompts of these lengths."""
+    return Texts(
+        tuple(prompt for tokens in lengths for prompt in library.take(tokens)),
+        " ".join(library.sha256(tokens) for tokens in lengths),
+        any(map(library.is_synthetic, lengths)),
+    )
+
+
+def context_of(server: Server) -> int | None:
+    """The longest context of a request, in tokens; None where the configuration doesn't say."""
+    return getattr(server, "context_tokens", None)
+
+
+def _sha256(traffic: Traffic, material: Material) -> str:
+    """A hash of what is sent and how; shared prefixes differ in each repeat, so not of these."""
+    sent = () if isinstance(traffic, SharedPrefix) else material
+    asked = msgspec.to_builtins(traffic)
+    asked.pop("file", None)  # its content counts, not its place
+    return hashlib.sha256(msgspec.json.encode((asked, sent))).hexdigest()
 
 
 class Shelf:
@@ -29,6 +76,8 @@ class Shelf:
         self._folder, self._source, self._say = folder, source, say
         self._elsewhere = {tokenizer.name: tokenizer for tokenizer in elsewhere}
         self.libraries: dict[str, Library] = {}
+        self._counters: dict[str, Tokenizer | CountedElsewhere] = dict(self._elsewhere)
+        self._texts: dict[tuple[Traffic, str, int | None], Texts] = {}
 
     def library(self, tokenizer: str, lengths: Sequence[int]) -> Library:
         """The prompts of (at least) these `lengths`, in tokens of `tokenizer`."""
@@ -43,3 +92,31 @@ class Shelf:
                 say=self._say,
             )
         return self.libraries[tokenizer]
+
+    def of_traffic(
+        self, traffic: Traffic, tokenizer: str, context_tokens: int | None, fresh: str
+    ) -> Texts:
+        """What `traffic` sends, in tokens of `tokenizer`, to a server with so long a context.
+
+        Shared prefixes are new for each `fresh`; nothing else depends on it, so that is made once.
+        """
+        renewed = isinstance(traffic, SharedPrefix)
+        key = (traffic, tokenizer, context_tokens)
+        if renewed or key not in self._texts:
+            material = material_of(
+                traffic,
+                self._counter(tokenizer),
+                seed=PROMPT_SEED,
+                fresh=fresh if renewed else "",
+                context_tokens=context_tokens,
+                say=self._say,
+            )
+            self._texts[key] = Texts((), _sha256(traffic, material), material.synthetic, material)
+        return self._texts[key]
+
+    def _counter(self, tokenizer: str) -> Tokenizer | CountedElsewhere:
+        if tokenizer not in self._counters:
+            cache = self._folder / folder_name(tokenizer)
+            cache.mkdir(parents=True, exist_ok=True)
+            self._counters[tokenizer] = load(tokenizer, cache)
+        return self._counters[tokenizer]

@@ -4,7 +4,7 @@ import re
 
 from llmbench.apis import UNREADABLE, Dialect, Event, frames, salvaged
 from llmbench.load.wire.exchange import Failure
-from llmbench.records import FINISHED_BADLY
+from llmbench.traffic import FINISHED_BADLY
 
 MOST_TOKENS = 2**31
 """A number that is not below this is not a count, as no model's context has so many tokens."""

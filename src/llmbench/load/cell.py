@@ -6,6 +6,9 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
+from msgspec.structs import replace
+
+from llmbench.apis import sibling
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
@@ -18,6 +21,7 @@ from llmbench.load.workers.worker import run_shard
 from llmbench.process import pinned
 from llmbench.records import CellRun, Endpoint, Prompt
 from llmbench.store import RunDir
+from llmbench.traffic import Bodies, Material, Scripts
 
 
 def run_cell(
@@ -37,13 +41,15 @@ def run_cell(
     enough: Callable[[], str | None] | None = None,
     warmup_per_user: int = 1,
     seen: set[str] | None = None,
+    material: Material | None = None,
 ) -> CellRun:
     """Put the load of `cell` on `endpoint`; every request goes into the run's journal at once.
 
     The client keeps to `cores`; with more than one worker each gets one of them. `cluster` is the
     address of a Dask scheduler whose workers carry the load instead of processes here. `seen` holds
     the texts that the server was sent before: others are sent first, and those that are sent now
-    are added. Two questions are asked about once a second, and an answer ends the cell: `died` says
+    are added. `material` is what the cell's traffic sends, instead of the prompts. Two questions
+    are asked about once a second, and an answer ends the cell: `died` says
     why the server no longer runs, `enough` why no more needs to be measured (what is in flight is
     cancelled then, and `CellRun.cut_short` says so). `ConfigError` says, before anything is sent,
     that the plan can't be carried out. Whatever is raised while the load runs is raised here:
@@ -55,23 +61,36 @@ def run_cell(
     seen = set() if seen is None else seen
     job = Job(
         cell=cell,
-        endpoint=endpoint,
+        endpoint=_in_words_of(material, endpoint),
         prompts=tuple(prompts),
         repeat=repeat,
         seed=seed,
         warmup_per_user=warmup_per_user,
         salt=secrets.token_hex(8),
         workers=workers,
-        seen=tuple(at for at, prompt in enumerate(prompts) if prompt.text in seen),
+        material=material,
     )
+    job = replace(job, seen=tuple(at for at, text in enumerate(job.texts) if text in seen))
     questions = Questions(died, enough)
     journal_file = partial(run.journal_file, cell.id, repeat)
     if workers == 1 and cluster is None:
         done = Sharded((_alone(job, journal_file(0), cores, progress, questions),), ())
     else:
         done = run_shards(job, journal_file, cores, cluster, progress, questions)
-    seen.update(prompts[at].text for outcome in done.outcomes for at in outcome.prompts_sent)
+    texts = job.texts
+    seen.update(texts[at] for outcome in done.outcomes for at in outcome.prompts_sent)
     return _cell_run(job, done, prompts_sha256, cores)
+
+
+def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:
+    """`endpoint` in the dialect that its traffic needs: chats for conversations, for one."""
+    if isinstance(material, Scripts):
+        api = sibling(endpoint.api, chat=True)
+    elif isinstance(material, Bodies):
+        api = sibling(endpoint.api, chat=material.chat)
+    else:
+        return endpoint
+    return replace(endpoint, api=api, others=tuple(replace(e, api=api) for e in endpoint.others))
 
 
 class Alone:
@@ -135,8 +154,8 @@ def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
     """What a reader of the numbers should know about how they were taken."""
     notes: list[str] = []
     sent = sum(outcome.sent for outcome in done.outcomes)
-    if sent > len(job.prompts):
-        notes.append(f"prompts repeat: {sent} requests were made from {len(job.prompts)} prompts")
+    if sent > len(job.texts) and not job.cell.converses:
+        notes.append(f"prompts repeat: {sent} requests were made from {len(job.texts)} prompts")
     if done.clock_error_ns:
         error_ms = done.clock_error_ns / 1e6
         notes.append(f"the workers' clocks agree to ±{error_ms:.1f} ms, by round trips")
@@ -146,7 +165,7 @@ def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
 
 def _reuse(job: Job, sent: int, reused: int) -> Iterator[str]:
     """A note that the server knows prompts of earlier cells, and whether that matters."""
-    if reused:
+    if reused and job.material is None:
         apart = kept_apart(job.endpoint)
         cached = "" if apart else "; nothing in a request keeps it from its prompt cache"
         yield f"{reused} of {sent} prompts were sent before to this server{cached}"

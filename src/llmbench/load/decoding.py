@@ -2,15 +2,25 @@
 
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from typing import Literal
 
 import msgspec
-from msgspec import Struct
 
-from llmbench.apis import UNREADABLE, Dialect, Event, Headers, no_stream, salvaged, unframed_error
+from llmbench.apis import (
+    UNREADABLE,
+    ChatDialect,
+    Dialect,
+    Event,
+    Headers,
+    frames,
+    no_stream,
+    salvaged,
+    unframed_error,
+)
 from llmbench.clock import Clock
 from llmbench.load.answer import Answer
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.exchange import Exchange, Failure
 from llmbench.load.wire.stamps import ReadTimes, read_times
 from llmbench.records import ErrorKind, RequestRecord
@@ -23,25 +33,6 @@ It is half of `connection.READ_BYTES`, as the rest of a full read may be framing
 
 
 _ONLY_THE_END = ("cut", "reset", "stalled", "timeout")
-
-
-class PlannedRequest(Struct, frozen=True, gc=False):
-    """A request that the plan wants made, ready to be sent."""
-
-    user: int
-    request: int
-    phase: Literal["warmup", "measured"]
-    prompt: int
-    prompt_tokens: int
-    input_tokens: int
-    output_tokens: int
-    payload: bytes
-    stream: bool = True
-    other_payloads: tuple[bytes, ...] = ()  # the same for each further instance
-
-    def payload_for(self, replica: int) -> bytes:
-        """The request as that instance gets it."""
-        return self.other_payloads[replica - 1] if replica else self.payload
 
 
 class Decoder:
@@ -71,6 +62,18 @@ class Decoder:
                 problem = problem or ("malformed", f"the server counted {impossible}")
             failure = _worst(exchange, problem, answer)
         return self._fill(planned, exchange, when, answer, failure)
+
+    def said(self, planned: PlannedRequest, exchange: Exchange) -> str:
+        """The text of an answer that ended well; only conversations need it, to go on."""
+        dialect = self._dialect
+        assert isinstance(dialect, ChatDialect)
+        body = b"".join(_decompressed(exchange))
+        events = [d for d, _ in frames(body, dialect.framing)] if planned.stream else [body]
+        text = list[str]()
+        for event in events:
+            with suppress(*UNREADABLE):
+                text.append(dialect.said(event))
+        return "".join(text)
 
     def last_token_ns(self, exchange: Exchange) -> int | None:
         """The reader's stamp of the last read that held a token so far, for time-outs."""
@@ -184,6 +187,12 @@ class Decoder:
             drafted_tokens=answer.drafted_tokens,
             accepted_tokens=answer.accepted_tokens,
             verify_steps=answer.verify_steps,
+            traffic=planned.traffic,
+            traffic_class=planned.traffic_class,
+            conversation=planned.conversation,
+            turn=planned.turn,
+            prefix_tokens=planned.prefix_tokens,
+            think_ns=planned.think_ns,
         )
 
 

@@ -83,7 +83,8 @@ def _delivered_users(measured: pd.DataFrame, window: Window, shape: Users) -> fl
     sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)
     connect = tried["connect_ns"].fillna(0).to_numpy(np.float64)
     busy = float((overlap(sent, done, window) * (done - sent)).sum())
-    asked_to_wait = connect + tried["paused_ns"].fillna(0).to_numpy(np.float64)
+    waits = [tried[name].fillna(0).to_numpy(np.float64) for name in ("paused_ns", "think_ns")]
+    asked_to_wait = connect + np.sum(waits, axis=0)
     joining = float(asked_to_wait[(sent > 0) & (sent < window.end_ns - window.start_ns)].sum())
     spans = pd.DataFrame({"user": tried["user"].to_numpy(), "sent": sent, "done": done})
     ends = spans.groupby("user").agg(first=("sent", "min"), last=("done", "max"))

@@ -13,6 +13,7 @@ from llmbench.cells import Shape
 from llmbench.config import Slo
 from llmbench.gauges import GaugeSample
 from llmbench.metrics import formulas, windows
+from llmbench.metrics.digests.turns import cached_share, possible_share, turn_summaries
 from llmbench.metrics.gauge_means import gauge_fields
 from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
@@ -23,8 +24,9 @@ from llmbench.metrics.server_cpu import cpu_for_tokens
 from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import limit_counts, request_limit, resolve
 from llmbench.metrics.windows import Window
-from llmbench.records import FINISHED_WELL, CellRun, ResourceSample
+from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellSummary, Distribution, ErrorWords
+from llmbench.traffic import FINISHED_WELL
 
 INPUT_TOLERANCE_TOKENS = 10
 """A prompt this close to the asked length is a hit, as in the EchoSwift deck's prompt files."""
@@ -70,7 +72,10 @@ def summarise(
     of_repeat = requests if of_run.all() else requests[of_run]
     asked = of_repeat[of_repeat["phase"] == "measured"]
     measured, shape = asked[asked["error_kind"] != "cancelled"], run.cell.shape
-    window, growth = window or windows.find(measured, shape), overload(asked, shape)
+    window, growth = (
+        window or windows.find(measured, shape),
+        overload(windows.arrivals(asked), shape),
+    )
     trend = growth[0] if growth else None
     if growth and growth[0].grows:
         window = growth[1]
@@ -233,17 +238,15 @@ def _tokens(good: pd.DataFrame) -> dict[str, Any]:
     close = ((got - asked).abs() <= OUTPUT_TOLERANCE * asked)[told]
     extra = (good["input_tokens"] - good["prompt_tokens"]).dropna()
     usual = int(extra.mode().iloc[0]) if len(extra) else 0
-    cached = good[good["cached_tokens"].notna() & good["input_tokens"].notna()]
-    prompt_tokens = int(cached["input_tokens"].sum())
     return {
         "output_length_hit_rate": _share(close),
         "input_length_hit_rate": _share(near),
         "token_count_mismatches": int((extra != max(usual, 0)).sum()),
         "estimated_tokens_share": _share(formulas.is_estimated(good)),
         "counted_events_share": _share(good["counted_by"] == "events"),
-        "cached_share": int(cached["cached_tokens"].sum()) / prompt_tokens
-        if prompt_tokens
-        else None,
+        "cached_share": cached_share(good),
+        "possible_cached_share": possible_share(good),
+        "turns": turn_summaries(good),
     }
 
 
@@ -286,5 +289,6 @@ def _numbers(column: "pd.Series[int]") -> NDArray[np.float64]:
 
 
 def _share(hits: "pd.Series[bool]") -> float | None:
-    """The share of hits; None without any trial."""
+    """The share of hits; None where nothing is known of any."""
+    hits = hits.dropna()
     return float(hits.mean()) if len(hits) else None

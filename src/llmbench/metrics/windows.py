@@ -107,6 +107,7 @@ def _closed(sent: pd.DataFrame) -> Window:
 
 def _open(sent: pd.DataFrame) -> Window:
     """The window up to the last deadline of the worker that ends first, as each ends by itself."""
+    sent = arrivals(sent)
     begin_ns = int(sent["scheduled_ns"].min())
     end_ns = sent.groupby("worker")["scheduled_ns"].max().min()
     return Window(begin_ns + filling_ns(sent), int(end_ns), "steady")
@@ -118,6 +119,13 @@ def filling_ns(requests: pd.DataFrame) -> int:
     due_s = ((requests["scheduled_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
     done_s = ((requests["done_ns"] - begin_ns) / 1e9).to_numpy(np.float64)
     return round(filling(due_s, done_s) * 1e9)
+
+
+def arrivals(requests: pd.DataFrame) -> pd.DataFrame:
+    """The requests that came by themselves: all but the later turns of conversations."""
+    if "turn" not in requests:
+        return requests
+    return requests[~(requests["turn"] > 1).fillna(False).to_numpy(np.bool_)]
 
 
 def while_growing(measured: pd.DataFrame) -> Window | None:

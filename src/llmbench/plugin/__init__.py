@@ -4,6 +4,7 @@ This is only wiring. `llmbench.bench` measures, `llmbench.report` draws, and
 `llmbench.plugin.state` holds the state of the session.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -29,7 +30,7 @@ from llmbench.plugin.fixtures import (
 )
 from llmbench.plugin.kinds import KINDS, Kind, cells_of, kind_named
 from llmbench.plugin.models import models_in
-from llmbench.plugin.options import add_options, parse_options, xdist_in_use
+from llmbench.plugin.options import add_options, parse_options
 from llmbench.plugin.replay import METRICS
 from llmbench.plugin.state import STATE, PluginState
 from llmbench.plugin.terminal_summary import show
@@ -149,6 +150,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Refuse to load a server from several processes at once."""
     if is_load(item) and xdist_in_use(item.config):
         pytest.fail(XDIST, pytrace=False)
+
+
+def xdist_in_use(config: pytest.Config) -> bool:
+    """Whether the tests of this session are distributed over several processes."""
+    return bool(config.getoption("numprocesses", None)) or "PYTEST_XDIST_WORKER" in os.environ
 
 
 def is_load(item: pytest.Item) -> bool:

@@ -10,6 +10,9 @@ from llmbench.cells import Cell, Limits, Shape
 from llmbench.config import Grid, ModelConfig
 from llmbench.plugin.models import choose
 from llmbench.plugin.options import NO_GRID, Options
+from llmbench.traffic import Traffic
+
+FIRST_TRAFFIC = "chat"
 
 
 class Kind(Struct, frozen=True):
@@ -25,20 +28,22 @@ class Kind(Struct, frozen=True):
     one_length: bool = False  # measures only the first pair of lengths
     takes_trace: bool = False  # --llm-trace replaces its shapes
     first_of_pair: bool = False  # makes cells only for the first model of --llm-ab
+    traffic: Literal["instead", "besides", "only", "never"] = "instead"  # of lengths, if it is set
     needs: Literal["ab", "baseline"] | None = None  # the option without which it is left out
     place: int = 1  # kinds of a higher place come later; tests of other plugins have place 0
 
 
 _ROWS = (
-    Kind("grid", grid.closed_loop),
+    Kind("grid", grid.closed_loop, traffic="never"),
+    Kind("traffic", grid.closed_loop, traffic="only"),
     Kind("ramp", grid.ramp),
     Kind("rate", grid.open_loop, takes_trace=True),
     Kind("search", grid.highest_rate),
     Kind("most_users", grid.most_users),
     Kind("sizing", grid.closed_loop, sweeps_limits=True),
-    Kind("cold", grid.cold_start, sweeps_limits=True, one_length=True),
+    Kind("cold", grid.cold_start, sweeps_limits=True, one_length=True, traffic="never"),
     Kind("ab", grid.closed_loop, first_of_pair=True, needs="ab"),
-    Kind("gate", grid.closed_loop, needs="baseline", place=2),
+    Kind("gate", grid.closed_loop, needs="baseline", traffic="besides", place=2),
 )
 KINDS = {kind.name: kind for kind in _ROWS}
 
@@ -58,4 +63,13 @@ def cells_of(
     if kind.one_length or trace:
         merged = grid.first_lengths(merged)
     shapes = grid.trace(trace) if trace else kind.shapes(merged)
-    return grid.cells(model, merged, shapes, sweep)
+    sent = () if trace or kind.traffic == "never" else _traffic(kind, merged, options)
+    of_lengths = kind.traffic == "besides" or not sent
+    cells = grid.cells(model, merged, shapes, sweep) if of_lengths else ()
+    return (*cells, *(grid.cells(model, merged, shapes, sweep, sent) if sent else ()))
+
+
+def _traffic(kind: Kind, merged: Grid, options: Options) -> tuple[Traffic, ...]:
+    """The traffic that a grid asks for; a benchmark of nothing else has one to begin with."""
+    names = merged.traffic or ((FIRST_TRAFFIC,) if kind.traffic == "only" else ())
+    return grid.traffic(names, options.traffic_dir)

@@ -4,7 +4,6 @@ They are parsed once, before anything is collected, into `Options`, which the re
 reads.
 """
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +69,8 @@ OPTIONS = (
     Option("spawn-rate", "R", "users that start each second (default: all at once)", "spawn_rate"),
     Option("rates", "R,R", "arrival rates in requests/s (open loop)", "rates"),
     Option("arrivals", "NAME", "poisson (default), constant, or gamma:SHAPE", "arrivals"),
+    Option("traffic", "NAME,FILE", "conversations and other traffic, not lengths", "traffic"),
+    Option("traffic-dir", "DIR", "folder of traffic TOML files (default fixtures/traffic)"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
     Option("ab", "A,B", "models that test_ab.py compares, A B B A; model@tag is one at a version"),
@@ -103,6 +104,7 @@ DEFAULTS = {
     "seed": "1",
     "prompts-dir": "fixtures/prompts",
     "models-dir": "fixtures/models",
+    "traffic-dir": "fixtures/traffic",
     "baselines-dir": "reports/baselines",
     "inconclusive": "pass",
 }
@@ -119,6 +121,7 @@ class Options(Struct, frozen=True):
     command_line_grid: Grid
     ini_grid: Grid
     models_dir: Path
+    traffic_dir: Path
     baselines_dir: Path
     remote: Sought | None  # what --llm-url and the options beside it say
     timeout_s: float | None
@@ -169,6 +172,7 @@ def parse_options(config: pytest.Config) -> Options:
         command_line_grid=command_line_grid,
         ini_grid=ini_grid,
         models_dir=_path(config, "models-dir"),
+        traffic_dir=_path(config, "traffic-dir"),
         baselines_dir=_path(config, "baselines-dir"),
         remote=_remote(config),
         timeout_s=_seconds(config, "timeout"),
@@ -186,11 +190,6 @@ def parse_options(config: pytest.Config) -> Options:
     )
     check_gate(options)
     return options
-
-
-def xdist_in_use(config: pytest.Config) -> bool:
-    """Whether the tests of this session are distributed over several processes."""
-    return bool(config.getoption("numprocesses", None)) or "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _text(config: pytest.Config, name: str) -> str | None:

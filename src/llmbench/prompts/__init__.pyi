@@ -2,7 +2,12 @@ from .corpus.sources import parse_source as parse_source
 from .library import Library as Library
 from .stock import build as build
 from .stock import ensure as ensure
+from .stock import folder_name as folder_name
 from .tokens.counted_elsewhere import COMMON_WORDS as COMMON_WORDS
 from .tokens.counted_elsewhere import CountedElsewhere as CountedElsewhere
 from .tokens.obtaining import obtainable as obtainable
 from .tokens.tokenizer import Tokenizer as Tokenizer
+from .tokens.tokenizer import load as load
+from .traffic_texts.materials import material_of as material_of
+from .traffic_texts.replayed_bodies import is_timed as is_timed
+from .traffic_texts.traffic_files import traffic_named as traffic_named

@@ -36,15 +36,14 @@ class Curve(Struct, frozen=True):
 
 
 def curves_of(data: RunData) -> tuple[Curve, ...]:
-    """A curve for each configuration, input and output length; a ramp is a curve of its own."""
+    """A curve for each configuration and lengths (or traffic); a ramp is a curve of its own."""
     from llmbench.metrics import curve_of, findings
 
-    groups: dict[tuple[str, int, int, bool], list[CellResult]] = {}
+    groups: dict[tuple[str, str, bool], list[CellResult]] = {}
     for result in usable(data.results):
         cell = result.summary.cell
         if is_load(cell):
-            lengths = cell.input_tokens, cell.output_tokens
-            key = (cell.config_name, *lengths, cell.shape.is_open_loop)
+            key = (cell.config_name, cell.lengths_name, cell.shape.is_open_loop)
             groups.setdefault(key, []).append(result)
     curves = []
     for (config, *_), results in groups.items():

@@ -4,13 +4,14 @@ import asyncio
 from time import monotonic_ns
 
 from llmbench.clock import Clock
-from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import guarded
 from llmbench.load.loops.climbing import Climb
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
 from llmbench.load.loops.pauses import BUSY, pause_s
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.plan.shapes import ClosedPlan, Start
+from llmbench.load.plan.talks import Talk
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
 
@@ -48,6 +49,8 @@ class ClosedLoop:
         plan = self._plan
         if plan.requests_per_user is None or plan.duration_s is not None or plan.steps:
             return None
+        if plan.converses:
+            return None  # how many turns a conversation has, its answers decide
         return len(plan.starts) * (plan.requests_per_user + plan.warmup_per_user)
 
     async def prepare(self) -> None:
@@ -119,7 +122,8 @@ class ClosedLoop:
         if self._deadline_ns is None and planned.phase == "measured":
             self._set_deadline()
         self._dispatcher.go(lane, planned, scheduled_ns)
-        self._dispatcher.later(self._make_ahead, lane)
+        if planned.talk is None:  # else its answer decides what is sent next
+            self._dispatcher.later(self._make_ahead, lane)
 
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
         lane.refusals = lane.refusals + 1 if exchange.status in BUSY else 0
@@ -127,9 +131,30 @@ class ClosedLoop:
         if failures:
             self._pause(lane, pause_s(exchange, failures))
             return
+        if planned.talk is not None:
+            self._converse(lane, planned.talk, ended_ns(exchange))
+            return
         self._next(lane, 0)
         if lane.exchange is not None:  # stamped only now, since the sending must not wait for it
             lane.exchange.scheduled_ns = ended_ns(exchange)
+
+    def _converse(self, lane: Lane, talk: Talk, since_ns: int) -> None:
+        """Have the user go on with a conversation once he has thought, or begin another at once."""
+        if talk.end is None and not self._has_ended():
+            number = lane.requests + 1
+            lane.upcoming = talk.speaker.next_turn(talk, user=lane.user, request=number)
+            since_ns += lane.upcoming.think_ns or 0
+        now_ns = monotonic_ns()
+        until_ns = min(since_ns, self._deadline_ns or since_ns)
+        if until_ns <= now_ns:
+            self._next(lane, since_ns)
+        else:
+            wait_s = (until_ns - now_ns) / 1e9
+            self._pauses[lane] = self._loop.call_later(wait_s, self._resume, lane, since_ns)
+
+    def _resume(self, lane: Lane, scheduled_ns: int) -> None:
+        del self._pauses[lane]
+        self._next(lane, scheduled_ns)
 
     def _pause(self, lane: Lane, wait_s: float) -> None:
         """Have the lane's user wait, but not beyond the end of the load."""
@@ -147,14 +172,18 @@ class ClosedLoop:
         if lane.exchange is not None:
             lane.exchange.paused_ns = now_ns - began_ns
 
-    def _is_over(self, lane: Lane) -> bool:
-        plan = self._plan
+    def _has_ended(self) -> bool:
+        """Whether nobody sends any more."""
         if self._dispatcher.stopping is not None:
             return True
-        if self._deadline_ns is not None and monotonic_ns() >= self._deadline_ns:
-            return True
-        limit = plan.requests_per_user
-        return limit is not None and lane.requests >= limit + plan.warmup_per_user
+        return self._deadline_ns is not None and monotonic_ns() >= self._deadline_ns
+
+    def _is_over(self, lane: Lane) -> bool:
+        """Whether the lane's user sends no more: what he has made ready is within his limit."""
+        limit = self._plan.requests_per_user
+        if self._has_ended() or limit is None or lane.upcoming is not None:
+            return self._has_ended()
+        return lane.begun >= limit + self._plan.warmup_per_user
 
     def _retire(self) -> None:
         self._running -= 1
@@ -167,12 +196,13 @@ class ClosedLoop:
             lane.upcoming = self._make(lane)
 
     def _make(self, lane: Lane) -> PlannedRequest:
-        sent = lane.requests
+        begun = lane.begun
+        lane.begun += 1
         return self._dispatcher.maker.make(
-            sent * self._plan.users + lane.user - 1,
+            begun * self._plan.users + lane.user - 1,
             user=lane.user,
-            request=sent + 1,
-            phase="warmup" if sent < self._plan.warmup_per_user else "measured",
+            request=lane.requests + 1,
+            phase="warmup" if begun < self._plan.warmup_per_user else "measured",
         )
 
     def _set_deadline(self) -> None:

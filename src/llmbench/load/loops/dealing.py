@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from llmbench.load.decoding import PlannedRequest
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.target import Target
 
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from time import monotonic_ns
 from typing import Any
 
-from llmbench.load.decoding import Decoder, PlannedRequest
+from llmbench.load.decoding import Decoder
 from llmbench.load.loops.aborting import Watchdog
 from llmbench.load.loops.dealing import Dealer
 from llmbench.load.loops.lane import Finished, Lane
 from llmbench.load.loops.pacing import Pacing
 from llmbench.load.loops.timeouts import Timeouts
-from llmbench.load.plan.requests import RequestMaker
+from llmbench.load.plan.maker import Maker
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.progress import Counts
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.target import Target
@@ -49,7 +50,7 @@ class Dispatcher:
     def __init__(
         self,
         targets: Sequence[Target],
-        maker: RequestMaker,
+        maker: Maker,
         decoder: Decoder,
         sink: Callable[[RequestRecord], None],
     ) -> None:
@@ -84,8 +85,11 @@ class Dispatcher:
         def over(lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
             self.counts.in_flight -= 1
             self._dealer.end(lane.replica)
-            self.soon(exchange.done_ns, finished, lane, planned, exchange)
-            self.later(self._decode, planned, exchange)
+            if planned.talk is None:
+                self.soon(exchange.done_ns, finished, lane, planned, exchange)
+                self.later(self._decode, planned, exchange)
+            else:
+                self.later(self._converse, finished, lane, planned, exchange)
 
         lane = Lane(self._dealer.targets_of(user), over, user)
         self.lanes.append(lane)
@@ -215,7 +219,21 @@ class Dispatcher:
         what(*args)
 
     def _decode(self, planned: PlannedRequest, exchange: Exchange) -> None:
+        self._keep(self._decoder.record(planned, exchange))
+
+    def _converse(
+        self, finished: Finished, lane: Lane, planned: PlannedRequest, exchange: Exchange
+    ) -> None:
+        """Take a conversation on with the answer, which is in the request of its next turn."""
+        talk = planned.talk
+        assert talk is not None
         record = self._decoder.record(planned, exchange)
+        answer = self._decoder.said(planned, exchange) if record.ok else ""
+        record = talk.speaker.answered(talk, record, answer)
+        finished(lane, planned, exchange)
+        self._keep(record)
+
+    def _keep(self, record: RequestRecord) -> None:
         self._sink(record)
         if record.sent_ns is not None:
             self.prompts_sent.add(record.prompt_index)

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 from llmbench.access import UNTRUSTED_HINT
 from llmbench.config import ConfigError
-from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import guarded
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.connecting import connect
 from llmbench.load.wire.connection import Connection
 from llmbench.load.wire.exchange import Exchange
@@ -32,6 +32,7 @@ class Lane:
         self.user = user
         self.replica = min(targets)
         self.requests = 0  # sent so far
+        self.begun = 0  # requests that were made, or conversations of them
         self.upcoming: PlannedRequest | None = None  # prepared ahead
         self.failures_to_connect = 0  # in a row
         self.refusals = 0  # in a row, by a server that was busy

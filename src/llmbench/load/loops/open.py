@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from itertools import islice
 from time import monotonic_ns
 
-from llmbench.load.decoding import PlannedRequest
 from llmbench.load.loops.aborting import guarded
 from llmbench.load.loops.dispatcher import Dispatcher
 from llmbench.load.loops.lane import Lane
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.plan.shapes import FIRST, Arrival, OpenPlan
+from llmbench.load.plan.talks import Talk
 from llmbench.load.wire.exchange import Exchange
 from llmbench.load.wire.stamps import ended_ns
 
@@ -66,13 +67,16 @@ class OpenLoop:
         self._filling = Filling(plan.arrivals)
         self._begin_ns = sys.maxsize  # until `run` gets the real one
         self._upcoming: PlannedRequest | None = None
-        self._over = asyncio.Event()
-        dispatcher.on_stop = self._over.set
+        self._over = asyncio.Event()  # nothing arrives any more
+        self._talks = 0  # conversations under way
+        self._thinking: dict[Talk, asyncio.TimerHandle] = {}
+        self._all_said = asyncio.Event()
+        dispatcher.on_stop = self._stop
 
     @property
     def total(self) -> int | None:
         """The number of requests in this share, if the plan says so."""
-        if self._plan.duration_s is not None:
+        if self._plan.duration_s is not None or self._plan.converses:
             return None
         return len(self._plan.arrivals) + self._plan.warmup
 
@@ -91,12 +95,15 @@ class OpenLoop:
 
     async def run(self, begin_ns: int) -> None:
         """Send every request at its deadline, then wait for the last answer."""
-        self._dispatcher.more_to_come = lambda: not self._over.is_set()
+        self._dispatcher.more_to_come = lambda: not self._over.is_set() or bool(self._thinking)
         self._begin_ns = begin_ns
         self._begin = self._loop.time() + (begin_ns - monotonic_ns()) / 1e9
         self._await_next()
         try:
             await self._over.wait()
+            while self._talks:
+                self._all_said.clear()
+                await self._all_said.wait()
             await self._dispatcher.drained()
         finally:
             for task in self._opening:
@@ -142,6 +149,7 @@ class OpenLoop:
             self._dispatcher.drop(planned, scheduled_ns, f"{limit} requests were in flight")
         else:
             self._filling.began(planned)
+            self._talks += planned.talk is not None
             self._dispatcher.go(self._take_lane(), planned, scheduled_ns)
         self._dispatcher.later(self._make_ahead)
 
@@ -196,6 +204,42 @@ class OpenLoop:
         self._idle.append(lane)
         if planned.phase == "measured":
             self._filling.ended(planned, (ended_ns(exchange) - exchange.scheduled_ns) / 1e9)
+            if planned.talk is not None:
+                self._converse(planned.talk, ended_ns(exchange))
+
+    def _converse(self, talk: Talk, since_ns: int) -> None:
+        """Go on with a conversation once its user has thought; not after a measured duration."""
+        timed_out = self._over.is_set() and self._plan.duration_s is not None
+        if talk.end is not None or timed_out or self._dispatcher.stopping is not None:
+            self._end_talk()
+            return
+        number = talk.ordinal + 1 + (talk.turn - 1) * self._plan.total  # as no other has
+        planned = talk.speaker.next_turn(talk, user=0, request=number)
+        due_ns = since_ns + (planned.think_ns or 0)
+        wait_s = max(0.0, (due_ns - monotonic_ns()) / 1e9)
+        self._thinking[talk] = self._loop.call_later(wait_s, self._say, talk, planned, due_ns)
+
+    def _say(self, talk: Talk, planned: PlannedRequest, due_ns: int) -> None:
+        """Send the next turn of a conversation, unless too much is under way."""
+        del self._thinking[talk]
+        limit = self._plan.max_in_flight
+        if self._dispatcher.counts.in_flight >= limit:
+            self._dispatcher.drop(planned, due_ns, f"{limit} requests were in flight")
+            self._end_talk()
+        else:
+            self._dispatcher.go(self._take_lane(), planned, due_ns)
+
+    def _end_talk(self) -> None:
+        self._talks -= 1
+        if not self._talks:
+            self._all_said.set()
+
+    def _stop(self) -> None:
+        """Let nothing arrive any more, and nobody think any longer."""
+        while self._thinking:
+            self._thinking.popitem()[1].cancel()
+            self._end_talk()
+        self._over.set()
 
     def _make_ahead(self) -> None:
         if self._upcoming is None and self._next < len(self._plan.arrivals):

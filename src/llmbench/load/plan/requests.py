@@ -15,7 +15,7 @@ import numpy as np
 from llmbench.apis import Ask, dialect
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
-from llmbench.load.decoding import PlannedRequest
+from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.target import Target, body_of
 from llmbench.records import Endpoint, Prompt
 
@@ -40,6 +40,15 @@ def ignores_eos(endpoint: Endpoint) -> bool:
     return any(part.get("ignore_eos") for part in objects)
 
 
+def order_of(cell: Cell, texts: int, *, seed: int, repeat: int, seen: Collection[int]) -> list[int]:
+    """The order in which so many texts are sent: those that the server knows come last."""
+    if not texts:
+        raise ConfigError(f"{cell.id}: no prompts of {cell.lengths_text}")
+    draw = generator(seed, cell.load_name, str(repeat), "prompts")
+    permutation = [int(index) for index in draw.permutation(texts)]
+    return sorted(permutation, key=set(seen).__contains__)
+
+
 class RequestMaker:
     """Makes the requests of a repeat, each with a prompt of its own until prompts run out.
 
@@ -58,12 +67,8 @@ class RequestMaker:
         salt: str,
         seen: Collection[int] = (),
     ) -> None:
-        if not prompts:
-            raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
         self._cell, self._prompts, self._targets, self._seed = cell, prompts, targets, seed
-        draw = generator(seed, cell.load_name, str(repeat), "prompts")
-        permutation = [int(index) for index in draw.permutation(len(prompts))]
-        self._permutation = sorted(permutation, key=set(seen).__contains__)  # new ones first
+        self._permutation = order_of(cell, len(prompts), seed=seed, repeat=repeat, seen=seen)
         self._salt = salt
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}

@@ -55,6 +55,7 @@ class ClosedPlan(Struct, frozen=True):
     steps: tuple[RampStep, ...] = ()
     stop_when_flat: bool = False
     warmup_per_user: int = 1
+    converses: bool = False  # its requests are turns; limits and warm-up count conversations
 
 
 class Arrival(Struct, frozen=True, gc=False):
@@ -77,13 +78,24 @@ class OpenPlan(Struct, frozen=True):
     total: int  # of all workers
     warmup: int = 0
     duration_s: float | None = None
+    converses: bool = False  # conversations arrive
 
 
 Plan = ClosedPlan | OpenPlan
 
 
-def plan(cell: Cell, *, seed: int, repeat: int, warmup_per_user: int) -> Plan:
-    """The whole load of one repeat of `cell`, before it is dealt."""
+def plan(
+    cell: Cell,
+    *,
+    seed: int,
+    repeat: int,
+    warmup_per_user: int,
+    times_s: Sequence[float] = (),
+) -> Plan:
+    """The whole load of one repeat of `cell`, before it is dealt.
+
+    `times_s` are the moments at which the requests of a replayed file are due.
+    """
     shape = cell.shape
     if isinstance(shape, Users):
         return _users(cell, shape, warmup_per_user)
@@ -91,6 +103,9 @@ def plan(cell: Cell, *, seed: int, repeat: int, warmup_per_user: int) -> Plan:
         return _ramp(cell, shape, warmup_per_user)
     if isinstance(shape, Arrivals):
         return _arrivals(cell, shape, (seed, repeat), warmup_per_user)
+    if cell.traffic is not None:
+        due = tuple(Arrival(ordinal, at_s) for ordinal, at_s in enumerate(times_s))
+        return OpenPlan(due, shape.max_in_flight, len(due), warmup_per_user)
     return _trace(cell, shape, warmup_per_user)
 
 
@@ -105,6 +120,7 @@ def deal(whole: Plan, worker: int, workers: int) -> Plan:
             steps=whole.steps,
             stop_when_flat=whole.stop_when_flat,
             warmup_per_user=whole.warmup_per_user,
+            converses=whole.converses,
         )
     share = whole.max_in_flight // workers + (worker < whole.max_in_flight % workers)
     return OpenPlan(
@@ -113,6 +129,7 @@ def deal(whole: Plan, worker: int, workers: int) -> Plan:
         total=whole.total,
         warmup=whole.warmup // workers + (worker < whole.warmup % workers),
         duration_s=whole.duration_s,
+        converses=whole.converses,
     )
 
 
@@ -139,6 +156,7 @@ def _users(cell: Cell, shape: Users, warmup_per_user: int) -> ClosedPlan:
         requests_per_user=shape.requests_per_user,
         duration_s=shape.duration_s,
         warmup_per_user=warmup_per_user,
+        converses=cell.converses,
     )
 
 
@@ -158,6 +176,7 @@ def _ramp(cell: Cell, shape: Ramp, warmup_per_user: int) -> ClosedPlan:
         steps=tuple(steps),
         stop_when_flat=shape.stop_when_flat,
         warmup_per_user=warmup_per_user,
+        converses=cell.converses,
     )
 
 
@@ -181,7 +200,9 @@ def _arrivals(cell: Cell, shape: Arrivals, drawn: tuple[int, int], warmup: int) 
     else:
         raise ConfigError(f"{cell.id}: give a number of requests or a duration")
     arrivals = tuple(Arrival(ordinal, at_s) for ordinal, at_s in enumerate(times_s))
-    return OpenPlan(arrivals, shape.max_in_flight, len(arrivals), warmup, duration_s)
+    return OpenPlan(
+        arrivals, shape.max_in_flight, len(arrivals), warmup, duration_s, cell.converses
+    )
 
 
 def arrival_times_s(cell: Cell, shape: Arrivals, seed: int, repeat: int, count: int) -> list[float]:

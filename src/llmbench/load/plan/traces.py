@@ -47,6 +47,8 @@ def read_trace(path: str) -> list[TraceRow]:
 
 def input_lengths(cell: Cell) -> tuple[int, ...]:
     """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
+    if cell.traffic is not None:
+        return ()  # its texts are made for it alone
     if not isinstance(cell.shape, Trace):
         return (cell.input_tokens,)
     asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))

@@ -31,7 +31,8 @@ def lost_requests(
     else:
         due = _of_arrivals(share, done, elapsed_s)
     for user, request, scheduled_s, lengths in due:
-        asked = lengths or (job.cell.input_tokens, job.cell.output_tokens)
+        own = (job.cell.input_tokens or None, job.cell.output_tokens or None)
+        asked = lengths or own
         yield RequestRecord(
             cell=job.cell.id,
             repeat=job.repeat,
@@ -55,7 +56,7 @@ Due = Iterator[tuple[int, int, float, tuple[int, int] | None]]
 
 
 def _of_users(share: ClosedPlan, done: dict[int, int], elapsed_s: float) -> Due:
-    limit = share.requests_per_user
+    limit = None if share.converses else share.requests_per_user
     for start in share.starts:
         last = done.get(start.user, 0)
         finished = limit is not None and last >= limit + share.warmup_per_user

@@ -11,6 +11,7 @@ from llmbench.cells import Cell
 from llmbench.load.plan.shapes import Plan, plan
 from llmbench.load.progress import Progress
 from llmbench.records import Endpoint, Prompt
+from llmbench.traffic import Material, times_s
 
 ASK_PERIOD_S = 1.0
 """The time between two questions whether the server still runs."""
@@ -61,14 +62,26 @@ class Job(Struct, frozen=True):
     worker: int = 0
     workers: int = 1
     anchor_ns: int | None = None  # of its clock on the director's; None: it is on this host
-    seen: tuple[int, ...] = ()  # indexes of prompts that this server was sent before
+    seen: tuple[int, ...] = ()  # indexes of texts that this server was sent before
+    material: Material | None = None  # of the cell's traffic, instead of the prompts
 
     @property
     def plan(self) -> Plan:
         """The whole load, before it is dealt."""
         return plan(
-            self.cell, seed=self.seed, repeat=self.repeat, warmup_per_user=self.warmup_per_user
+            self.cell,
+            seed=self.seed,
+            repeat=self.repeat,
+            warmup_per_user=self.warmup_per_user,
+            times_s=times_s(self.material),
         )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What it sends, in the order of the indexes that stand for it."""
+        if self.material is not None:
+            return self.material.texts
+        return tuple(prompt.text for prompt in self.prompts)
 
 
 class Outcome(Struct, frozen=True):

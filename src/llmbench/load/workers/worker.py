@@ -1,9 +1,10 @@
 """Carries out one worker's share of a cell, from opening connections to the last record."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic_ns
+from typing import Any
 
 from llmbench.access import masked
 from llmbench.apis import dialect
@@ -15,8 +16,10 @@ from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
 from llmbench.load.loops.unreachable import Unreachable
+from llmbench.load.plan.maker import Maker
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
+from llmbench.load.plan.traffic_requests import traffic_maker
 from llmbench.load.progress import Progress
 from llmbench.load.wire.target import Target
 from llmbench.load.workers.messages import Channel, Control, Job, Outcome
@@ -45,15 +48,7 @@ async def run_shard(
     clock = Clock(job.anchor_ns)
     spoken = dialect(job.endpoint.api)
     targets = [Target(endpoint, spoken) for endpoint in job.endpoint.replicas]
-    maker = RequestMaker(
-        job.cell,
-        job.prompts,
-        targets,
-        seed=job.seed,
-        repeat=job.repeat,
-        salt=job.salt,
-        seen=job.seen,
-    )
+    maker = _maker(job, targets, share)
     mask = partial(masked, client=job.endpoint.client)
     decoder = Decoder(spoken, clock, job.cell.id, job.repeat, job.worker, mask)
     with Quiet() as quiet, Faults():
@@ -85,6 +80,16 @@ async def run_shard(
         stopped=dispatcher.stopping,
         prompts_sent=tuple(sorted(dispatcher.prompts_sent)),
     )
+
+
+def _maker(job: Job, targets: Sequence[Target], share: Plan) -> Maker:
+    """Makes the requests of prompts of a length, or of the cell's traffic."""
+    drawn: dict[str, Any] = {"seed": job.seed, "repeat": job.repeat, "salt": job.salt}
+    drawn["seen"] = job.seen
+    if job.material is None:
+        return RequestMaker(job.cell, job.prompts, targets, **drawn)
+    warms_up = share.warmup_per_user * share.users if isinstance(share, ClosedPlan) else 0
+    return traffic_maker(job.cell, job.material, targets, **drawn, first_measured=warms_up)
 
 
 def share_of(job: Job) -> Plan:

@@ -64,7 +64,7 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
     parts: list[str] = []
     cuts: list[int] = []
     length = 0
-    for speaker, text in _turns_with_text(turns, clean):
+    for speaker, text in turns_with_text(turns, clean):
         human = speaker in HUMANS
         if not human and not cuts:
             part = f"{text} " if speaker in SYSTEMS else ""
@@ -79,7 +79,7 @@ def from_turns(turns: object, clean: Clean) -> Passage | None:
     return Passage("".join(parts), tuple(cuts)) if cuts else None
 
 
-def _turns_with_text(turns: object, clean: Clean) -> Iterator[tuple[str, str]]:
+def turns_with_text(turns: object, clean: Clean) -> Iterator[tuple[str, str]]:
     """The speaker and the text of every turn that has text."""
     for turn in turns if isinstance(turns, (list, tuple)) else ():
         speaker = _speaker(turn)

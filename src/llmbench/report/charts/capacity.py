@@ -70,7 +70,7 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
         theme.log_if_wide(low, table[["p50_ms", "p95_ms"]].stack())
         cell = curve.cell
         note = (
-            f"Ramp, in {cell.input_tokens}, out {cell.output_tokens}; n = {int(table['n'].min())}"
+            f"Ramp, {cell.lengths_text}; n = {int(table['n'].min())}"
             f" to {int(table['n'].max())} requests a step; latency: p50, shaded to p95; dashed:"
             f" {findings.rule.factor:g}× the least load's {findings.rule.percentile}."
         )
@@ -285,5 +285,5 @@ def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any
         theme.label(axis, f"{row['load']:g}", row["requests_per_s"], row["usd"])
     cell = curve.cell
     limits = f"{cell.limits.text} · " if cell.limits.suffix else ""
-    label = f"{limits}in {cell.input_tokens} · out {cell.output_tokens}"
+    label = f"{limits}{cell.lengths_text}"
     return Line2D([], [], color=colour, marker=marker, label=label)

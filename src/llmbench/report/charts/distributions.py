@@ -97,6 +97,7 @@ def _finding(rows: "pd.DataFrame") -> str:
 def heat_data(merged: "pd.DataFrame", config: str, quantity: str) -> "pd.DataFrame":
     """`quantity` by input × output length, at the fewest users with which most were measured."""
     rows = merged[(merged["config"] == config) & (merged["load"] == "users")]
+    rows = rows[rows["requested_input_tokens"].notna()]  # traffic has many lengths
     if rows.empty:
         return rows
     at = rows.groupby("users").size().sort_index(ascending=True)

@@ -1,10 +1,12 @@
 """Draws all charts of a run that have data, in the order in which the page shows them."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from llmbench.config import Slo
 from llmbench.report.charts import (
     against_baseline,
+    against_turns,
     against_users,
     capacity,
     distributions,
@@ -19,9 +21,13 @@ from llmbench.report.read import RunData
 from llmbench.report.run_curves import config_of, curves_of
 from llmbench.verdict import Verdict
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 GROUPS = {
     "baseline": "Against the baseline",
     "users": "Against users",
+    "turns": "Turn by turn",
     "capacity": "Capacity, size and cost",
     "tradeoff": "Latency against throughput",
     "distribution": "Distributions and the grid",
@@ -85,13 +91,20 @@ def slo_of(data: RunData, config: str) -> Slo:
     return resolve(slo)
 
 
+def _of_lengths(cells: "pd.DataFrame") -> "pd.DataFrame":
+    """The cells whose requests have one length; those of traffic have many."""
+    return cells[cells["requested_input_tokens"].notna()]
+
+
 def _candidates(data: RunData) -> Iterator[Chart | None]:
     configs = most_telling(data)
+    of_lengths, merged_of_lengths = _of_lengths(data.cells), _of_lengths(data.merged)
     for quantity in against_users.NAMES:
-        yield against_users.chart(data.cells, quantity)
+        yield against_users.chart(of_lengths, quantity)
+    yield from against_turns.charts(data.results)
     yield from _capacity(data)
     for config in configs:
-        yield tradeoff.chart(data.merged, config, slo_of(data, config))
+        yield tradeoff.chart(merged_of_lengths, config, slo_of(data, config))
     for config in configs:
         yield distributions.ecdf_chart(data.quantiles, data.merged, config)
         yield distributions.heat_chart(data.merged, config)

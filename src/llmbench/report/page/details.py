@@ -18,6 +18,7 @@ from llmbench.report.page import sparklines as small
 from llmbench.report.page.cell_facts import CPU, GPUS, OWN_PART, facts, replicas
 from llmbench.report.page.listing import anchor, verdict_of
 from llmbench.report.read import RunData
+from llmbench.report.terminal.turns_table import turn_row
 from llmbench.results import CellResult, Problem
 from llmbench.store import RunInfo
 
@@ -58,6 +59,7 @@ class Detail(Struct, frozen=True):
     notes: tuple[str, ...]
     smalls: tuple[Sparkline, ...]
     table: tuple[tuple[str, ...], ...]
+    turns: tuple[tuple[str, ...], ...]  # in the columns of the terminal's table, of all repeats
     failures: "tuple[FailureKind, ...]"
     facts: tuple[tuple[str, str], ...]  # of the server's launch and of the client's own part
     command: str
@@ -92,6 +94,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
         tuple(notes),
         tuple(s for s in _smalls(data, name) if s.svg),
         tuple(_table(row)),
+        tuple(turn_row(turn) for result in results for turn in result.summary.turns),
         failures,
         (
             *_launch(data, name),

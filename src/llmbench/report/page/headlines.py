@@ -96,7 +96,7 @@ def line_name(curve: Curve, several: bool) -> str:
     cell = curve.cell
     limits = f"{cell.limits.text} · " if several else ""
     kind = ", ramp" if curve.ramp else ", open loop" if cell.shape.is_open_loop else ""
-    return f"{limits}in {cell.input_tokens} · out {cell.output_tokens}{kind}"
+    return f"{limits}{cell.lengths_text}{kind}"
 
 
 def main_curve(curves: Sequence[Curve], sizes: "Sizing | None") -> int:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 _PARTS = Distribution.__struct_fields__
-_APART = ("cell", "cell_id", "repeat", "limit_counts", "common_errors", "replicas")
+_APART = ("cell", "cell_id", "repeat", "limit_counts", "common_errors", "replicas", "turns")
 """The fields of a summary that are not columns, as other columns or the words of `why` say them."""
 
 
@@ -32,8 +32,9 @@ def row(result: CellResult) -> dict[str, Value]:
         "config": cell.config_name,
         "cores": cell.limits.cores,
         "memory_limit_bytes": cell.limits.memory_bytes,
-        "requested_input_tokens": cell.input_tokens,
-        "requested_output_tokens": cell.output_tokens,
+        "traffic": None if cell.traffic is None else cell.traffic.name,
+        "requested_input_tokens": cell.input_tokens or None,
+        "requested_output_tokens": cell.output_tokens or None,
         "load": cell.shape.kind,
         "users": cell.shape.most_users,
         "rate_per_s": cell.rate_per_s,
@@ -74,6 +75,7 @@ def columns() -> list[str]:
         "config",
         "cores",
         "memory_limit_bytes",
+        "traffic",
         "requested_input_tokens",
         "requested_output_tokens",
         "load",
@@ -131,6 +133,7 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
 
 _TEXT = (
     "cell",
+    "traffic",
     "model",
     "config",
     "load",

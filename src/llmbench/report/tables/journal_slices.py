@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SLICE_BYTES = 32 * 2**20  # of a journal file that are in memory at once
-_TEXTS = ("cell", "phase", "counted_by", "finish_reason", "error_kind", "error", "clock")
+_TEXTS = (
+    *("cell", "phase", "counted_by", "finish_reason", "error_kind", "error", "clock"),
+    *("traffic", "traffic_class", "conversation_end"),
+)
 _FLOATS = ("server_queue_ms", "server_prompt_ms", "server_decode_ms")
 
 

@@ -60,6 +60,13 @@ _OURS = {
     "drafted_tokens": "drafted_tokens",
     "accepted_tokens": "accepted_tokens",
     "replica": "replica",
+    "traffic": "traffic",
+    "class": "traffic_class",
+    "conversation": "conversation",
+    "turn": "turn",
+    "prefix_tokens": "prefix_tokens",
+    "think(ms)": "think_ms",
+    "conversation_end": "conversation_end",
 }
 """Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 
@@ -144,6 +151,7 @@ def deck_table(measured: "pd.DataFrame", first: int = 1) -> "pa.Table":
         "TTFT(ms)": measured["ttft_ms"],
         "status": np.where(failed, "failed", "ok"),
         "connect(ms)": measured["connect_ns"].astype("Float64") / 1e6,
+        "think(ms)": measured["think_ns"].astype("Float64") / 1e6,
     }
     for name, field in _OURS.items():
         columns.setdefault(name, measured.get(field))

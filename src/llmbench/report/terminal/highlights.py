@@ -11,6 +11,7 @@ from llmbench.cells import Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import number, plural, size
+from llmbench.report.terminal.turns_table import turns_found
 from llmbench.results import CellResult, CellSummary, Search
 from llmbench.store import RunDir
 
@@ -30,6 +31,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     for cell in cells:
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
+    yield from turns_found(results)
     yield from cold_starts_found(cells)
     yield from launches_found(cells)
     searches = run.searches()
@@ -255,7 +257,7 @@ def _rate(point: "Point | None") -> str:
 
 def _place(result: CellResult) -> str:
     cell = result.summary.cell
-    return f"{cell.config_name}-in{cell.input_tokens}-out{cell.output_tokens}"
+    return f"{cell.config_name}-{cell.lengths_name}"
 
 
 def _asked(result: CellResult) -> float:

@@ -1,0 +1,1 @@
+"""The texts of traffic: conversations, shared prefixes and requests to be replayed."""

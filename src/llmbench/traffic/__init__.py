@@ -1,0 +1,5 @@
+"""The nouns of traffic: what requests say, what is sent of it, and how answers and turns end."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

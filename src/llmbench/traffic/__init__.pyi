@@ -1,0 +1,16 @@
+from .finish_reasons import FINISHED_BADLY as FINISHED_BADLY
+from .finish_reasons import FINISHED_WELL as FINISHED_WELL
+from .material import Bodies as Bodies
+from .material import Material as Material
+from .material import Prefixes as Prefixes
+from .material import ReplayedBody as ReplayedBody
+from .material import Script as Script
+from .material import Scripts as Scripts
+from .material import times_s as times_s
+from .traffic_kinds import Cache as Cache
+from .traffic_kinds import Conversations as Conversations
+from .traffic_kinds import Replayed as Replayed
+from .traffic_kinds import SharedPrefix as SharedPrefix
+from .traffic_kinds import Think as Think
+from .traffic_kinds import Traffic as Traffic
+from .turn_summary import TurnSummary as TurnSummary
