@@ -69,6 +69,12 @@ def test_limits_that_are_not_told_are_found(tmp_path: Path) -> None:
     assert twin.fit_run(run).twin.steps.policy == "prefill-first"
 
 
+def test_a_cost_that_is_nothing_is_said_to_be_at_its_bound(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", structs.replace(TRUTH, ms_per_context_token=0.0))
+    lines = list(twin.fit_lines(twin.fit_run(run, told=twin.Told(slots=6))))
+    assert [line.split()[0] for line in lines if line.endswith(": at its bound")] == ["γ"]
+
+
 def test_an_interval_holds_the_truth_where_steps_jitter(tmp_path: Path) -> None:
     run = virtual_run(tmp_path / "run", TRUTH, jitter=0.2, repeats=2)
     fit = twin.fit_run(run, told=twin.Told(slots=6))

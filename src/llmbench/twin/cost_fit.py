@@ -33,7 +33,7 @@ _OUTLYING = 2.0
 _CLOSE = 1e-6
 """A search ends where a further step changes costs and loss by no more than this share."""
 
-_INSIDE = 2e-3  # a search begins within the bounds
+_INSIDE = 2e-3  # a search begins so far within the bounds; what is closer to one is at it
 
 Policy = Literal["mixed", "prefill-first"]
 
@@ -48,6 +48,7 @@ class CostFit(Struct, frozen=True):
     costs: Array
     residuals: Array
     loss: float
+    at_bound: tuple[bool, ...]  # the costs that would be less if they could
 
 
 class Told(Struct, frozen=True):
@@ -113,7 +114,11 @@ def fit_costs(
     costs = found.x * units
     steps = structs.replace(engine.steps, **dict(zip(COSTS, map(float, costs), strict=True)))
     return CostFit(
-        structs.replace(engine, steps=steps), costs, residuals(found.x), float(found.cost)
+        structs.replace(engine, steps=steps),
+        costs,
+        residuals(found.x),
+        float(found.cost),
+        tuple(bool(one) for one in found.x < np.array(_LEAST) + _INSIDE),
     )
 
 

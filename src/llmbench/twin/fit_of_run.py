@@ -41,6 +41,7 @@ class RunFit(Struct, frozen=True):
     twin: Twin
     observed: ObservedCells
     intervals: Array
+    at_bound: tuple[bool, ...]  # the costs that would be less if they could
     limits_found: bool
     one_out: HeldOut
     highest_load: HeldOut | None
@@ -62,6 +63,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
         _twin(run_name, seen, fitted, costs),
         seen,
         _intervals(fitted.costs, costs),
+        fitted.at_bound,
         seen.steps is None,
         HeldOut(ids, errors),
         _highest_load(seen.cells, fitted.engine),

@@ -32,7 +32,9 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
     for n, (sign, words, _) in enumerate(_COST_WORDS):
         by = 1000 if n == _PER_THOUSAND else 1
         low, high = by * fit.intervals[n]
-        yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {number(low)} to {number(high)}"
+        bound = ": at its bound" if fit.at_bound[n] else ""
+        reach = f"{number(low)} to {number(high)}{bound}"
+        yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {reach}"
     yield f"  {_limits(fit)}"
     yield ""
     yield from _held_out("held out, one cell at a time", fit.one_out)
