@@ -79,7 +79,8 @@ def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
                 )
             theme.log_if_wide(axis, table[quantity].dropna())
             title_here = f"{_LABELS[quantity]} {part}, ms"
-            axis.set_title(facet or title_here, loc="left")
+            above = facet if axis in axes[0] else ""
+            axis.set_title(above if facet else title_here, loc="left")
             axis.set_ylabel(title_here if facet and axis in (line[0] for line in axes) else "")
             axis.set_xlim(left=0)
             _limit(axis, limit)
