@@ -43,6 +43,7 @@ def test_files_of_one_launch_fail_no_change_that_launches_may_explain() -> None:
 def test_servers_that_were_launched_for_each_file_show_their_launches() -> None:
     sides = files("servebench", "a"), files("servebench", "b")
     verdict = compare_sides(*sides, launch_per_file=True)
+    assert verdict.state == "FAIL"
     token = next(row for row in verdict.comparisons if row.metric == "time_per_token")
     assert token.change == pytest.approx(0.1, abs=0.02)
     assert not any("rests on one launch" in note for note in verdict.notes)
