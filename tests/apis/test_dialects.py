@@ -28,6 +28,8 @@ def test_an_unknown_name_names_the_nearest() -> None:
         ("openai-chat", "/v1/chat/completions"),
         ("trtllm-chat", "/v1/chat/completions"),
         ("openai-chat-plain", "/v1/chat/completions"),
+        ("openai-responses", "/v1/responses"),
+        ("anthropic-messages", "/v1/messages"),
         ("llama.cpp", "/completion"),
         ("tgi", "/generate_stream"),
         ("sglang", "/generate"),
@@ -115,6 +117,31 @@ BODIES: dict[str, dict[str, Any]] = {
         "seed": 0,
         "stream": True,
         "stream_options": {"include_usage": True},
+    },
+    "openai-responses": {
+        "model": "some-model",
+        "input": "Hi",
+        "max_output_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+        "store": False,
+        "ignore_eos": True,
+        "min_tokens": 16,
+        "cache_prompt": False,
+        "cache_salt": "5a17-3",
+    },
+    "anthropic-messages": {
+        "model": "some-model",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "max_tokens": 16,
+        "temperature": 0.0,
+        "seed": 0,
+        "stream": True,
+        "ignore_eos": True,
+        "min_tokens": 16,
+        "cache_prompt": False,
+        "cache_salt": "5a17-3",
     },
     "llama.cpp": {
         "prompt": "Hi",
@@ -231,6 +258,120 @@ def test_tgi_refuses_a_temperature_of_zero_so_it_is_left_out() -> None:
             '{"choices":[{"delta":{},"finish_reason":"stop"}]}',
             Event(finish_reason="stop"),
         ),
+        # responses: what holds text, what repeats it, the ends of llama.cpp and of OpenAI
+        (
+            "openai-responses",
+            '{"type":"response.created","response":{"id":"r","status":"in_progress"}}',
+            Event(),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.output_text.delta","item_id":"m","output_index":0,"delta":" a",'
+            '"logprobs":[],"sequence_number":5}',
+            Event(text=True),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.reasoning_text.delta","item_id":"m","delta":"hm"}',
+            Event(reasoning=True),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.reasoning_summary_text.delta","delta":"hm"}',
+            Event(reasoning=True),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.function_call_arguments.delta","delta":"{"}',
+            Event(text=True),
+        ),
+        ("openai-responses", '{"type":"response.output_text.done","text":" a"}', Event()),
+        (
+            "openai-responses",
+            '{"type":"response.completed","response":{"id":"r","status":"completed","output":['
+            '{"type":"message","content":[{"type":"output_text","text":" a"}]}],"usage":'
+            '{"input_tokens":32,"output_tokens":4,"total_tokens":36,'
+            '"input_tokens_details":{"cached_tokens":31}}},'
+            '"timings":{"cache_n":31,"prompt_ms":7.5,"predicted_ms":80.25}}',
+            Event(
+                end=True,
+                finish_reason="stop",
+                input_tokens=32,
+                output_tokens=4,
+                cached_tokens=31,
+                prompt_ms=7.5,
+                decode_ms=80.25,
+            ),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.incomplete","response":{"status":"incomplete","error":null,'
+            '"incomplete_details":{"reason":"max_output_tokens"},"usage":null}}',
+            Event(end=True, finish_reason="length"),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.failed","response":{"status":"failed",'
+            '"error":{"code":"server_error","message":"out of luck"}}}',
+            Event(error="out of luck"),
+        ),
+        (
+            "openai-responses",
+            '{"type":"response.failed","response":{"status":"failed","error":null}}',
+            Event(end=True, finish_reason="failed"),
+        ),
+        (
+            "openai-responses",
+            '{"type":"error","code":"rate_limit_exceeded","message":"slow down","param":null}',
+            Event(error="slow down"),
+        ),
+        ("openai-responses", '{"error":{"message":"boom","code":400}}', Event(error="boom")),
+        # messages: the input's count at first, thinking, tools, the reason and the output's count
+        (
+            "anthropic-messages",
+            '{"type":"message_start","message":{"id":"m","type":"message","content":[],'
+            '"stop_reason":null,"usage":{"input_tokens":3,"cache_creation_input_tokens":20,'
+            '"cache_read_input_tokens":100,"output_tokens":1}}}',
+            Event(input_tokens=123, cached_tokens=100),
+        ),
+        (
+            "anthropic-messages",
+            '{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}',
+            Event(),
+        ),
+        ("anthropic-messages", '{"type":"ping"}', Event()),
+        (
+            "anthropic-messages",
+            '{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}',
+            Event(text=True),
+        ),
+        (
+            "anthropic-messages",
+            '{"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"hm"}}',
+            Event(reasoning=True),
+        ),
+        (
+            "anthropic-messages",
+            '{"type":"content_block_delta","delta":{"type":"signature_delta","signature":"x"}}',
+            Event(),
+        ),
+        (
+            "anthropic-messages",
+            '{"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{"}}',
+            Event(text=True),
+        ),
+        (
+            "anthropic-messages",
+            '{"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},'
+            '"usage":{"output_tokens":4}}',
+            Event(output_tokens=4, finish_reason="length"),
+        ),
+        ("anthropic-messages", '{"type":"message_stop"}', Event(end=True)),
+        (
+            "anthropic-messages",
+            '{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+            Event(error="Overloaded"),
+        ),
         # llama.cpp: tokens, progress, the end
         ("llama.cpp", '{"content":"a","tokens":[5],"stop":false}', Event(text=True, tokens=1)),
         ("llama.cpp", '{"content":"","tokens":[],"prompt_progress":{"total":9}}', Event()),
@@ -324,6 +465,39 @@ def test_tgi_refuses_a_temperature_of_zero_so_it_is_left_out() -> None:
 )
 def test_event(name: str, data: str, event: Event) -> None:
     assert dialect(name).event(data.encode()) == event
+
+
+def test_a_response_that_is_not_streamed_tells_reasoning_apart() -> None:
+    body = (
+        b'{"object":"response","status":"completed","error":null,"incomplete_details":null,'
+        b'"output":[{"type":"reasoning","summary":[{"type":"summary_text","text":"hm"}]},'
+        b'{"type":"message","content":[{"type":"output_text","text":"Hi"}]}],'
+        b'"usage":{"input_tokens":8,"output_tokens":2}}'
+    )
+    assert dialect("openai-responses").whole(body) == Event(
+        text=True,
+        reasoning=True,
+        end=True,
+        finish_reason="stop",
+        input_tokens=8,
+        output_tokens=2,
+    )
+
+
+def test_a_message_that_is_not_streamed_tells_thinking_apart() -> None:
+    body = (
+        b'{"type":"message","role":"assistant","content":[{"type":"thinking","thinking":"hm"},'
+        b'{"type":"tool_use","id":"t","name":"look","input":{"at":1}}],"stop_reason":"tool_use",'
+        b'"usage":{"input_tokens":1,"cache_read_input_tokens":31,"output_tokens":4}}'
+    )
+    assert dialect("anthropic-messages").whole(body) == Event(
+        text=True,
+        reasoning=True,
+        finish_reason="tool_calls",
+        input_tokens=32,
+        cached_tokens=31,
+        output_tokens=4,
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

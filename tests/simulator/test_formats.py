@@ -45,6 +45,7 @@ def test_a_streams_last_events_bring_counts_and_reason(api: str) -> None:
     ask = read_ask(*asked(api), "tiny")
     style, speaks = FORMATS[ask.dialect], dialect(api)
     last = [style.event(ask, Manner(), 6, 6, 6), *style.ending(ask, Manner(), 6)]
+    last = [*style.opening(ask, Manner()), *last]
     said = [speaks.event(event) for event in last]
     assert {it.output_tokens for it in said} - {None} == {6}
     assert {it.input_tokens for it in said} - {None} == {11}

@@ -29,7 +29,9 @@ length (TensorRT-LLM), or none (OpenAI, Triton's OpenAI frontend).
 """
 
 
-class _CachedTokens(Struct, gc=False):
+class CachedTokens(Struct, gc=False):
+    """How many of a prompt's tokens came from a cache."""
+
     cached_tokens: int | None = None
 
 
@@ -43,7 +45,7 @@ class Usage(Struct, gc=False):
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
-    prompt_tokens_details: _CachedTokens | None = None
+    prompt_tokens_details: CachedTokens | None = None
     completion_tokens_details: _Predictions | None = None
 
 
@@ -152,6 +154,18 @@ def as_it_is(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
     """`body` but for the model's name, and for streaming, without which there is no TTFT."""
     streaming = {"stream_options": {"include_usage": True}} if ask.stream else {}
     return body | {"model": ask.model, "stream": ask.stream} | streaming
+
+
+def without_cache(ask: Ask) -> dict[str, Any]:
+    """The fields by which engines generate an exact length, repeatably and without their caches."""
+    body: dict[str, Any] = {"seed": ask.seed}
+    if ask.exact:
+        body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
+    if ask.unique is not None:
+        body |= {"cache_prompt": False, "cache_salt": ask.unique}
+    elif ask.reuse:
+        body["cache_prompt"] = True
+    return body
 
 
 class _Troubled(Protocol):

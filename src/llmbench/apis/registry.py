@@ -1,9 +1,11 @@
 """Finds a dialect by the name that a configuration gives it."""
 
+from llmbench.apis.anthropic_messages import AnthropicMessages
 from llmbench.apis.llama_cpp import LlamaCpp
 from llmbench.apis.ollama import Ollama
 from llmbench.apis.openai_chat import OpenAIChat
 from llmbench.apis.openai_completions import OpenAICompletions
+from llmbench.apis.openai_responses import OpenAIResponses
 from llmbench.apis.protocol import Dialect
 from llmbench.apis.sglang import SGLang
 from llmbench.apis.tgi import Tgi
@@ -20,6 +22,8 @@ _DIALECTS: dict[str, Dialect] = {
         OpenAIChat("openai-chat"),
         OpenAIChat("openai-chat-plain", "none"),
         OpenAIChat("trtllm-chat", "length"),
+        OpenAIResponses(),
+        AnthropicMessages(),
         LlamaCpp(),
         Tgi(),
         SGLang(),

@@ -15,7 +15,9 @@ MOST_MENDS = 8
 
 _AT = re.compile(r"at `\$(.*)`")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_UNFRAMED = re.compile(rb'^\s*(\{\s*"error"\s*:.*)', re.MULTILINE | re.DOTALL)
+_UNFRAMED = re.compile(
+    rb'^\s*(\{\s*"(?:error"\s*:|type"\s*:\s*"error").*)', re.MULTILINE | re.DOTALL
+)
 
 
 def salvaged(data: bytes, understand: Callable[[bytes], Event]) -> Event:

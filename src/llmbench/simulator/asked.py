@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.simulator.manner import Manner
-from llmbench.simulator.texts.rendered import count_tokens
+from llmbench.simulator.texts.rendered import count_tokens, text_in
 
 
 class Asked(Struct, frozen=True):
@@ -77,6 +77,29 @@ def _openai(page: dict[str, Any], model: str, *, chat: bool) -> Asked:
     )
 
 
+def _responses(page: dict[str, Any], model: str) -> Asked:
+    limit, prompt = page.get("max_output_tokens") or 16, count_tokens(page["input"])
+    first = page.get("instructions")
+    return Asked(
+        "openai-responses",
+        page.get("model") or model,
+        prompt + (count_tokens(first) if first else 0),
+        int(limit),
+        bool(page.get("stream", False)),
+    )
+
+
+def _messages(page: dict[str, Any], model: str) -> Asked:
+    prompt, first = count_tokens(page["messages"]), text_in(page.get("system"))
+    return Asked(
+        "anthropic-messages",
+        page.get("model") or model,
+        prompt + (count_tokens(first) if first else 0),
+        int(page["max_tokens"]),
+        bool(page.get("stream", False)),
+    )
+
+
 def _generate(page: dict[str, Any], model: str) -> Asked:
     """Read ``/generate``: it is TGI's with ``inputs``, SGLang's with ``text`` or ``input_ids``."""
     if "inputs" in page:
@@ -121,6 +144,8 @@ def _triton(page: dict[str, Any], model: str, stream: bool) -> Asked:
 _READERS = {
     "/v1/completions": lambda page, model: _openai(page, model, chat=False),
     "/v1/chat/completions": lambda page, model: _openai(page, model, chat=True),
+    "/v1/responses": _responses,
+    "/v1/messages": _messages,
     "/generate": _generate,
     "/generate_stream": lambda page, model: _tgi(page, model, stream=True),
     "/completion": _llama_cpp,

@@ -150,7 +150,8 @@ class Streamed:
             for span in spans
         ]
         closing = last == total and not self._style.ending(asked, manner, total)
-        return b"".join(
+        opening = self._style.opening(asked, manner) if first == 1 else []
+        return b"".join(map(self._framed, opening)) + b"".join(
             self._framed(event, final=closing and place == len(events))
             for place, event in enumerate(events, start=1)
         )
@@ -178,7 +179,10 @@ class Streamed:
         return self._early() + self._tokens(1, self._until) + self._tail()
 
     def _framed(self, event: bytes, *, final: bool = False) -> bytes:
-        return encoding.framed(event, self._style.framing, self._job.manner, final=final)
+        style = self._style
+        return encoding.framed(
+            event, style.framing, self._job.manner, final=final, named=style.named
+        )
 
     def _put(self, data: bytes, *, end: bool = False) -> None:
         """Send a part of the body and, with `end`, what ends it."""

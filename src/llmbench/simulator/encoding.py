@@ -61,14 +61,21 @@ def stream_head(manner: Manner, framing: str, length: int) -> bytes:
     return head(200, CONTENT_TYPES[framing], *fields)
 
 
-def framed(data: bytes, framing: str, manner: Manner, *, final: bool = False) -> bytes:
-    """One event's JSON in the form that it has in the body; the `final` one may lack a newline."""
+def framed(
+    data: bytes, framing: str, manner: Manner, *, final: bool = False, named: bool = False
+) -> bytes:
+    """One event's JSON in the form that it has in the body; the `final` one may lack a newline.
+
+    Where events are `named`, the name is that of the JSON's first member, ``type``.
+    """
     if framing == "ndjson":
         return data if final and not manner.final_newline else data + manner.newline
     newline = manner.newline
     lines = msgspec.json.format(data, indent=1).split(b"\n") if _splits(data, manner) else [data]
     event = newline.join(manner.prefix + line for line in lines)
-    if manner.named:
+    if named and data.startswith(b'{"type"'):
+        event = b"event: " + data.split(b'"', 4)[3] + newline + event
+    elif manner.named:
         event = b"event: message" + newline + b"id: 1" + newline + event
     if manner.comments:
         event = b": keep-alive" + newline + newline + event

@@ -10,6 +10,7 @@ from llmbench.simulator.dialects.engine_words import (
     ollama_durations,
     sglang_meta,
 )
+from llmbench.simulator.dialects.unnamed import Unnamed
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
 from llmbench.simulator.texts.vocabulary import text_of
@@ -17,7 +18,7 @@ from llmbench.simulator.texts.vocabulary import text_of
 encode = msgspec.json.encode
 
 
-class TgiFormat:
+class TgiFormat(Unnamed):
     """Writes one event for each token and no terminator, as TGI 0.9.4 and 3 do."""
 
     framing: Literal["sse"] = "sse"
@@ -62,7 +63,7 @@ class TgiFormat:
         }
 
 
-class LlamaCppFormat:
+class LlamaCppFormat(Unnamed):
     """Writes llama.cpp's ``/completion``; its last event has counts instead of a token."""
 
     framing: Literal["sse"] = "sse"
@@ -108,7 +109,7 @@ class LlamaCppFormat:
         return page | (counts if manner.usage else {}) | llama_timings(account, asked, total)
 
 
-class SGLangFormat:
+class SGLangFormat(Unnamed):
     """Writes SGLang's ``/generate``, each of whose events repeats the text so far."""
 
     framing: Literal["sse"] = "sse"
@@ -159,7 +160,7 @@ class SGLangFormat:
         return {"text": text, "meta_info": meta | (counts if manner.usage else {}) | times}
 
 
-class OllamaFormat:
+class OllamaFormat(Unnamed):
     """Writes Ollama's ``/api/generate``: a JSON object on each line, the last without a token."""
 
     framing: Literal["ndjson"] = "ndjson"
@@ -199,7 +200,7 @@ class OllamaFormat:
         return page | (counts if manner.usage else {}) | times
 
 
-class TritonFormat:
+class TritonFormat(Unnamed):
     """Writes Triton's generate extension, which has texts but no counts and no terminator."""
 
     framing: Literal["sse"] = "sse"

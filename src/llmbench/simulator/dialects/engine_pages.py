@@ -12,6 +12,7 @@ Page = Any
 """What a page holds, to be sent as JSON."""
 
 _OPENAI = frozenset({"/v1/completions", "/v1/chat/completions"})
+_MORE = _OPENAI | {"/v1/responses", "/v1/messages"}
 
 
 class Likeness(Struct, frozen=True):
@@ -89,8 +90,8 @@ def _openai(model: str) -> dict[tuple[str, str], Page]:
 
 
 LIKENESSES = {
-    "vllm": Likeness(_vllm),
-    "llama.cpp": Likeness(_llama_cpp, _OPENAI | {"/completion"}),
+    "vllm": Likeness(_vllm, _MORE),
+    "llama.cpp": Likeness(_llama_cpp, _MORE | {"/completion"}),
     "sglang": Likeness(_sglang, _OPENAI | {"/generate"}),
     "tgi": Likeness(_tgi, frozenset({"/generate", "/generate_stream"})),
     "lmdeploy": Likeness(_lmdeploy, _OPENAI, "/v1/encode"),

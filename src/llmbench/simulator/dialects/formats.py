@@ -14,6 +14,7 @@ from llmbench.simulator.dialects.engine_formats import (
     TgiFormat,
     TritonFormat,
 )
+from llmbench.simulator.dialects.named_formats import MessagesFormat, ResponsesFormat
 from llmbench.simulator.dialects.openai_format import OpenAIFormat
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
@@ -25,6 +26,13 @@ class Format(Protocol):
     @property
     def framing(self) -> Literal["sse", "ndjson"]:
         """How a stream is made of events."""
+
+    @property
+    def named(self) -> bool:
+        """Whether an event's type also stands before it, as its name."""
+
+    def opening(self, asked: Asked, manner: Manner) -> list[bytes]:
+        """The events that come with the first token, before it."""
 
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
@@ -50,6 +58,8 @@ class Format(Protocol):
 FORMATS: dict[str, Format] = {
     "openai-completions": OpenAIFormat(chat=False),
     "openai-chat": OpenAIFormat(chat=True),
+    "openai-responses": ResponsesFormat(),
+    "anthropic-messages": MessagesFormat(),
     "tgi": TgiFormat(),
     "llama.cpp": LlamaCppFormat(),
     "sglang": SGLangFormat(),

@@ -6,9 +6,11 @@ from typing import Any
 
 Page = dict[str, Any]
 
-TEXTS = ("content", "reasoning_content", "response", "text", "text_output")
-REASONS = ("done_reason", "finish_reason", "stop_type")
-COUNTS = ("completion_tokens", "eval_count", "generated_tokens", "tokens_predicted")
+TEXTS = (*("content", "reasoning_content", "response", "text", "text_output", "delta", "thinking"),)
+REASONS = ("done_reason", "finish_reason", "stop_type", "stop_reason", "status")
+COUNTS = (
+    *("completion_tokens", "eval_count", "generated_tokens", "tokens_predicted", "output_tokens"),
+)
 HALF_A_PAIR = "\ud83d"
 IMPOSSIBLE = 10**20
 
@@ -33,7 +35,7 @@ FAILURES = ("finish-abort", "finish-error", "finish-cancelled", "impossible-coun
 def _change(page: Any, names: tuple[str, ...], change: Callable[[Any], Any]) -> None:
     """Change each member that has one of `names`, wherever it is; of an object, its ``type``."""
     for name, value in list(page.items()) if isinstance(page, dict) else enumerate(page):
-        if name in names and isinstance(value, dict) and "type" in value:
+        if name in names and name in REASONS and isinstance(value, dict) and "type" in value:
             value["type"] = change(value["type"])
         elif name in names and not isinstance(value, dict | list):
             page[name] = change(value)
@@ -47,7 +49,7 @@ def _null_choices(page: Page, first: int) -> None:
 
 
 def _usage_in_choice(page: Page, first: int) -> None:
-    if "usage" in page:
+    if "usage" in page and "choices" in page:
         page["choices"] = page["choices"] or [{"index": 0}]
         page["choices"][0]["usage"] = page.pop("usage")
 

@@ -6,6 +6,7 @@ import msgspec
 
 from llmbench.simulator.asked import Asked
 from llmbench.simulator.dialects.engine_words import openai_predictions, vllm_metrics
+from llmbench.simulator.dialects.unnamed import Unnamed
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
 from llmbench.simulator.texts.vocabulary import answer_from, text_of
@@ -37,7 +38,7 @@ def _accounted(page: dict[str, Any], account: Told, tokens: int) -> dict[str, An
     return page | {"metrics": vllm_metrics(account, tokens)}
 
 
-class OpenAIFormat:
+class OpenAIFormat(Unnamed):
     """Completions and chat, as vLLM writes them."""
 
     framing: Literal["sse"] = "sse"

@@ -61,6 +61,8 @@ def read_prompt(body: bytes) -> Rendered:
     """The prompt of a request in any dialect, which has one."""
     page = msgspec.json.decode(body)
     prompt = next(page[name] for name in _PROMPTS if name in page)
+    if prompt == page.get("input") and isinstance(prompt, str):  # of a response
+        prompt = [{"role": "user", "content": prompt}]
     salt = next((str(page[name]) for name in _SALTS if page.get(name)), "")
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
         first = page.get("system") or page.get("instructions")
