@@ -266,7 +266,7 @@ def cost_finding(tables: Sequence[Priced]) -> str:
         return f"what 1,000 requests cost is not known: {missed}"
     curve, table = min(served, key=lambda pair: float(pair[1]["usd"].min()))
     best = table.sort_values("usd").iloc[0]
-    place = f"in {curve.cell.input_tokens}, out {curve.cell.output_tokens}"
+    place = curve.cell.lengths_text.replace(" ·", ",")
     limits = f"{curve.cell.limits.text}, " if curve.cell.limits.suffix else ""
     return (
         f"1,000 requests cost at least {money(best['usd'])},"

@@ -19,7 +19,7 @@ ENGINES = ("xllamacpp",)
 ADDED = frozenset(
     [
         *("draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"),
-        *("numa_node", "smt", "instances"),
+        *("numa_node", "smt", "instances", "launch_spread", "prefix_cache", "checks_history"),
     ]
 )
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
