@@ -7,9 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from llmbench.apis import NAMES, dialect
+from llmbench.apis import NAMES, ChatDialect, dialect
 from llmbench.apis.protocol import Ask, Event
 from llmbench.config import ConfigError
+from llmbench.simulator.asked import read_ask
+from llmbench.simulator.dialects.formats import FORMATS
+from llmbench.simulator.faults import manner_of
 
 ASK = Ask("Hi", 16, "some-model", unique="5a17-3")
 
@@ -536,3 +539,39 @@ def test_tgi_tells_its_queue_in_a_header_where_it_does_not_stream(
     said = dialect("tgi").whole(body, headers)
     assert said.queue_ms == queue_ms
     assert said.output_tokens == 1
+
+
+TALK = msgspec.structs.replace(
+    ASK, messages=(("system", "Be brief"), ("user", "Hi"), ("assistant", "Yes?"), ("user", "Go"))
+)
+
+
+def test_the_messages_of_a_conversation_are_sent_where_each_endpoint_has_them() -> None:
+    responses, messages = (
+        dialect(name).body(TALK) for name in ("openai-responses", "anthropic-messages")
+    )
+    assert responses["input"] == [
+        {"role": "system", "content": "Be brief"},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Go"},
+    ]
+    assert messages["system"] == "Be brief"
+    assert [message["role"] for message in messages["messages"]] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize("api", ["openai-chat", "openai-responses", "anthropic-messages"])
+@pytest.mark.parametrize("stream", [True, False])
+def test_the_text_of_an_answer_is_without_its_reasoning(api: str, stream: bool) -> None:
+    speaks = dialect(api)
+    assert isinstance(speaks, ChatDialect)
+    ask = msgspec.structs.replace(ASK, output_tokens=4, stream=stream)
+    asked = read_ask(speaks.path(ask), msgspec.json.encode(speaks.body(ask)), "m")
+    style, manner = FORMATS[asked.dialect], manner_of("reasoning")
+    events = [
+        *style.opening(asked, manner),
+        *(style.event(asked, manner, n, n, 4) for n in range(1, 5)),
+        *style.ending(asked, manner, 4),
+    ]
+    said = map(speaks.said, events if stream else [style.whole(asked, manner, 4)])
+    assert "".join(said) == " fox jumps"

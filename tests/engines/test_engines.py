@@ -63,7 +63,9 @@ def assert_whole(records: list[RequestRecord], users: int) -> None:
     assert all((record.input_tokens or 0) > 10 for record in records)
 
 
-@pytest.mark.parametrize("api", ["openai-completions", "openai-chat"])
+@pytest.mark.parametrize(
+    "api", ["openai-completions", "openai-chat", "openai-responses", "anthropic-messages"]
+)
 def test_vllm_gives_what_was_asked_for(vllm: RunningServer, tmp_path: Path, api: str) -> None:
     records, _ = load(vllm.endpoint, tmp_path, 2, api)
     assert_whole(records, 2)

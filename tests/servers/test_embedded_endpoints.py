@@ -3,9 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 from msgspec.structs import replace
 
+from llmbench.apis import Ask, ChatDialect, Dialect, Event, dialect
 from llmbench.cells import Limits, Users
 from llmbench.servers.launching import launch
 from llmbench.servers.placement.placing import place
@@ -39,3 +42,36 @@ def test_named_events_of_a_real_engine_are_all_understood(
     if stream:
         assert {len(record.event_ns) for record in records} <= {7, 8}  # a token may hold no text
         assert all(record.first_token_ns for record in records)
+
+
+TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
+
+
+@pytest.mark.parametrize(
+    ("api", "is_cached"),
+    [("openai-chat", True), ("openai-responses", False), ("anthropic-messages", False)],
+)
+def test_a_real_engine_gets_all_turns_and_finds_the_first_in_its_cache(
+    engine: RunningServer, api: str, is_cached: bool
+) -> None:
+    """Of ``cache_prompt`` llama.cpp hears only in chats; elsewhere its launch decides (off)."""
+    speaks = dialect(api)
+    assert isinstance(speaks, ChatDialect)
+    first = Ask("", 12, "smollm2", stream=False, reuse=True, messages=(("user", TEXT * 4),))
+    body, before = whole(engine, speaks, first)
+    answer = speaks.said(body)
+    assert answer.strip()
+    talk = (*first.messages, ("assistant", answer), ("user", "And to the sand?"))
+    _, after = whole(engine, speaks, replace(first, messages=talk))
+    assert before.input_tokens is not None and after.input_tokens is not None
+    assert before.output_tokens is not None and after.cached_tokens is not None
+    earlier = before.input_tokens + before.output_tokens
+    assert after.input_tokens > earlier
+    assert after.cached_tokens >= 0.9 * earlier if is_cached else after.cached_tokens == 0
+
+
+def whole(engine: RunningServer, speaks: Dialect, ask: Ask) -> tuple[bytes, Event]:
+    """The body of an answer that is not streamed, and what it says."""
+    url = engine.endpoint.base_url + speaks.path(ask)
+    response = httpx.post(url, content=msgspec.json.encode(speaks.body(ask)), timeout=60)
+    return response.content, speaks.whole(response.content)

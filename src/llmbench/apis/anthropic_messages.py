@@ -76,14 +76,16 @@ class AnthropicMessages:
         return "/v1/messages"
 
     def body(self, ask: Ask) -> dict[str, Any]:
+        said = ask.messages or (("user", ask.prompt),)
+        system = "".join(text for role, text in said if role == "system")
         body: dict[str, Any] = {
             "model": ask.model,
-            "messages": [{"role": "user", "content": ask.prompt}],
+            "messages": [{"role": role, "content": t} for role, t in said if role != "system"],
             "max_tokens": ask.output_tokens,
             "temperature": ask.temperature,
             "stream": ask.stream,
         }
-        return body | without_cache(ask)
+        return body | ({"system": system} if system else {}) | without_cache(ask)
 
     def event(self, data: bytes) -> Event:
         if data == b"[DONE]":  # vLLM's, after message_stop
@@ -116,6 +118,15 @@ class AnthropicMessages:
             text=any(block.get("text") or block.get("input") for block in blocks),
             reasoning=any(block.get("thinking") for block in blocks),
         )
+
+    def said(self, data: bytes) -> str:
+        if data == b"[DONE]":
+            return ""
+        chunk = self._decode(data)
+        if chunk.type != "message":
+            return chunk.delta.text or "" if chunk.delta is not None else ""
+        blocks = [block for block in self._decode_whole(data).content if isinstance(block, dict)]
+        return "".join(block.get("text") or "" for block in blocks)
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)

@@ -71,9 +71,10 @@ class OpenAIResponses:
         return "/v1/responses"
 
     def body(self, ask: Ask) -> dict[str, Any]:
+        said = [{"role": role, "content": text} for role, text in ask.messages]
         body: dict[str, Any] = {
             "model": ask.model,
-            "input": ask.prompt,
+            "input": said or ask.prompt,
             "max_output_tokens": ask.output_tokens,
             "temperature": ask.temperature,
             "stream": ask.stream,
@@ -102,6 +103,18 @@ class OpenAIResponses:
         text, reasoning = _spoken(response.output)
         ended = _ended(response, response.timings, "")
         return msgspec.structs.replace(ended, text=text, reasoning=reasoning)
+
+    def said(self, data: bytes) -> str:
+        if data == b"[DONE]":
+            return ""
+        chunk = self._decode(data)
+        if chunk.type:
+            return chunk.delta or "" if chunk.type == "response.output_text.delta" else ""
+        items = [item for item in self._decode_whole(data).output if isinstance(item, dict)]
+        parts = [
+            part for item in items if item.get("type") == "message" for part in item["content"]
+        ]
+        return "".join(part.get("text") or "" for part in parts)
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
