@@ -553,7 +553,13 @@ def test_the_messages_of_a_conversation_are_sent_where_each_endpoint_has_them() 
     assert responses["input"] == [
         {"role": "system", "content": "Be brief"},
         {"role": "user", "content": "Hi"},
-        {"role": "assistant", "content": "Yes?"},
+        {
+            "type": "message",
+            "id": "msg_2",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": "Yes?", "annotations": []}],
+        },
         {"role": "user", "content": "Go"},
     ]
     assert messages["system"] == "Be brief"

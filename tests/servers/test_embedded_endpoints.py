@@ -49,12 +49,12 @@ TEXT = "Tell me, in the plainest words that you can find, what a river does to t
 
 @pytest.mark.parametrize(
     ("api", "is_cached"),
-    [("openai-chat", True), ("openai-responses", False), ("anthropic-messages", False)],
+    [("openai-chat", True), ("openai-responses", True), ("anthropic-messages", False)],
 )
 def test_a_real_engine_gets_all_turns_and_finds_the_first_in_its_cache(
     engine: RunningServer, api: str, is_cached: bool
 ) -> None:
-    """Of ``cache_prompt`` llama.cpp hears only in chats; elsewhere its launch decides (off)."""
+    """llama.cpp doesn't hand on ``cache_prompt`` from messages; there its launch decides (off)."""
     speaks = dialect(api)
     assert isinstance(speaks, ChatDialect)
     first = Ask("", 12, "smollm2", stream=False, reuse=True, messages=(("user", TEXT * 4),))
@@ -67,7 +67,8 @@ def test_a_real_engine_gets_all_turns_and_finds_the_first_in_its_cache(
     assert before.output_tokens is not None and after.cached_tokens is not None
     earlier = before.input_tokens + before.output_tokens
     assert after.input_tokens > earlier
-    assert after.cached_tokens >= 0.9 * earlier if is_cached else after.cached_tokens == 0
+    least = 0.9 * earlier if is_cached else 0
+    assert least <= after.cached_tokens <= (earlier if is_cached else 0)
 
 
 def whole(engine: RunningServer, speaks: Dialect, ask: Ask) -> tuple[bytes, Event]:

@@ -71,7 +71,7 @@ class OpenAIResponses:
         return "/v1/responses"
 
     def body(self, ask: Ask) -> dict[str, Any]:
-        said = [{"role": role, "content": text} for role, text in ask.messages]
+        said = [_item(place, *message) for place, message in enumerate(ask.messages)]
         body: dict[str, Any] = {
             "model": ask.model,
             "input": said or ask.prompt,
@@ -118,6 +118,19 @@ class OpenAIResponses:
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
+
+
+def _item(place: int, role: str, text: str) -> dict[str, Any]:
+    """A message as input; an answer in the form in which it came, as llama.cpp refuses others."""
+    if role != "assistant":
+        return {"role": role, "content": text}
+    return {
+        "type": "message",
+        "id": f"msg_{place}",
+        "role": role,
+        "status": "completed",
+        "content": [{"type": "output_text", "text": text, "annotations": []}],
+    }
 
 
 def _ended(response: _Response, timings: Timings | None, status: str) -> Event:
