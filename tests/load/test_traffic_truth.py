@@ -55,11 +55,17 @@ def caching(tmp_path: Path) -> Iterator[str]:
 
 
 def run(
-    path: Path, url: str, shape: Shape, traffic: Traffic, material: Material, **options: Any
+    path: Path,
+    url: str,
+    shape: Shape,
+    traffic: Traffic,
+    material: Material,
+    api: str = "openai-completions",
+    **options: Any,
 ) -> tuple[list[RequestRecord], CellSummary]:
     cell, folder = Cell("sim", 0, 0, shape, traffic=traffic), RunDir(path)
     known: dict[str, Any] = {"repeat": 1, "seed": 1, "prompts_sha256": "x"} | options
-    done = run_cell(cell, endpoint(url), (), run=folder, material=material, **known)
+    done = run_cell(cell, endpoint(url, api), (), run=folder, material=material, **known)
     records = list(folder.requests(cell.id))
     return records, summarise(done, table(records))
 
@@ -82,6 +88,15 @@ def test_turns_are_found_in_the_cache_and_their_ttft_says_so(
         truth_ms = TTFT_MS + computed / PREFILL_PER_S * 1e3
         assert turn.ttft_ms_p50 == pytest.approx(truth_ms, abs=6)
         assert turn.cached_share == pytest.approx(turn.possible_share, abs=0.1)
+
+
+@pytest.mark.parametrize("api", ["openai-responses", "anthropic-messages"])
+def test_conversations_go_to_the_endpoint_that_was_asked_for(
+    caching: str, tmp_path: Path, api: str
+) -> None:
+    records, _ = run(tmp_path, caching, Users(2, 1), CHAT, SCRIPTS, api=api)
+    assert {record.error for record in records} == {None}
+    assert max(record.turn or 0 for record in records) == 4
 
 
 def test_with_the_cache_off_every_turn_is_computed_anew(caching: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from llmbench.apis import sibling
+from llmbench.apis import ChatDialect, dialect, sibling
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
@@ -85,6 +85,8 @@ def run_cell(
 def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:
     """`endpoint` in the dialect that its traffic needs: chats for conversations, for one."""
     if isinstance(material, Scripts):
+        if isinstance(dialect(endpoint.api), ChatDialect):
+            return endpoint
         api = sibling(endpoint.api, chat=True)
     elif isinstance(material, Bodies):
         api = sibling(endpoint.api, chat=material.chat)
