@@ -29,7 +29,7 @@ def test_a_url_gives_a_table_a_page_and_the_next_command(drawing: pytest.Pyteste
             " in128-out64-users1 * 2 * 0 *valid*",
             " in128-out64-users16 * 32 * 0 *valid*",
             "page: *",
-            f"next (requests/s still rose at 16 users): pytest --llm-url {url} --llm-users 32,64",
+            f"next (requests/s still rose at 16 users): pytest *--llm-url {url} --llm-users 32,64",
         ]
     )
     run = run_of(drawing)

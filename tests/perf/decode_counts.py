@@ -57,9 +57,9 @@ def counting() -> Iterator[Counts]:
                 counts["decoded"][record.cell, record.repeat, *who] += 1
             yield record
 
-    def counted_summarise(run: Any, *args: Any) -> Any:
+    def counted_summarise(run: Any, *args: Any, **options: Any) -> Any:
         counts["summarised"][run.cell_id, run.repeat] += 1
-        return summarise(run, *args)
+        return summarise(run, *args, **options)
 
     with (
         patch.object(store, "read_journal", counted_read),
@@ -93,7 +93,8 @@ def session(folder: Path, *options: str) -> dict[str, int]:
         capture_output=True,
         check=False,
     )
-    assert done.returncode in (0, 1), done.stdout.decode()  # 1: a busy host, or a red gate
+    said = done.stdout.decode() + done.stderr.decode()
+    assert done.returncode in (0, 1), said  # 1: a busy host, or a red gate
     counts: dict[str, int] = json.loads((folder / "counts.json").read_text())
     return counts
 

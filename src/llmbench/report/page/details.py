@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, structs
@@ -225,7 +226,8 @@ def _launches(results: Sequence[CellResult]) -> Iterator[tuple[str, str]]:
 def whole_command(info: RunInfo) -> tuple[str, ...]:
     """The run's command line; the plugin knows only the arguments after ``pytest``."""
     words = info.command
-    return words if words and "pytest" in words[0] else ("pytest", *words)
+    named = bool(words) and PurePath(words[0]).name in ("pytest", "py.test")
+    return words if named else ("pytest", *words)
 
 
 def command(data: RunData, cell_id: str) -> str:

@@ -25,7 +25,7 @@ def usable_topology() -> Topology:
 
 def read_topology(devices: Path = DEVICES) -> Topology:
     """The CPUs that are online, as ``/sys/devices`` tells; none where there is no such tree."""
-    nodes = {_number(path): path for path in (devices / "system" / "node").glob("node[0-9]*")}
+    nodes = {_number(path): path for path in _entries(devices / "system" / "node", "node[0-9]*")}
     node_of = {
         cpu: node for node, path in nodes.items() for cpu in parse_cpuset(_text(path / "cpulist"))
     }
@@ -35,6 +35,13 @@ def read_topology(devices: Path = DEVICES) -> Topology:
         tuple(_cpu(devices, number, node_of.get(number, 0), number in slow) for number in online),
         {node: size for node, path in nodes.items() if (size := _memory_bytes(path)) is not None},
     )
+
+
+def _entries(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return list(folder.glob(pattern))
+    except OSError:
+        return []
 
 
 def _cpu(devices: Path, number: int, node: int, slow: bool) -> Cpu:
