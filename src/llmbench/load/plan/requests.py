@@ -43,7 +43,7 @@ def ignores_eos(endpoint: Endpoint) -> bool:
 def order_of(cell: Cell, texts: int, *, seed: int, repeat: int, seen: Collection[int]) -> list[int]:
     """The order in which so many texts are sent: those that the server knows come last."""
     if not texts:
-        raise ConfigError(f"{cell.id}: no prompts of {cell.lengths_text}")
+        raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
     draw = generator(seed, cell.load_name, str(repeat), "prompts")
     permutation = [int(index) for index in draw.permutation(texts)]
     return sorted(permutation, key=set(seen).__contains__)
