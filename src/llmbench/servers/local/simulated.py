@@ -31,7 +31,7 @@ def launch_simulated(
     )
     with running_local(
         config,
-        "llmbench.simulator",
+        "llmbench.simulator.simulator_main",
         settings,
         log_file=log_dir / f"{config.name}.log",
         cores=cores,
