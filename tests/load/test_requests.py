@@ -8,6 +8,7 @@ import pytest
 from llmbench.apis import dialect
 from llmbench.cells import Cell, Limits, Users
 from llmbench.config import ConfigError
+from llmbench.load.plan.maker import Drawing
 from llmbench.load.plan.requests import RequestMaker, kept_apart
 from llmbench.load.wire.target import Target
 from llmbench.records import Prompt
@@ -21,7 +22,7 @@ def orders(
     count: int, seed: int = 1, cell: Cell = CELL, repeat: int = 1, seen: Collection[int] = ()
 ) -> RequestMaker:
     prompts = [Prompt(f"prompt {number}", 8 + number) for number in range(count)]
-    return RequestMaker(cell, prompts, (TARGET,), seed=seed, repeat=repeat, salt="5a17", seen=seen)
+    return RequestMaker(cell, prompts, (TARGET,), Drawing(seed, repeat, "5a17", seen))
 
 
 def test_prompts_differ_until_they_run_out() -> None:

@@ -145,14 +145,15 @@ def test_bodies_are_replayed_as_they_are(caching: str, tmp_path: Path) -> None:
 
 def test_the_popularity_of_groups_follows_zipfs_law() -> None:
     from llmbench.apis import dialect
+    from llmbench.load.plan.maker import Drawing
     from llmbench.load.plan.traffic_requests import traffic_maker
     from llmbench.load.wire.target import Target
 
     target = Target(endpoint("http://127.0.0.1:1"), dialect("openai-completions"))
     shared = SharedPrefix("rag", 3, 16, 4, 2, popularity="zipf")
     cell = Cell("sim", 0, 0, Users(1), traffic=shared)
-    drawn: dict[str, Any] = {"seed": 1, "repeat": 1, "salt": "s", "seen": (), "first_measured": 0}
-    maker = traffic_maker(cell, Prefixes(("a", "b", "c", "w"), ("1",)), (target,), **drawn)
+    drawing = Drawing(seed=1, repeat=1, salt="s")
+    maker = traffic_maker(cell, Prefixes(("a", "b", "c", "w"), ("1",)), (target,), drawing)
     classes = [
         maker.make(k, user=1, request=k, phase="measured").traffic_class for k in range(2000)
     ]

@@ -1,10 +1,27 @@
 """What makes the requests of a repeat, whatever they say."""
 
+from collections.abc import Collection
 from typing import Literal, Protocol
+
+from msgspec import Struct
 
 from llmbench.load.plan.planned_request import PlannedRequest
 
 Phase = Literal["warmup", "measured"]
+
+
+class Drawing(Struct, frozen=True):
+    """What the requests of a repeat are drawn from, besides its cell and its texts.
+
+    The texts at the indexes `seen` are taken last, as the server knows them. `first_measured` is
+    the ordinal of the first measured request: those of a closed loop begin with the warm-up's.
+    """
+
+    seed: int
+    repeat: int
+    salt: str
+    seen: Collection[int] = ()
+    first_measured: int = 0
 
 
 class Maker(Protocol):

@@ -7,14 +7,14 @@ speed, and is the same for both sides of a comparison.
 
 import hashlib
 from bisect import bisect_left
-from collections.abc import Collection, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 import numpy as np
 
 from llmbench.apis import Ask, dialect
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
+from llmbench.load.plan.maker import Drawing, Phase
 from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.target import Target, body_of
 from llmbench.records import Endpoint, Prompt
@@ -40,36 +40,27 @@ def ignores_eos(endpoint: Endpoint) -> bool:
     return any(part.get("ignore_eos") for part in objects)
 
 
-def order_of(cell: Cell, texts: int, *, seed: int, repeat: int, seen: Collection[int]) -> list[int]:
+def order_of(cell: Cell, texts: int, drawing: Drawing) -> list[int]:
     """The order in which so many texts are sent: those that the server knows come last."""
     if not texts:
         raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
-    draw = generator(seed, cell.load_name, str(repeat), "prompts")
+    draw = generator(drawing.seed, cell.load_name, str(drawing.repeat), "prompts")
     permutation = [int(index) for index in draw.permutation(texts)]
-    return sorted(permutation, key=set(seen).__contains__)
+    return sorted(permutation, key=set(drawing.seen).__contains__)
 
 
 class RequestMaker:
-    """Makes the requests of a repeat, each with a prompt of its own until prompts run out.
-
-    Prompts at the indexes `seen`, which the server was sent in earlier cells and repeats, are
-    taken last.
-    """
+    """Makes the requests of a repeat, each with a prompt of its own until prompts run out."""
 
     def __init__(
         self,
         cell: Cell,
         prompts: Sequence[Prompt],
         targets: Sequence[Target],
-        *,
-        seed: int,
-        repeat: int,
-        salt: str,
-        seen: Collection[int] = (),
+        drawing: Drawing,
     ) -> None:
-        self._cell, self._prompts, self._targets, self._seed = cell, prompts, targets, seed
-        self._permutation = order_of(cell, len(prompts), seed=seed, repeat=repeat, seen=seen)
-        self._salt = salt
+        self._cell, self._prompts, self._targets, self._drawing = cell, prompts, targets, drawing
+        self._permutation = order_of(cell, len(prompts), drawing)
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}
         for index in self._permutation:
@@ -93,7 +84,7 @@ class RequestMaker:
         *,
         user: int,
         request: int,
-        phase: Literal["warmup", "measured"],
+        phase: Phase,
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
         """The request `ordinal`; `lengths` (input, output) are given if they aren't the cell's."""
@@ -106,8 +97,8 @@ class RequestMaker:
             output_tokens=wanted[1],
             model=target.endpoint.model,
             stream=target.endpoint.client.stream,
-            unique=f"{self._salt}-{ordinal}-{phase}",
-            seed=self._seed % 2**31,
+            unique=f"{self._drawing.salt}-{ordinal}-{phase}",
+            seed=self._drawing.seed % 2**31,
         )
         return PlannedRequest(
             user=user,

@@ -6,14 +6,14 @@ of the seed, the load, the repeat and its ordinal; and, in conversations, of the
 
 import json
 from bisect import bisect_right
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from msgspec import structs
 
 from llmbench.apis import Ask
 from llmbench.cells import Cell
-from llmbench.load.plan.maker import Maker, Phase
+from llmbench.load.plan.maker import Drawing, Maker, Phase
 from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.plan.requests import order_of
 from llmbench.load.plan.talks import TEMPLATE_TOKENS, Talk, think_ns, uniform
@@ -40,19 +40,13 @@ class TrafficMaker:
         cell: Cell,
         targets: Sequence[Target],
         texts: int,
-        *,
-        seed: int,
-        repeat: int,
-        salt: str,
-        seen: Collection[int],
-        first_measured: int,
+        drawing: Drawing,
     ) -> None:
         assert cell.traffic is not None
         self._name = cell.traffic.name
-        self._targets, self._seed, self._salt = targets, seed, salt
-        self._drawn = (seed, cell.load_name, repeat)
-        self._order = order_of(cell, texts, seed=seed, repeat=repeat, seen=seen)
-        self._first_measured = first_measured  # ordinal, as those of a closed loop begin to warm up
+        self._targets, self._drawing = targets, drawing
+        self._drawn = (drawing.seed, cell.load_name, drawing.repeat)
+        self._order = order_of(cell, texts, drawing)
         self._apart = cell.traffic.cache == "off"
 
     def _index(self, ordinal: int) -> int:
@@ -66,9 +60,9 @@ class TrafficMaker:
             output_tokens=output_tokens,
             model=target.endpoint.model,
             stream=target.endpoint.client.stream,
-            unique=f"{self._salt}-{ordinal}-{turn}-{phase}" if self._apart else None,
+            unique=f"{self._drawing.salt}-{ordinal}-{turn}-{phase}" if self._apart else None,
             reuse=not self._apart,
-            seed=self._seed % 2**31,
+            seed=self._drawing.seed % 2**31,
         )
 
     def _planned(
@@ -99,9 +93,9 @@ class ConversationMaker(TrafficMaker):
         traffic: Conversations,
         material: Scripts,
         targets: Sequence[Target],
-        **drawn: object,
+        drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.scripts), **drawn)  # type: ignore[arg-type]
+        super().__init__(cell, targets, len(material.scripts), drawing)
         self._traffic, self._material = traffic, material
 
     def make(
@@ -171,15 +165,15 @@ class PrefixMaker(TrafficMaker):
         traffic: SharedPrefix,
         material: Prefixes,
         targets: Sequence[Target],
-        **drawn: object,
+        drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.suffixes), **drawn)  # type: ignore[arg-type]
+        super().__init__(cell, targets, len(material.suffixes), drawing)
         self._traffic, self._material = traffic, material
         exponent = traffic.exponent if traffic.popularity == "zipf" else 0.0
         weights = [1 / (group + 1) ** exponent for group in range(traffic.groups)]
         self._ends = [end / sum(weights) for end in accumulate(weights)]
         self._first: dict[int, int] = {}  # the first measured ordinal of each group
-        self._looked_at = self._first_measured
+        self._looked_at = self._drawing.first_measured
 
     def make(
         self,
@@ -227,9 +221,9 @@ class BodyMaker(TrafficMaker):
         traffic: Replayed,
         material: Bodies,
         targets: Sequence[Target],
-        **drawn: object,
+        drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.bodies), **drawn)  # type: ignore[arg-type]
+        super().__init__(cell, targets, len(material.bodies), drawing)
         self._material = material
 
     def make(
@@ -242,7 +236,7 @@ class BodyMaker(TrafficMaker):
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
         bodies = self._material.bodies
-        index = (ordinal - self._first_measured) % len(bodies)
+        index = (ordinal - self._drawing.first_measured) % len(bodies)
         ask = structs.replace(self._ask(ordinal, phase, 1), prompt=WARM_UP)
         if phase == "measured":
             body = bodies[index]
@@ -253,16 +247,16 @@ class BodyMaker(TrafficMaker):
 
 
 def traffic_maker(
-    cell: Cell, material: Material, targets: Sequence[Target], **drawn: object
+    cell: Cell, material: Material, targets: Sequence[Target], drawing: Drawing
 ) -> Maker:
     """The maker of the cell's kind of traffic."""
     match cell.traffic, material:
         case Conversations() as traffic, Scripts():
-            return ConversationMaker(cell, traffic, material, targets, **drawn)
+            return ConversationMaker(cell, traffic, material, targets, drawing)
         case SharedPrefix() as traffic, Prefixes():
-            return PrefixMaker(cell, traffic, material, targets, **drawn)
+            return PrefixMaker(cell, traffic, material, targets, drawing)
         case Replayed() as traffic, Bodies():
-            return BodyMaker(cell, traffic, material, targets, **drawn)
+            return BodyMaker(cell, traffic, material, targets, drawing)
     raise ValueError(f"{cell.id}: its traffic has no such material")
 
 

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from time import monotonic_ns
-from typing import Any
 
 from llmbench.access import masked
 from llmbench.apis import dialect
@@ -16,7 +15,7 @@ from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
 from llmbench.load.loops.unreachable import Unreachable
-from llmbench.load.plan.maker import Maker
+from llmbench.load.plan.maker import Drawing, Maker
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
 from llmbench.load.plan.traffic_requests import traffic_maker
@@ -84,12 +83,11 @@ async def run_shard(
 
 def _maker(job: Job, targets: Sequence[Target], share: Plan) -> Maker:
     """Makes the requests of prompts of a length, or of the cell's traffic."""
-    drawn: dict[str, Any] = {"seed": job.seed, "repeat": job.repeat, "salt": job.salt}
-    drawn["seen"] = job.seen
-    if job.material is None:
-        return RequestMaker(job.cell, job.prompts, targets, **drawn)
     warms_up = share.warmup_per_user * share.users if isinstance(share, ClosedPlan) else 0
-    return traffic_maker(job.cell, job.material, targets, **drawn, first_measured=warms_up)
+    drawing = Drawing(job.seed, job.repeat, job.salt, job.seen, first_measured=warms_up)
+    if job.material is None:
+        return RequestMaker(job.cell, job.prompts, targets, drawing)
+    return traffic_maker(job.cell, job.material, targets, drawing)
 
 
 def share_of(job: Job) -> Plan:
