@@ -14,7 +14,9 @@ import pytest
 from llmbench.cells import Cell, Limits
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.plugin import hookspecs
-from llmbench.plugin.ci_reports import CiReports
+from llmbench.plugin.ending.ci_reports import CiReports
+from llmbench.plugin.ending.closing import close_run
+from llmbench.plugin.ending.terminal_summary import show
 from llmbench.plugin.fixtures import (
     CLOCK,
     llm_bench,
@@ -33,7 +35,6 @@ from llmbench.plugin.models import models_in
 from llmbench.plugin.options import add_options, parse_options
 from llmbench.plugin.replay import METRICS
 from llmbench.plugin.state import STATE, PluginState
-from llmbench.plugin.terminal_summary import show
 from llmbench.plugin.users_terminal import users_terminal
 from llmbench.process import interrupted_by_signals
 from llmbench.results import CellResult
@@ -188,7 +189,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """
     state = session.config.stash[STATE]
     try:
-        state.finish()
+        close_run(state)
     except KeyboardInterrupt:
         again = f"llmbench report {state.run_dir.path}"
         state.problems.append(f"interrupted before the report was complete: {again}")

@@ -7,9 +7,8 @@ Heavy libraries are imported here, at the first cell, and not with the plugin.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,8 +16,6 @@ import pytest
 
 from llmbench.cells import Cell
 from llmbench.config import ConfigError, Grid
-from llmbench.journal import disk_fault
-from llmbench.plugin.ci_reports import write_figures
 from llmbench.plugin.contest import Contest
 from llmbench.plugin.models import check_access, launches_by_model, pair_of, with_client
 from llmbench.plugin.url_options import check_remote
@@ -142,6 +139,11 @@ class PluginState:
             self._run_dir = new_run(self.options.settings, chosen, detected)
         return self._run_dir
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is a directory of this run."""
+        return self._run_dir is not None
+
     def make_session(self, servers: Servers, shelf: Shelf) -> Session:
         """Make the session that measures all cells of this pytest session."""
         from llmbench.bench import Session
@@ -211,57 +213,6 @@ class PluginState:
     def measured(self) -> bool:
         """Whether any cell has ended."""
         return self.session is not None and bool(self.session.results)
-
-    def finish(self) -> None:
-        """Draw the report and store the baseline, once load and servers have ended."""
-        if self._run_dir is None:
-            return
-        from llmbench.audit import seal
-        from llmbench.bench import discard_if_empty, end_run
-
-        if discard_if_empty(self._run_dir):
-            return
-        steps = (end_run, self._point_latest, self._compare, self._save_baseline, self._draw)
-        for step in (*steps, partial(write_figures, self), seal):
-            try:
-                step(self._run_dir)
-            except ConfigError as error:
-                self.problems.append(str(error))
-            except OSError as error:
-                self.problems.append(disk_fault(error) or str(error))
-
-    def _point_latest(self, run_dir: RunDir) -> None:
-        """Let ``latest`` among the runs lead to this one, unless it has a place of its own."""
-        if run_dir.path.parent == self.options.settings.runs_dir:
-            from llmbench.bench import point_latest
-
-            point_latest(run_dir.path)
-
-    def _draw(self, run_dir: RunDir) -> None:
-        self.page = self.config.hook.pytest_llmbench_report(config=self.config, run=run_dir)
-
-    def _compare(self, run_dir: RunDir) -> None:
-        """Keep the verdict on the run, and add it to the CI job's summary, if any."""
-        if self.gated:
-            self.verdict()
-        from llmbench.report import kept_verdict
-        from llmbench.verdict import markdown
-
-        for verdict in self.verdicts[:1]:
-            kept_verdict(run_dir, verdict)
-        if any(verdict.failed for verdict in self.verdicts):
-            self.problems.append("the gate is red")
-        summary = os.environ.get("GITHUB_STEP_SUMMARY")
-        if summary and self.verdicts:
-            with Path(summary).open("a", encoding="utf-8") as page:
-                page.writelines(markdown(verdict) + "\n" for verdict in self.verdicts)
-
-    def _save_baseline(self, run_dir: RunDir) -> None:
-        name = self.options.save_baseline
-        if name is not None and self.measured:
-            from llmbench.verdict import save_baseline
-
-            self.saved = save_baseline(self.options.baselines_dir, name, run_dir)
 
     def _repeat_judged(self, digest: RepeatDigest, requests: DataFrame) -> None:
         """Write the repeat's requests as CSV, while they are at hand."""

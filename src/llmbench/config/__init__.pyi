@@ -1,0 +1,15 @@
+from .model_config import ConfigError as ConfigError
+from .model_config import Grid as Grid
+from .model_config import ModelConfig as ModelConfig
+from .model_config import Slo as Slo
+from .model_config import limits_of as limits_of
+from .model_config import load_model as load_model
+from .model_config import load_models as load_models
+from .model_config import parse_bytes as parse_bytes
+from .model_config import parse_repeats as parse_repeats
+from .server_configs import CommandServer as CommandServer
+from .server_configs import DockerServer as DockerServer
+from .server_configs import ProcessServer as ProcessServer
+from .server_configs import RemoteServer as RemoteServer
+from .server_configs import Server as Server
+from .server_configs import SimulatedServer as SimulatedServer

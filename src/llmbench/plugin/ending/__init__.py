@@ -1,0 +1,1 @@
+"""What happens to a run once its load has ended: verdict, baseline, report, summary."""
