@@ -16,8 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 PARENT_POLL_S = 0.5
+
+GRACE_S = 10.0
+"""The time that descendants have to end after SIGTERM before they get SIGKILL."""
 
 
 def pin(cores: tuple[int, ...]) -> None:
@@ -125,6 +130,20 @@ def adopt_orphans() -> None:
     """Make this process the parent of descendants whose own parent ends; Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_all() -> None:
+    """End every descendant of this process with SIGTERM and, after a wait, with SIGKILL."""
+    me = psutil.Process()
+    for act in (psutil.Process.terminate, psutil.Process.kill):
+        descendants = me.children(recursive=True)
+        for process in descendants:
+            try:
+                act(process)
+                process.resume()  # one that is paused would not hear SIGTERM
+            except psutil.Error:
+                continue
+        psutil.wait_procs(descendants, timeout=GRACE_S)
 
 
 def end_with(parent: int, signum: int = signal.SIGKILL) -> None:

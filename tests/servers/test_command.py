@@ -15,8 +15,8 @@ import pytest
 
 from llmbench.cells import Limits
 from llmbench.config import CommandServer, ConfigError, ModelConfig, load_model
+from llmbench.process import GRACE_S
 from llmbench.servers.launching import launch, unavailable
-from llmbench.servers.local.command_main import GRACE_S
 from llmbench.servers.placement.placing import Placement
 from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import LaunchError, RunningServer

@@ -1,6 +1,6 @@
 from array import array
 
-from llmbench.simulator.truth import Histogram, Truth, quantiles
+from llmbench.simulator.truth import Histogram, ServedRequest, Truth, quantiles
 
 MS = 1_000_000
 
@@ -25,7 +25,7 @@ def test_nothing_has_no_quantiles() -> None:
 def test_times_are_of_what_was_sent() -> None:
     truth = Truth()
     truth.streamed(1000 * MS, [1050 * MS, 1070 * MS, 1095 * MS], [0, 1 * MS, 2 * MS])
-    truth.finished("ok", prompt_tokens=7, output_tokens=3)
+    truth.finished("ok", prompt_tokens=7, output_tokens=3, received_ns=1000 * MS)
     page = truth.page()
     assert (page["requests"], page["outcomes"], page["tokens"]) == (1, {"ok": 1}, 3)
     assert (page["ttft_ms"]["n"], page["ttft_ms"]["p50"]) == (1, 50.0)
@@ -36,7 +36,7 @@ def test_times_are_of_what_was_sent() -> None:
 def test_a_reset_forgets_times_but_no_counter() -> None:
     truth = Truth()
     truth.streamed(0, [50 * MS], [0])
-    truth.finished("ok", prompt_tokens=7, output_tokens=1)
+    truth.finished("ok", prompt_tokens=7, output_tokens=1, received_ns=0)
     truth.reset()
     assert truth.page() == {
         "requests": 0,
@@ -65,3 +65,15 @@ def test_a_histogram_counts_up_to_each_bound() -> None:
     assert 'x_bucket{le="0.02"} 1' in lines
     assert 'x_bucket{le="0.04"} 2' in lines
     assert lines[-3:] == ['x_bucket{le="+Inf"} 3', "x_sum 70.041", "x_count 3"]
+
+
+def test_each_request_is_told_with_its_first_and_last_write() -> None:
+    truth = Truth()
+    truth.finished("ok", 7, 3, 1000 * MS, [1050 * MS, 1070 * MS, 1095 * MS])
+    truth.finished("http 500", 7, 0, 1200 * MS)
+    assert truth.served == [
+        ServedRequest("ok", 3, 1000 * MS, 1050 * MS, 1095 * MS),
+        ServedRequest("http 500", 0, 1200 * MS),
+    ]
+    truth.reset()
+    assert truth.served == []

@@ -42,6 +42,7 @@ class ToolMeasurement(Struct, frozen=True):
     input_tokens: float | None = None  # of a request, the mean
     output_tokens: float | None = None
     duration_s: float | None = None
+    requests_per_s: float | None = None  # told by the file; else succeeded / duration_s
     users: int | None = None  # None: an open loop, or not told
 
 

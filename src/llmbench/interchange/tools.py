@@ -9,16 +9,18 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
-from llmbench.interchange import (
+from llmbench.interchange.measurements import ToolFile, UnfitField
+from llmbench.interchange.plausibility import check_units
+from llmbench.interchange.readers import (
     aiperf,
     guidellm,
     inference_perf,
+    k6_summary,
+    locust_stats,
     pytest_benchmark,
     servebench,
     vllm_bench,
 )
-from llmbench.interchange.measurements import ToolFile, UnfitField
-from llmbench.interchange.plausibility import check_units
 
 
 class Tool(Struct, frozen=True):
@@ -52,6 +54,8 @@ TOOLS = (
         pytest_benchmark.read_pytest_benchmark,
         pytest_benchmark.DEFINITION,
     ),
+    Tool("Locust", locust_stats.is_locust, locust_stats.read_locust, locust_stats.DEFINITION),
+    Tool("k6", k6_summary.is_k6, k6_summary.read_k6, k6_summary.DEFINITION),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from llmbench.cells import Arrivals, Users
-from llmbench.interchange.vllm_bench import VllmResult
+from llmbench.interchange.readers.vllm_bench import VllmResult
 from llmbench.records import CellRun
 from llmbench.results import CellSummary, Distribution
 from llmbench.store import RunDir, replace_file

@@ -1,3 +1,10 @@
+from .charts.theme import INK as INK
+from .charts.theme import finish as finish
+from .charts.theme import log_if_wide as log_if_wide
+from .charts.theme import look as look
+from .charts.theme import panels as panels
+from .charts.theme import style as style
+from .charts.theme import users_axis as users_axis
 from .ci.annotations import annotations as annotations
 from .ci.figures import cell_properties as cell_properties
 from .ci.figures import verdict_properties as verdict_properties

@@ -14,6 +14,8 @@ from .launching import launch as launch
 from .launching import place_server as place_server
 from .launching import slots_of as slots_of
 from .launching import unavailable as unavailable
+from .local.process_tree import ProcessTree as ProcessTree
+from .placeholders import fill as fill
 from .placement.placing import Placement as Placement
 from .placement.placing import place as place
 from .placement.sysfs import read_topology as read_topology

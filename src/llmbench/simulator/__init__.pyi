@@ -7,3 +7,4 @@ from .scheduling.engine_model import Sequence as Sequence
 from .scheduling.virtual import VirtualTime as VirtualTime
 from .server import serve as serve
 from .simulator_settings import SimulatorSettings as SimulatorSettings
+from .truth import ServedRequest as ServedRequest

@@ -1,6 +1,7 @@
 """A completion that was asked for: what, how and by whom, and what is noted at its end."""
 
 import math
+from collections.abc import Sequence
 from random import Random
 from typing import Protocol
 
@@ -99,9 +100,10 @@ class CompletionJob(Struct, frozen=True):
         """The account that goes into the answer, by the clock that the server has."""
         return true.scaled(self.manner.clock_rate) if self.config.tells_times else None
 
-    def ended(self, outcome: str, tokens: int) -> None:
-        """Write the request into the truth."""
-        self.truth.finished(outcome, self.asked.prompt_tokens, tokens)
+    def ended(self, outcome: str, tokens: int, sent_ns: Sequence[int] = ()) -> None:
+        """Write the request into the truth, with the times of its writes with tokens."""
+        prompt = self.asked.prompt_tokens
+        self.truth.finished(outcome, prompt, tokens, self.received_ns, sent_ns)
 
 
 def with_prompt(job: CompletionJob, body: bytes) -> CompletionJob:

@@ -105,7 +105,7 @@ class Streamed:
     def _emit(self, first: int, due_ns: int, now_ns: int) -> bool:
         """Do all that `emit` must: also tokens that are not in the memo, and the end."""
         if self._line.gone:
-            self._job.ended("gone", first - 1)
+            self._job.ended("gone", first - 1, self._sent_ns)
             self.keys = ()
             return True
         size = next(self._next_sizes, 0) if self.sizes else self._each
@@ -211,7 +211,8 @@ class Streamed:
         if self._sent_ns and not (manner.cut or manner.byte_by_byte or manner.slow_headers):
             job = self._job
             job.truth.streamed(job.received_ns, self._sent_ns, self._late_ns, job.turn)
-        self._job.ended("ok" if manner.healthy else outcome_of(manner), self._next - 1)
+        outcome = "ok" if manner.healthy else outcome_of(manner)
+        self._job.ended(outcome, self._next - 1, self._sent_ns)
         finish_line(self._line, manner, whole=whole)
 
 

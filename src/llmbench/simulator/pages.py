@@ -51,7 +51,7 @@ def _answer_as(likeness: Likeness, state: State, request: Request) -> bytes:
         return _json(page)
     if request.path == likeness.tokenize:
         return _tokenize(state, request)
-    own = {"/health", "/v2/health/ready", "/stats", "/stats/reset"}
+    own = {"/health", "/v2/health/ready", "/stats", "/stats/requests", "/stats/reset"}
     own |= {"/metrics"} if state.settings.engine in WORDS else set()
     route = _ROUTES.get((request.method, request.path)) if request.path in own else None
     return _json({"detail": "Not Found"}, 404) if route is None else route(state, request)
@@ -101,6 +101,11 @@ def _stats(state: State, request: Request) -> bytes:
     return _json(state.truth.page() | state.schedule.occupancy.page())
 
 
+def _served(state: State, request: Request) -> bytes:
+    """Each request that ended since the last reset, as `ServedRequest`."""
+    return _json(state.truth.served)
+
+
 def _reset(state: State, request: Request) -> bytes:
     state.truth.reset()
     state.schedule.occupancy.reset()
@@ -143,6 +148,7 @@ _ROUTES: dict[tuple[str, str], Callable[[State, Request], bytes]] = {
     ("GET", "/info"): _info,
     ("GET", "/metrics"): _metrics,
     ("GET", "/stats"): _stats,
+    ("GET", "/stats/requests"): _served,
     ("POST", "/stats/reset"): _reset,
     ("POST", "/tokenize"): _tokenize,
 }

@@ -95,7 +95,8 @@ class Simulator:
         try:
             job = with_prompt(job, request.body)
         except NotAsked as error:
-            self._truth.finished("foreign history", asked.prompt_tokens, 0)
+            came_ns = request.received_ns
+            self._truth.finished("foreign history", asked.prompt_tokens, 0, came_ns)
             _not_asked(line, error)
             return
         if manner.gateway_ms:
@@ -134,7 +135,8 @@ class Simulator:
             wait = [] if wait_s is None else [f"retry-after: {wait_s}"]
             body = body if manner.error_body else b""
             line.send(encoding.page(manner.status, body, encoding.JSON, *wait))
-        self._truth.finished(outcome_of(manner), asked.prompt_tokens, 0)
+        outcome, came_ns = outcome_of(manner), request.received_ns
+        self._truth.finished(outcome, asked.prompt_tokens, 0, came_ns)
         line.answered()
 
 

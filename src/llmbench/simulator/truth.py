@@ -4,11 +4,13 @@ import math
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from operator import sub
 from time import monotonic_ns
 from typing import Any
+
+from msgspec import Struct
 
 from llmbench.simulator.scheduling.account import Account, Drafts
 
@@ -16,6 +18,19 @@ QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max",
 
 BUCKETS_S = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 10, 60)
 _BOUNDS_NS = [round(bound * 1e9) for bound in BUCKETS_S]
+
+
+class ServedRequest(Struct, frozen=True):
+    """A completion as the server saw it: when it came, and its first and last write with tokens.
+
+    Times are monotonic; ``None`` where nothing was streamed.
+    """
+
+    outcome: str
+    tokens: int
+    received_ns: int
+    first_ns: int | None = None
+    last_ns: int | None = None
 
 
 class Histogram:
@@ -77,6 +92,7 @@ class Truth:
     def reset(self) -> None:
         """Forget the times, but not what ``/metrics`` counts."""
         self._outcomes: Counter[str] = Counter()
+        self._served: list[ServedRequest] = []
         self._tokens = 0
         self._ttft = array("q")
         self._gaps = array("q")
@@ -86,8 +102,25 @@ class Truth:
         self._parts = {name: array("q") for name in ("queue_ms", "prefill_ms", "decode_ms")}
         self._drafts: Counter[str] = Counter()
 
-    def finished(self, outcome: str, prompt_tokens: int, output_tokens: int) -> None:
-        """Note that a request ended; `outcome` is "ok" or a word for what became of it."""
+    @property
+    def served(self) -> list[ServedRequest]:
+        """The requests that ended since the last `reset`, in the order of their ends."""
+        return self._served
+
+    def finished(
+        self,
+        outcome: str,
+        prompt_tokens: int,
+        output_tokens: int,
+        received_ns: int,
+        sent_ns: Sequence[int] = (),
+    ) -> None:
+        """Note that a request ended; `outcome` is "ok" or a word for what became of it.
+
+        `sent_ns` are the times of its writes with tokens.
+        """
+        ends = (sent_ns[0], sent_ns[-1]) if sent_ns else (None, None)
+        self._served.append(ServedRequest(outcome, output_tokens, received_ns, *ends))
         self._outcomes[outcome] += 1
         self._tokens += output_tokens
         self.prompt_tokens += prompt_tokens

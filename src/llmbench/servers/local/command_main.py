@@ -13,13 +13,9 @@ from functools import partial
 from types import FrameType
 
 import msgspec
-import psutil
 from msgspec import Struct
 
-from llmbench.process import adopt_orphans, announce, begin_child, die_with_parent, pin
-
-GRACE_S = 10.0
-"""The time that the command's processes have to end after SIGTERM before they get SIGKILL."""
+from llmbench.process import adopt_orphans, announce, begin_child, die_with_parent, end_all, pin
 
 
 class CommandSettings(Struct, frozen=True):
@@ -65,20 +61,6 @@ class _Stopped(Exception):
 def _stop(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise _Stopped
-
-
-def end_all() -> None:
-    """End every descendant of this process with SIGTERM and, after a wait, with SIGKILL."""
-    me = psutil.Process()
-    for act in (psutil.Process.terminate, psutil.Process.kill):
-        descendants = me.children(recursive=True)
-        for process in descendants:
-            try:
-                act(process)
-                process.resume()  # one that is paused would not hear SIGTERM
-            except psutil.Error:
-                continue
-        psutil.wait_procs(descendants, timeout=GRACE_S)
 
 
 if __name__ == "__main__":

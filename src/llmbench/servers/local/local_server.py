@@ -23,7 +23,7 @@ from llmbench.servers.running import RunningServer
 SUPERVISED_STOP_S = 30.0
 """The time that a supervisor has to end the server.
 
-It waits `command_main.GRACE_S` (10 s) twice itself, before SIGKILL and after it.
+It waits `process.GRACE_S` (10 s) twice itself, before SIGKILL and after it.
 """
 
 

@@ -1,0 +1,1 @@
+"""A module for each tool: what its file says, as measurements."""

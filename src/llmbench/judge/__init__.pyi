@@ -1,0 +1,9 @@
+from .client_recipes import Recipe as Recipe
+from .client_recipes import own_recipe as own_recipe
+from .client_recipes import recipe_called as recipe_called
+from .judge_tables import terminal_text as terminal_text
+from .judged_loads import PlannedLoad as PlannedLoad
+from .refereeing import Terms as Terms
+from .refereeing import judge as judge
+from .refereeing import planned_loads as planned_loads
+from .written_judgement import write_judgement as write_judgement
