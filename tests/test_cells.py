@@ -12,6 +12,7 @@ RAMP = Ramp((1, 4), 10.0)
     [
         (Users(8), "users", False, 8, 8),
         (Users(1, cold=True), "cold", False, 1, 1),
+        (Users(1, depth=True), "depth", False, 1, 1),
         (RAMP, "ramp", False, 4, None),
         (Arrivals(2.5), "rate", True, None, 2.5),
         (Trace("azure.csv"), "trace", True, None, None),

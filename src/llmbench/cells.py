@@ -38,7 +38,7 @@ class Users(Struct, frozen=True, tag="users"):
     The loop ends after `requests_per_user` measured requests or after `duration_s`, whichever is
     given (if both are, whichever comes first). `spawn_rate_per_s` spreads the start of the users
     (Locust's spawn rate); ``None`` starts all at once. With `cold` each repeat gets a server that
-    is launched for it, and no warm-up.
+    is launched for it, and no warm-up. `depth` marks a point of the speed at depth.
     """
 
     users: int
@@ -46,16 +46,21 @@ class Users(Struct, frozen=True, tag="users"):
     duration_s: float | None = None
     spawn_rate_per_s: float | None = None
     cold: bool = False
+    depth: bool = False
     is_trial: bool = False  # of a search: it ends as soon as its verdict is known
     is_open_loop: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
+        if self.depth:
+            return "depth"
         return "cold" if self.cold else "users"
 
     @property
     def suffix(self) -> str:
-        return "cold" if self.cold else f"users{self.users}{'-trial' if self.is_trial else ''}"
+        if self.cold or self.depth:
+            return self.kind
+        return f"users{self.users}{'-trial' if self.is_trial else ''}"
 
     @property
     def most_users(self) -> int:
@@ -205,6 +210,11 @@ class Cell(Struct, frozen=True):
     def is_cold(self) -> bool:
         """Whether each repeat gets a server that is launched for it."""
         return isinstance(self.shape, Users) and self.shape.cold
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is a point of the speed at depth."""
+        return isinstance(self.shape, Users) and self.shape.depth
 
     @property
     def in_rounds(self) -> bool:

@@ -69,12 +69,30 @@ CLOSED = [f"tiny-in{tokens}-out8-users{users}" for tokens in (16, 32) for users 
             [cell.replace("-", f"-cores{n}-mem512m-", 1) for n in (1, 2) for cell in CLOSED],
         ),
         ("cold", [f"tiny-cores{cores}-mem512m-in16-out8-cold" for cores in (1, 2)]),
+        ("depth", [f"tiny-in{n}-out64-depth" for n in (128, 256, 512, 1024, 2048, 3968)]),
         ("ab", CLOSED),
         ("gate", CLOSED),
     ],
 )
 def test_a_kind_makes_its_cells(kind: str, ids: list[str]) -> None:
     assert [cell.id for cell in cells_of(KINDS[kind], MODEL, options())] == ids
+
+
+def test_depths_are_those_asked_for_on_the_command_line() -> None:
+    lengths = Grid(input_tokens=(100, 300), output_tokens=(16, 32))
+    asked = structs.replace(options(), command_line_grid=lengths)
+    cells = cells_of(KINDS["depth"], MODEL, asked)
+    assert [cell.id for cell in cells] == ["tiny-in100-out16-depth", "tiny-in300-out16-depth"]
+
+
+@pytest.mark.parametrize(
+    ("context_tokens", "depths"),
+    [(512, (128, 256, 384)), (2200, (128, 256, 512, 1024, 2048)), (200, (72,))],
+)
+def test_depths_end_where_the_context_does(context_tokens: int, depths: tuple[int, ...]) -> None:
+    server = DockerServer(image="engine", command=(), port=80, context_tokens=context_tokens)
+    cells = cells_of(KINDS["depth"], structs.replace(MODEL, server=server), options())
+    assert tuple(cell.input_tokens for cell in cells) == depths
 
 
 def test_a_trace_stands_for_the_rates() -> None:

@@ -22,12 +22,14 @@ from llmbench.report.charts import (
     tradeoff,
     where_time_went,
 )
+from llmbench.report.charts.context import against_depth
 from llmbench.report.charts.lettering import _width_in, wrapped
 from llmbench.report.page import headlines, listing
 from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of, without_slowdown
 from llmbench.report.tables.cell_rows import by_cell, frame
 from llmbench.results import CellResult, CellSummary, Distribution, Problem
+from llmbench.traffic import SharedPrefix
 from llmbench.value_types import Price
 from llmbench.verdict.gate.verdicts import Comparison, Verdict
 from tests.report.synthetic import grid, model, write_run
@@ -86,7 +88,21 @@ def result(
     return CellResult(CellSummary(**known), problems)
 
 
+def of_traffic(one: CellResult, name: str) -> CellResult:
+    """The same figures, of requests of a traffic."""
+    traffic = SharedPrefix(name, groups=1, prefix_tokens=8, suffix_tokens=8, output_tokens=8)
+    cell = msgspec.structs.replace(
+        one.summary.cell, input_tokens=0, output_tokens=0, traffic=traffic
+    )
+    summary = msgspec.structs.replace(one.summary, cell=cell, cell_id=cell.id)
+    return msgspec.structs.replace(one, summary=summary)
+
+
 CLIMB = [result(1, 50, 10, 1.4), result(4, 60, 12, 4.8), result(16, 400, 13, 5.0)]
+
+
+DEPTHS = [(128, 100.0, 10.0), (256, 200.0, 12.5), (512, 600.0, 20.0)]
+"""Prompt tokens, TTFT and time per token."""
 
 
 def curve(results: list[CellResult], ramp: bool = False) -> Curve:
@@ -120,6 +136,46 @@ def test_against_users_says_the_peak() -> None:
     assert against_users.finding(table, "requests_per_s") == (
         "Throughput in requests peaks at 5.00 requests/s with 16 users (in 128, out 64)"
     )
+
+
+def test_traffic_has_a_panel_for_each() -> None:
+    cells = [of_traffic(one, name) for name in ("chat", "rag") for one in CLIMB]
+    chart = against_users.chart(frame(cells), "ttft_ms")
+    assert chart is not None
+    assert chart.name == "ttft-traffic"
+    assert chart.title == "TTFT rises 8.0× from 1 to 16 users (chat: 50.0 to 400 ms)"
+    assert [a.get_title(loc="left") for a in chart.figure.axes[:2]] == ["chat", "rag"]
+
+
+def test_traffic_has_a_line_for_each_in_the_trade_off() -> None:
+    cells = [of_traffic(one, name) for name in ("chat", "rag") for one in CLIMB]
+    chart = tradeoff.chart(by_cell(frame(cells)), "m", Slo(ttft_ms={"p95": 100}))
+    assert chart is not None
+    assert chart.name == "tradeoff-m-traffic"
+    assert chart.title == "m: within the SLO up to 4.80 requests/s (rag, 4 users)"
+    assert [text.get_text() for text in chart.figure.legends[0].get_texts()] == ["chat", "rag"]
+
+
+def test_the_speed_at_depth_is_drawn_from_two_depths_on() -> None:
+    shape = Users(1, 5, depth=True)
+    cells = [result(1, ttft, gap, 1, inputs=n) for n, ttft, gap in DEPTHS]
+    deep = [
+        msgspec.structs.replace(
+            one,
+            summary=msgspec.structs.replace(
+                one.summary, cell=msgspec.structs.replace(one.summary.cell, shape=shape)
+            ),
+        )
+        for one in cells
+    ]
+    chart = against_depth.chart(deep)
+    assert chart is not None
+    assert chart.title == (
+        "m: prefill from 1,280 to 640 tokens/s (d128 to d256),"
+        " decoding from 100 to 50.0 tokens/s (d128 to d512)"
+    )
+    assert against_depth.chart(deep[:1]) is None
+    assert against_depth.chart(cells) is None
 
 
 def test_what_hardly_changes_is_said_to_stay() -> None:

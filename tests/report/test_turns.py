@@ -9,7 +9,7 @@ from rich.console import Console
 from llmbench.cells import Cell, Users
 from llmbench.metrics.digests.turns import possible_share, turn_summaries
 from llmbench.metrics.tables import table
-from llmbench.report.charts import against_turns
+from llmbench.report.charts.context import against_turns
 from llmbench.report.terminal.turns_table import turns_found
 from llmbench.results import CellResult
 from llmbench.traffic import Conversations

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from llmbench.bench.shelf import context_of
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
 from llmbench.config import (
     ConfigError,
@@ -33,6 +34,13 @@ RAMP_STEP_S = 10.0  # so that a step holds tens of requests
 RATE_CELL_S = 30.0  # so that the default rates give 15 to 120 requests
 TRIAL_S = 15.0
 """How long arrivals go on in a trial of a search, which has several."""
+DEPTH_OUTPUT_TOKENS = 64
+"""Output of a request at a depth: enough gaps for a rate, and little beside the depth."""
+LEAST_DEPTH_TOKENS = 128
+DEEPEST_TOKENS = 8192
+"""Where the configuration says nothing of a context."""
+TEMPLATE_TOKENS = 64
+"""Left free in the context, for what a chat template and special tokens add to a prompt."""
 LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
 
 _LISTS: dict[str, Callable[[str], object]] = {
@@ -140,6 +148,32 @@ def first_lengths(grid: Grid) -> Grid:
     return msgspec.structs.replace(grid, **only)
 
 
+def at_depths(model: ModelConfig, grid: Grid, asked: Grid) -> Grid:
+    """The same grid with prompts of 128, 256, … tokens up to the model's context, one output.
+
+    `asked` has the lengths that the user wants instead. The last prompt fills the context, unless
+    it is about as long as the one before.
+    """
+    outputs = (asked.output_tokens or (DEPTH_OUTPUT_TOKENS,))[:1]
+    inputs = asked.input_tokens or _depths(context_of(model.server), outputs[0])
+    lengths = {"input_tokens": inputs, "output_tokens": outputs, "pairs": None}
+    return msgspec.structs.replace(grid, **lengths)
+
+
+def _depths(context_tokens: int | None, output_tokens: int) -> tuple[int, ...]:
+    if context_tokens is None:
+        return doublings(LEAST_DEPTH_TOKENS, DEEPEST_TOKENS)
+    deepest = context_tokens - output_tokens - TEMPLATE_TOKENS
+    doubled = doublings(LEAST_DEPTH_TOKENS, deepest)
+    ends = doubled and deepest < 1.1 * doubled[-1]
+    return doubled if ends else (*doubled, max(1, deepest))
+
+
+def doublings(least: int, most: int) -> tuple[int, ...]:
+    """`least`, and its doubles up to `most`."""
+    return tuple(least << n for n in range(most.bit_length()) if least << n <= most)
+
+
 def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
     """The limits to sweep: the product of cores and memory; the TOML gives a missing one."""
     own = limits_of(model.server)
@@ -161,6 +195,11 @@ def closed_loop(grid: Grid) -> tuple[Shape, ...]:
 def cold_start(grid: Grid) -> tuple[Shape, ...]:
     """One request to a server that is launched for it."""
     return (Users(1, 1, cold=True),)
+
+
+def depth(grid: Grid) -> tuple[Shape, ...]:
+    """One user whose requests tell how fast the server is at a depth."""
+    return (Users(1, grid.requests, depth=True),)
 
 
 def ramp(grid: Grid) -> tuple[Shape, ...]:

@@ -3,6 +3,8 @@ from .capacity.curves import Point as Point
 from .capacity.curves import curve_of as curve_of
 from .capacity.curves import findings as findings
 from .capacity.curves import latency_ms as latency_ms
+from .capacity.depths import DepthSpeed as DepthSpeed
+from .capacity.depths import depth_speeds as depth_speeds
 from .capacity.economics import Cost as Cost
 from .capacity.economics import capacity_units as capacity_units
 from .capacity.economics import cost as cost

@@ -26,6 +26,7 @@ class Kind(Struct, frozen=True):
     shapes: Callable[[Grid], tuple[Shape, ...]]
     sweeps_limits: bool = False  # measures each of cores x memory, not only the model's own
     one_length: bool = False  # measures only the first pair of lengths
+    deepens: bool = False  # measures prompts up to the model's context, not the grid's lengths
     takes_trace: bool = False  # --llm-trace replaces its shapes
     first_of_pair: bool = False  # makes cells only for the first model of --llm-ab
     traffic: Literal["instead", "besides", "only", "never"] = "instead"  # of lengths, if it is set
@@ -42,6 +43,7 @@ _ROWS = (
     Kind("most_users", grid.most_users),
     Kind("sizing", grid.closed_loop, sweeps_limits=True),
     Kind("cold", grid.cold_start, sweeps_limits=True, one_length=True, traffic="never"),
+    Kind("depth", grid.depth, deepens=True, traffic="never"),
     Kind("ab", grid.closed_loop, first_of_pair=True, needs="ab"),
     Kind("gate", grid.closed_loop, needs="baseline", traffic="besides", place=2),
 )
@@ -59,6 +61,8 @@ def cells_of(
     """The cells of one model for one kind of benchmark; `default` stands below what users set."""
     merged = options.grid_of(model, default)
     sweep = grid.limits(model, merged) if kind.sweeps_limits else (Limits(),)
+    if kind.deepens:
+        merged = grid.at_depths(model, merged, options.command_line_grid)
     trace = options.trace if kind.takes_trace else None
     if kind.one_length or trace:
         merged = grid.first_lengths(merged)

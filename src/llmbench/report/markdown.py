@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from llmbench.report.advice import brief
+from llmbench.report.terminal import depth_table
 from llmbench.report.terminal.cell_table import caption, columns_of, rows_of
 from llmbench.results import CellResult
 from llmbench.store import RunDir
@@ -31,8 +32,24 @@ def summary(title: str, results: Sequence[CellResult], *, ended: bool = True) ->
             *(_line([escaped(text) for text in row]) for row in rows_of(results)),
             "",
         ]
-    lines += [f"<sub>{caption(results)}</sub>"]
+    lines += [f"<sub>{caption(results)}</sub>", *_depths(results)]
     return "\n".join([*lines, *_reasons(results)]) + "\n"
+
+
+def _depths(results: Sequence[CellResult]) -> list[str]:
+    """The speed at depth, in the columns that llama-bench has and the intervals that it lacks."""
+    rows = depth_table.depth_rows(results)
+    if not rows:
+        return []
+    left, columns = ("model", "test"), depth_table.COLUMNS
+    return [
+        "",
+        _line(columns),
+        _line(["---" if name in left else "---:" for name in columns]),
+        *(_line([escaped(text) for text in row]) for row in rows),
+        "",
+        f"<sub>{depth_table.MEANING}</sub>",
+    ]
 
 
 def _reasons(results: Sequence[CellResult]) -> list[str]:

@@ -87,10 +87,14 @@ class RequestMaker:
         phase: Phase,
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
-        """The request `ordinal`; `lengths` (input, output) are given if they aren't the cell's."""
+        """The request `ordinal`; `lengths` (input, output) are given if they aren't the cell's.
+
+        At a depth all prompts are as near to it as can be, so that their spread isn't in TTFT.
+        """
         cell, (target, *others) = self._cell, self._targets
-        index = self.choose(ordinal) if lengths is None else self.choose_near(ordinal, lengths[0])
         wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths
+        any_will_do = lengths is None and not cell.is_depth
+        index = self.choose(ordinal) if any_will_do else self.choose_near(ordinal, wanted[0])
         prompt = self._prompts[index]
         ask = Ask(
             prompt=prompt.text,

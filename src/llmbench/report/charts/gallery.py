@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from llmbench.config import Slo
 from llmbench.report.charts import (
     against_baseline,
-    against_turns,
     against_users,
     capacity,
     distributions,
@@ -16,6 +15,7 @@ from llmbench.report.charts import (
     tradeoff,
     where_time_went,
 )
+from llmbench.report.charts.context import against_depth, against_turns
 from llmbench.report.charts.theme import Chart, stamp_of
 from llmbench.report.read import RunData
 from llmbench.report.run_curves import config_of, curves_of
@@ -28,6 +28,7 @@ GROUPS = {
     "baseline": "Against the baseline",
     "users": "Against users",
     "turns": "Turn by turn",
+    "depth": "Speed at depth",
     "capacity": "Capacity, size and cost",
     "tradeoff": "Latency against throughput",
     "distribution": "Distributions and the grid",
@@ -91,20 +92,22 @@ def slo_of(data: RunData, config: str) -> Slo:
     return resolve(slo)
 
 
-def _of_lengths(cells: "pd.DataFrame") -> "pd.DataFrame":
-    """The cells whose requests have one length; those of traffic have many."""
-    return cells[cells["requested_input_tokens"].notna()]
+def _lengths_and_traffic(cells: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
+    """The cells whose requests have one length, and those of traffic, which have many."""
+    return cells[cells["requested_input_tokens"].notna()], cells[cells["traffic"].notna()]
 
 
 def _candidates(data: RunData) -> Iterator[Chart | None]:
     configs = most_telling(data)
-    of_lengths, merged_of_lengths = _of_lengths(data.cells), _of_lengths(data.merged)
-    for quantity in against_users.NAMES:
-        yield against_users.chart(of_lengths, quantity)
+    for cells in _lengths_and_traffic(data.cells):
+        for quantity in against_users.NAMES:
+            yield against_users.chart(cells, quantity)
     yield from against_turns.charts(data.results)
+    yield against_depth.chart(data.results)
     yield from _capacity(data)
     for config in configs:
-        yield tradeoff.chart(merged_of_lengths, config, slo_of(data, config))
+        for cells in _lengths_and_traffic(data.merged):
+            yield tradeoff.chart(cells, config, slo_of(data, config))
     for config in configs:
         yield distributions.ecdf_chart(data.quantiles, data.merged, config)
         yield distributions.heat_chart(data.merged, config)

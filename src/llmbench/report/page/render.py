@@ -17,7 +17,7 @@ from llmbench.report.page.listing import COLUMNS, rows_of, verdicts_of
 from llmbench.report.page.pictures import Picture
 from llmbench.report.page.run_facts import banners, chips, facts, meta, verdict_banner
 from llmbench.report.read import RunData
-from llmbench.report.terminal import turns_table
+from llmbench.report.terminal import depth_table, turns_table
 from llmbench.verdict import Verdict
 
 
@@ -44,6 +44,9 @@ def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None =
             columns=COLUMNS,
             rows=rows_of(data.merged),
             verdicts=verdicts_of(data.merged),
+            depth_columns=depth_table.COLUMNS,
+            depth_rows=depth_table.depth_rows(data.results),
+            depth_meaning=depth_table.MEANING,
             groups=_groups(pictures),
             host=host_facts(data),
             meta=meta(data),
