@@ -1,4 +1,7 @@
-"""TTFT, time per token, throughput and requests/s against users, with a panel for each in × out."""
+"""TTFT, time per token, throughput and requests/s against users.
+
+There is a panel for each in × out; traffic has charts of its own, with a panel for each.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +25,10 @@ SPREAD = ("ttft_ms", "time_per_token_ms")
 
 
 def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
-    """A row for each repeat of each closed-loop cell: config, input, output, users, middle, high.
+    """A row for each repeat of each closed-loop cell: config, place, users, middle, high, ….
 
-    Where the quantity has a distribution, `middle` is its p50 and `high` its p95; of a rate, both
-    are the rate itself.
+    `place` is the panel: the lengths, or the traffic. Where the quantity has a distribution,
+    `middle` is its p50 and `high` its p95; of a rate, both are the rate itself.
     """
     rows = cells[cells["load"] == "users"]
     spread = quantity in SPREAD
@@ -33,6 +36,7 @@ def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
         "config": rows["config"],
         "input": rows["requested_input_tokens"],
         "output": rows["requested_output_tokens"],
+        "place": places(rows),
         "users": rows["users"],
         "repeat": rows["repeat"],
         "middle": rows[f"{quantity}_p50" if spread else quantity],
@@ -51,16 +55,12 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
         return None
     name, label, unit = NAMES[quantity]
     title = finding(table, quantity)
-    inputs, outputs = sorted(table["input"].unique()), sorted(table["output"].unique())
-    if len(outputs) == 1 and len(inputs) > 1:
-        grid = [[(i, outputs[0]) for i in inputs]]
-    else:
-        grid = [[(i, o) for o in outputs] for i in inputs]
+    of_traffic, grid = bool(table["input"].isna().any()), _grid(table)
     with theme.style():
         figure, axes = theme.panels(len(grid), len(grid[0]), sharex=True, sharey=_alike(table))
-        for line, places in zip(axes, grid, strict=True):
-            for axis, place in zip(line, places, strict=True):
-                _panel(axis, table, *place)
+        for line, across in zip(axes, grid, strict=True):
+            for axis, place in zip(line, across, strict=True):
+                _panel(axis, table, place)
         _scales(axes, grid, table)
         for axis in axes[-1]:
             axis.set_xlabel("users")
@@ -69,13 +69,35 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
         note = _note(table, quantity)
         stamp = theme.stamp_of(table["stamp"])
         theme.finish(figure, title, note, stamp, _handles(table, quantity))
+    name = f"{name}-traffic" if of_traffic else name
     return Chart(name, GROUP, title, f"{title}. {note}", figure)
+
+
+def places(rows: "pd.DataFrame") -> "pd.Series[str]":
+    """What the requests of each row are: ``in 128 · out 64``, or the name of their traffic."""
+    lengths = rows[["requested_input_tokens", "requested_output_tokens"]].itertuples(index=False)
+    named = rows["traffic"].where(rows["traffic"].notna(), [_lengths(*pair) for pair in lengths])
+    return named.astype(str)
+
+
+def _lengths(inputs: float, outputs: float) -> str:
+    return f"in {inputs:g} · out {outputs:g}"
+
+
+def _grid(table: "pd.DataFrame") -> list[list[str]]:
+    """The places of the panels: inputs down and outputs across, or one row where one is alike."""
+    inputs, outputs = sorted(table["input"].unique()), sorted(table["output"].unique())
+    if table["input"].isna().any():
+        return [sorted(table["place"].unique())]
+    if len(outputs) == 1:
+        return [[_lengths(i, outputs[0]) for i in inputs]]
+    return [[_lengths(i, o) for o in outputs] for i in inputs]
 
 
 def finding(table: "pd.DataFrame", quantity: str) -> str:
     """One line that says what the chart shows."""
     rows = table[table["valid"]] if table["valid"].any() else table
-    keys = ["config", "input", "output", "users"]
+    keys = ["config", "place", "users"]
     middle: pd.DataFrame = rows.groupby(keys, sort=False)["middle"].median().reset_index()
     _, label, unit = NAMES[quantity]
     many = middle["config"].nunique() > 1
@@ -90,7 +112,7 @@ def finding(table: "pd.DataFrame", quantity: str) -> str:
 
 def _rise(middle: "pd.DataFrame", label: str, unit: str, many: bool) -> str:
     """How much a quantity grows from the fewest to the most users, where it grows most."""
-    groups = [g.sort_values("users") for _, g in middle.groupby(["config", "input", "output"])]
+    groups = [g.sort_values("users") for _, g in middle.groupby(["config", "place"])]
     groups = [g for g in groups if len(g) > 1] or groups
     worst = max(groups, key=lambda g: g["middle"].iloc[-1] / g["middle"].iloc[0])
     first, last = worst.iloc[0], worst.iloc[-1]
@@ -106,31 +128,31 @@ def _rise(middle: "pd.DataFrame", label: str, unit: str, many: bool) -> str:
 
 
 def _where(row: Any, many: bool) -> str:
-    place = f"in {int(row['input'])}, out {int(row['output'])}"
+    place = str(row["place"]).replace(" · ", ", ")
     return f"{row['config']}, {place}" if many else place
 
 
 def _alike(table: "pd.DataFrame") -> bool:
     """Whether all panels fit one scale without hiding those with small values."""
-    top = table.groupby(["input", "output"])["middle"].max()
+    top = table.groupby("place")["middle"].max()
     return bool(top.max() < 8 * top.min())
 
 
-def _scales(axes: Any, grid: list[list[tuple[int, int]]], table: "pd.DataFrame") -> None:
+def _scales(axes: Any, grid: list[list[str]], table: "pd.DataFrame") -> None:
     """Give all panels one scale where that hides nothing, else give each its own."""
     alike = _alike(table)
-    for line, places in zip(axes, grid, strict=True):
-        for axis, (wanted_in, wanted_out) in zip(line, places, strict=True):
-            here = (table["input"] == wanted_in) & (table["output"] == wanted_out)
+    for line, across in zip(axes, grid, strict=True):
+        for axis, place in zip(line, across, strict=True):
+            here = table["place"] == place
             rows = table if alike or not here.any() else table[here]
             theme.users_axis(axis, list(table["users"]))
             theme.log_if_wide(axis, rows[["middle", "high"]].stack())
 
 
-def _panel(axis: "Axes", table: "pd.DataFrame", wanted_in: int, wanted_out: int) -> None:
-    """Draw one input × output: medians as a line, repeats as points, p50 to p95 shaded."""
-    rows = table[(table["input"] == wanted_in) & (table["output"] == wanted_out)]
-    axis.set_title(f"in {wanted_in} · out {wanted_out}", loc="left")
+def _panel(axis: "Axes", table: "pd.DataFrame", place: str) -> None:
+    """Draw one place: medians as a line, repeats as points, p50 to p95 shaded."""
+    rows = table[table["place"] == place]
+    axis.set_title(place, loc="left")
     if rows.empty:
         axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes, color="#5b6675")
     configs = sorted(table["config"].unique())
@@ -183,7 +205,7 @@ def _note(table: "pd.DataFrame", quantity: str) -> str:
     """What a point of the chart is, and of how many samples."""
     low, high = int(table["n"].min()), int(table["n"].max())
     n = f"n = {low:,}" if low == high else f"n = {low:,} to {high:,}"
-    repeats = int(table.groupby(["config", "input", "output", "users"]).size().max())
+    repeats = int(table.groupby(["config", "place", "users"]).size().max())
     point = "median" if quantity in SPREAD else "rate over the steady window"
     each = f"; each of up to {repeats} repeats is a point" if repeats > 1 else ""
     one = table["config"].nunique() == 1

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbench.config import Slo
 from llmbench.report.charts import theme
+from llmbench.report.charts.against_users import places
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import is_wide, number, plural
 from llmbench.value_types import Percentiles
@@ -31,7 +32,7 @@ def part_of(limits: Percentiles, otherwise: str) -> tuple[str, float | None]:
 
 
 def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
-    """A row for each cell of a configuration: lengths, load, requests/s, TTFT, time per token.
+    """A row for each cell of a configuration: place, load, requests/s, TTFT, time per token.
 
     The percentiles are those that the SLO limits, else p95 of TTFT and p50 of time per token.
     """
@@ -41,8 +42,9 @@ def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
     gap, _ = part_of(slo.time_per_token_ms, "p50")
     names = ["cell", "load", "valid", "outcome", "meets_slo", "stamp", "requests_per_s"]
     table = rows[names].assign(
-        input=rows["requested_input_tokens"].astype(int),
-        output=rows["requested_output_tokens"].astype(int),
+        input=rows["requested_input_tokens"].fillna(0).astype(int),  # traffic asks for none
+        output=rows["requested_output_tokens"].fillna(0).astype(int),
+        place=places(rows),
         amount=rows["users"].fillna(rows["rate_per_s"]),
         ttft_ms=rows[f"ttft_ms_{ttft}"],
         time_per_token_ms=rows[f"time_per_token_ms_{gap}"],
@@ -52,7 +54,7 @@ def data(merged: "pd.DataFrame", config: str, slo: Slo) -> "pd.DataFrame":
             is_wide(row, "time_per_token_ms", gap) for _, row in rows.iterrows()
         ],
     )
-    return table.sort_values(["load", "input", "output", "amount"]).reset_index(drop=True)
+    return table.sort_values(["load", "input", "output", "place", "amount"]).reset_index(drop=True)
 
 
 def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
@@ -89,7 +91,8 @@ def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
         note = _note(table, any(limits.values())) + theme.drawn(len(shown), len(table))
         stamp = theme.stamp_of(table["stamp"])
         theme.finish(figure, title, note, stamp, list(handles.values()), above_in=0.3)
-    return Chart(f"tradeoff-{config}", GROUP, title, f"{title}. {note}", figure)
+    name = f"tradeoff-{config}" if (table["output"] > 0).all() else f"tradeoff-{config}-traffic"
+    return Chart(name, GROUP, title, f"{title}. {note}", figure)
 
 
 Lines = list[tuple[str, "pd.DataFrame"]]
@@ -100,25 +103,25 @@ def _facets(table: "pd.DataFrame") -> dict[str, Lines]:
 
     Of more lengths than can be told apart, those drawn are spread from the shortest to the longest.
     """
-    groups: list[Any] = list(table.groupby(["output", "load", "input"], sort=True))
+    keys = ["output", "load", "input", "place"]
+    groups: list[Any] = list(table.groupby(keys, sort=True))
     if len(groups) <= MOST_LINES:
-        return {"": [(_label(*key), group) for key, group in groups]}
+        return {"": [(_label(place, load), group) for (_, load, _, place), group in groups]}
     outputs, inputs = sorted(set(table["output"])), sorted(set(table["input"]))
     wide = [outputs[k] for k in theme.spread(len(outputs), MOST_FACETS)]
     deep = [inputs[k] for k in theme.spread(len(inputs), MOST_LINES)]
     return {
         f"out {output}": [
-            (_label(None, load, wanted), group)
-            for (out, load, wanted), group in groups
+            (_label(place.partition(" · ")[0], load), group)
+            for (out, load, wanted, place), group in groups
             if out == output and wanted in deep
         ]
         for output in wide
     }
 
 
-def _label(output: int | None, load: str, wanted: int) -> str:
-    out = "" if output is None else f" · out {output}"
-    return f"in {wanted}{out}{', open loop' if load == 'rate' else ''}"
+def _label(place: str, load: str) -> str:
+    return f"{place}{', open loop' if load == 'rate' else ''}"
 
 
 def _place(label: str, facets: dict[str, Lines]) -> int:
@@ -157,7 +160,7 @@ def finding(table: "pd.DataFrame", slo: Slo) -> str:
 
 def _growth(table: "pd.DataFrame") -> str:
     top = table.sort_values("requests_per_s", kind="stable").iloc[-1]
-    alike = (table["input"] == top["input"]) & (table["output"] == top["output"])
+    alike = table["place"] == top["place"]
     first = table[alike & (table["load"] == top["load"])].iloc[0]
     span = f"{number(first['ttft_ms'])} to {number(top['ttft_ms'])} ms"
     return f"TTFT goes from {span} on the way to {number(top['requests_per_s'])} requests/s"
@@ -166,7 +169,7 @@ def _growth(table: "pd.DataFrame") -> str:
 def _where(row: Any) -> str:
     amount = int(row["amount"]) if row["load"] == "users" else row["amount"]
     load = plural(amount, "user") if row["load"] == "users" else f"{amount:g}/s asked"
-    return f"in {int(row['input'])}, out {int(row['output'])}, {load}"
+    return f"{str(row['place']).replace(' · ', ', ')}, {load}"
 
 
 def _line(
