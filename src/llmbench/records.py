@@ -84,6 +84,7 @@ class Launch(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     gpus: tuple[str, ...] = ()  # UUIDs of those that it was given, or their numbers
     file_cache_bytes: int | None = None  # charged to a container beside that, at most
+    ssh_tunnel: bool = False  # whether requests go through SSH
 
 
 class Endpoint(Struct, frozen=True):

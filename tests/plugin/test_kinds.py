@@ -41,6 +41,7 @@ def options(*, trace: str | None = None) -> Options:
         remote=None,
         timeout_s=None,
         deal=None,
+        ssh_tunnel=False,
         ab=None,
         trace=trace,
         baseline=None,

@@ -71,6 +71,7 @@ class DockerServer(Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     context_tokens: Count = 4096  # for each slot
     cap_add: tuple[str, ...] = ()
     start_timeout_s: Positive = 600.0
+    ssh_tunnel: bool = False  # reach it through SSH where its engine is at ssh://
 
     @property
     def gpu_count(self) -> int:

@@ -9,7 +9,7 @@ import msgspec
 from llmbench.access import check_secrets, check_sendable, check_url, check_written
 from llmbench.apis import dialect
 from llmbench.cells import Cell
-from llmbench.config import ConfigError, ModelConfig, RemoteServer, load_models
+from llmbench.config import ConfigError, DockerServer, ModelConfig, RemoteServer, load_models
 from llmbench.plugin.versions import at_version
 from llmbench.records import Deal
 from llmbench.value_types import nearest
@@ -52,6 +52,14 @@ def with_client(model: ModelConfig, *, timeout_s: float | None, deal: Deal | Non
     if deal is not None:
         client = msgspec.structs.replace(client, deal=deal)
     return msgspec.structs.replace(model, client=client)
+
+
+def through_ssh(model: ModelConfig, asked: bool) -> ModelConfig:
+    """The same model, in a container that is reached through SSH if that is `asked`."""
+    if not (asked and isinstance(model.server, DockerServer)):
+        return model
+    server = msgspec.structs.replace(model.server, ssh_tunnel=True)
+    return msgspec.structs.replace(model, server=server)
 
 
 def pair_of(text: str, models: Iterable[ModelConfig]) -> tuple[ModelConfig, ModelConfig]:

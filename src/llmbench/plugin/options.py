@@ -23,7 +23,7 @@ from llmbench.bench import (
 )
 from llmbench.config import ConfigError, Grid, ModelConfig
 from llmbench.plugin.gate_terms import check_gate
-from llmbench.plugin.url_options import deal_of, sought
+from llmbench.plugin.url_options import deal_of, sought, switch
 from llmbench.records import Deal
 
 
@@ -73,6 +73,7 @@ OPTIONS = (
     Option("traffic-dir", "DIR", "folder of traffic TOML files (default fixtures/traffic)"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
+    Option("ssh-tunnel", "", "reach containers of an engine at ssh:// through SSH, time included"),
     Option("ab", "A,B", "models that test_ab.py compares, A B B A; model@tag is one at a version"),
     Option("ab-time", "S", "longest load of test_ab.py, in seconds (default 300)"),
     Option("trace", "FILE", "replay this trace (test_rate.py)"),
@@ -126,6 +127,7 @@ class Options(Struct, frozen=True):
     remote: Sought | None  # what --llm-url and the options beside it say
     timeout_s: float | None
     deal: Deal | None
+    ssh_tunnel: bool
     ab: str | None
     trace: str | None
     baseline: str | None
@@ -177,6 +179,7 @@ def parse_options(config: pytest.Config) -> Options:
         remote=_remote(config),
         timeout_s=_seconds(config, "timeout"),
         deal=deal_of(_text(config, "deal")),
+        ssh_tunnel=switch(_text(config, "ssh-tunnel"), "--llm-ssh-tunnel"),
         ab=_text(config, "ab"),
         trace=_text(config, "trace"),
         baseline=_text(config, "baseline"),

@@ -17,7 +17,13 @@ import pytest
 from llmbench.cells import Cell
 from llmbench.config import ConfigError, Grid
 from llmbench.plugin.contest import Contest
-from llmbench.plugin.models import check_access, launches_by_model, pair_of, with_client
+from llmbench.plugin.models import (
+    check_access,
+    launches_by_model,
+    pair_of,
+    through_ssh,
+    with_client,
+)
 from llmbench.plugin.url_options import check_remote
 
 if TYPE_CHECKING:
@@ -84,7 +90,8 @@ class PluginState:
         for model in models:
             check_access(model)
         given = self.options
-        return tuple(with_client(m, timeout_s=given.timeout_s, deal=given.deal) for m in models)
+        reached = (through_ssh(m, given.ssh_tunnel) for m in models)
+        return tuple(with_client(m, timeout_s=given.timeout_s, deal=given.deal) for m in reached)
 
     @cached_property
     def served(self) -> Served | None:

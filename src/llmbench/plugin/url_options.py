@@ -35,7 +35,7 @@ def sought(
         dialect(api)
     client = ClientSettings(
         ca_file=None if ca_file is None else str(ca_file),
-        verify_tls=not _switch(insecure, "--llm-insecure"),
+        verify_tls=not switch(insecure, "--llm-insecure"),
     )
     if ca_file is not None:
         _check_ca_file(client)
@@ -90,7 +90,8 @@ def _object(text: str | None, where: str) -> dict[str, Any]:
         ) from None
 
 
-def _switch(text: str | None, where: str) -> bool:
+def switch(text: str | None, where: str) -> bool:
+    """Whether the option `where` without a value is on, as the ini file may also spell it out."""
     on = SWITCH.get((text or "false").lower())
     if on is None:
         raise ConfigError(f"{where}: {text!r} is neither true nor false")

@@ -20,6 +20,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
             "the server closes each connection after its answer, so every request has a new one; "
             "connecting is not in TTFT"
         )
+    if run.endpoint.launch.ssh_tunnel:
+        yield (
+            "requests and answers go through an SSH tunnel (--llm-ssh-tunnel), whose time is in "
+            "TTFT and in every gap"
+        )
     for field in run.endpoint.left_out:
         yield f"the server refuses {field.name}, so requests go without it: {field.consequence}"
     yield from _filling(summary, rules)

@@ -10,7 +10,8 @@ import pytest
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, load_model
 from llmbench.servers.docker import engine as engine_module
-from llmbench.servers.docker.engine import NoEngine, docker_unavailable, reaching
+from llmbench.servers.docker.engine import docker_unavailable
+from llmbench.servers.docker.reach.published_ports import Reach, reach_of
 from llmbench.servers.gpus import picking
 
 if TYPE_CHECKING:
@@ -93,19 +94,12 @@ def test_gated_weights_need_a_token(
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("unix:///var/run/docker.sock", ("127.0.0.1", "127.0.0.1")),
-        ("tcp://localhost:2375", ("127.0.0.1", "127.0.0.1")),
-        ("tcp://127.0.0.1:2375", ("127.0.0.1", "127.0.0.1")),
-        ("tcp://docker:2375", ("0.0.0.0", "docker")),  # a CI job's Docker service
-        ("https://docker:2376", ("0.0.0.0", "docker")),  # so the SDK writes a context's address
+        ("unix:///var/run/docker.sock", Reach("127.0.0.1", "127.0.0.1")),
+        ("tcp://localhost:2375", Reach("127.0.0.1", "127.0.0.1")),
+        ("tcp://127.0.0.1:2375", Reach("127.0.0.1", "127.0.0.1")),
+        ("tcp://docker:2375", Reach("0.0.0.0", "docker")),  # a CI job's Docker service
+        ("https://docker:2376", Reach("0.0.0.0", "docker")),  # a context's address, by the SDK
     ],
 )
-def test_ports_are_published_where_they_can_be_reached(
-    address: str, expected: tuple[str, str]
-) -> None:
-    assert reaching(address) == expected
-
-
-def test_an_engine_behind_ssh_can_t_be_used() -> None:
-    with pytest.raises(NoEngine, match="behind SSH"):
-        reaching("ssh://user@host")
+def test_ports_are_published_where_they_can_be_reached(address: str, expected: Reach) -> None:
+    assert reach_of(address) == expected

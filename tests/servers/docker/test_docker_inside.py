@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from llmbench.servers.docker import inside
-from llmbench.servers.docker.inside import obstacle, out_of_reach
+from llmbench.servers.docker.reach import inside
+from llmbench.servers.docker.reach.inside import obstacle, out_of_reach
 from llmbench.servers.docker.spec import ContainerSpec
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import requests
 from docker.errors import APIError, NotFound
 
 from llmbench.servers.docker import reaper
-from llmbench.servers.docker.inside import own_container
+from llmbench.servers.docker.reach.inside import own_container
 from llmbench.servers.docker.reaper import (
     BOOT,
     HOST,

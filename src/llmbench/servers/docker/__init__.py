@@ -2,8 +2,9 @@
 
 `spec` turns a configuration into a container's description, and `engine` says whether this host
 can run it. `images` pulls or builds the image; `creating` and `container` create, start and remove
-the container. `watch` tells how it ended, `profile` measures what it uses, and `reaper` removes
-containers that dead sessions left. The Docker SDK is imported only when needed.
+the container. `reach` leads to engine and port, also through SSH. `watch` tells how it ended,
+`profile` measures what it uses, and `reaper` removes containers that dead sessions left. The Docker
+SDK is imported only when needed.
 """
 
 from llmbench.servers.docker.container import launch_docker

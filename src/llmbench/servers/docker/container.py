@@ -20,6 +20,7 @@ from llmbench.servers.docker.fitting import check_fits
 from llmbench.servers.docker.granted import check_devices, shortfalls
 from llmbench.servers.docker.images import Say, ensure_image
 from llmbench.servers.docker.profile import PeakMemory, Profile
+from llmbench.servers.docker.reach.published_ports import reached
 from llmbench.servers.docker.reaper import reap
 from llmbench.servers.docker.spec import ContainerSpec, container_spec, docker_server
 from llmbench.servers.docker.watch import Watch
@@ -97,7 +98,9 @@ def launch_docker(
     server = docker_server(config)
     with interrupted_by_signals(), closing(connect()) as client, ExitStack() as leaving:
         reap(client, say)
-        facts = engine_facts(client)
+        facts = engine_facts(client, ssh_tunnel=server.ssh_tunnel)
+        if facts.reach.through_ssh is not None:
+            say(f"{config.name}: reached through SSH, whose time is in the numbers")
         spec = container_spec(config, limits, cores=cores, slots=slots, host_cores=facts.cores)
         check_fits(config, max(server.slots, slots or 0), spec.memory_bytes)
         image = ensure_image(client, config.name, server, say)
@@ -108,17 +111,20 @@ def launch_docker(
             notes = (*(() if cores.note is None else (cores.note,)), *_product(facts), *warnings)
             clock = Clock()
             start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes, gpus)
-            yield _running(start, container, image, log_dir / f"{container.name}.log")
+            log_file = log_dir / f"{container.name}.log"
+            yield _running(start, container, image, log_file, leaving)
 
 
 def _running(
-    start: _Start, container: "Container", image: "Image", log_file: Path
+    start: _Start, container: "Container", image: "Image", log_file: Path, leaving: ExitStack
 ) -> DockerRunning:
-    """Start the created `container` and wait until it is ready."""
+    """Start the created `container` and wait until it is ready, reached until `leaving` closes."""
     config, spec = start.config, start.spec
     deadline = time.monotonic() + start.server.start_timeout_s
     watch = _started(start, container, log_file)
-    url = f"http://{start.facts.reach_at}:{_host_port(container, spec.port, watch)}"
+    port = _host_port(container, spec.port, watch)
+    way = reached(start.facts.reach, port, watch, behind_ssh=start.facts.is_behind_ssh)
+    url = f"http://{leaving.enter_context(way)}"
     limit_cores = spec.quota_cores or float(len(spec.cpuset)) or None
     profile = Profile(
         container,
@@ -212,6 +218,7 @@ def _launch(
         instructions=instructions,
         unused_instructions=unused(cpu_instructions(), instructions) if is_on_this_cpu else (),
         server_info=ready.server_info,
+        ssh_tunnel=start.facts.reach.through_ssh is not None,
         notes=(*start.notes, *shortfalls(start.spec, granted), f"sampled by {profile.source}"),
     )
 

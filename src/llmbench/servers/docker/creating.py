@@ -92,7 +92,7 @@ def _create_arguments(
     quota = None if spec.quota_cores is None else round(spec.quota_cores * 1e9)
     host = client.api.create_host_config(
         binds=[f"{source}:{target}" for source, target in spec.mounts],
-        port_bindings={spec.port: (facts.publish_on,)},
+        port_bindings={spec.port: (facts.reach.publish_on,)},
         cpuset_cpus=format_cpuset(spec.cpuset) or None,
         cpuset_mems=format_cpuset(spec.memory_nodes) or None,
         nano_cpus=quota,

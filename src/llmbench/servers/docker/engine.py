@@ -5,13 +5,14 @@ import platform
 import socket
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, DockerServer, ModelConfig
-from llmbench.servers.docker.inside import out_of_reach
+from llmbench.servers.docker.reach.inside import out_of_reach
+from llmbench.servers.docker.reach.published_ports import Reach, reach_of
+from llmbench.servers.docker.reach.ssh_tunnels import Tunnel, TunnelError, tunnel_to
 from llmbench.servers.docker.spec import container_spec, docker_server
 from llmbench.servers.gpus.picking import candidates
 from llmbench.servers.placement.demand import Demand, demand_of
@@ -26,8 +27,6 @@ from llmbench.servers.placement.topology import flat
 if TYPE_CHECKING:
     from docker import DockerClient
 
-LOOPBACK = "127.0.0.1"
-
 
 class NoEngine(ConfigError):
     """No Docker Engine can be used; the message says which address, why, and what to do."""
@@ -41,8 +40,8 @@ class EngineFacts(Struct, frozen=True):
     memory_bytes: int
     version: str
     product: str  # "Engine" is Docker's own
-    publish_on: str  # address that a container's port is bound to
-    reach_at: str  # host name under which we reach that port
+    reach: Reach
+    is_behind_ssh: bool
 
 
 def engine_address() -> str:
@@ -64,22 +63,43 @@ def engine_address() -> str:
 def connect() -> "DockerClient":
     """A client of an engine that has answered, to be closed; `NoEngine` where none answers.
 
-    TLS is as the context says, or DOCKER_TLS_VERIFY and DOCKER_CERT_PATH.
+    TLS is as the context says, or DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. One at ``ssh://`` is
+    reached by the tunnel that this process has to it.
     """
     import docker
     from docker.errors import DockerException
 
     address = engine_address()
+    tunnel = _tunnel(address)
     _knock(address)
     client = None
     try:
-        client = docker.from_env()
+        if tunnel is None:
+            client = docker.from_env()
+        else:
+            client = docker.DockerClient(base_url=f"unix://{tunnel.socket}")
         client.ping()
         return client
     except (DockerException, OSError) as error:
         if client is not None:
             client.close()
+        if tunnel is not None:
+            raise NoEngine(_no_engine_behind(tunnel)) from None
         raise NoEngine(_no_engine(address, str(error))) from None
+
+
+def _tunnel(address: str) -> Tunnel | None:
+    """The tunnel to an engine behind SSH; None to any other."""
+    if not address.startswith("ssh://"):
+        return None
+    try:
+        return tunnel_to(address)
+    except TunnelError as error:
+        raise NoEngine(f"needs Docker, and {error}") from None
+
+
+def _no_engine_behind(tunnel: Tunnel) -> str:
+    return f"needs Docker, and no engine answers at {tunnel.address}: {tunnel.refusal()}"
 
 
 def _knock(address: str) -> None:
@@ -110,36 +130,17 @@ def _no_engine(address: str, error: str) -> str:
     )
 
 
-def reaching(address: str) -> tuple[str, str]:
-    """For an engine at `address`: what a container's port is bound to, and where it is reached."""
-    parts = urlsplit(address)
-    if parts.scheme == "ssh":
-        raise NoEngine(
-            f"needs a Docker Engine whose ports this host can reach, and {address} is behind SSH; "
-            "run there, or set DOCKER_HOST"
-        )
-    host = parts.hostname or ""
-    if (
-        parts.scheme not in {"tcp", "http", "https"}
-        or host == "localhost"
-        or host.startswith("127.")
-    ):
-        return LOOPBACK, LOOPBACK
-    return "0.0.0.0", host
-
-
-def engine_facts(client: "DockerClient") -> EngineFacts:
-    """What the engine says about its host."""
-    info, version = client.info(), client.version()
-    publish_on, reach_at = reaching(engine_address())
+def engine_facts(client: "DockerClient", *, ssh_tunnel: bool = False) -> EngineFacts:
+    """What the engine says about its host; for `ssh_tunnel` see `reach_of`."""
+    info, version, address = client.info(), client.version(), engine_address()
     return EngineFacts(
         is_here=runs_here(info),
         cores=info["NCPU"],
         memory_bytes=info["MemTotal"],
         version=info["ServerVersion"],
         product=(version.get("Components") or [{"Name": "Engine"}])[0]["Name"],
-        publish_on=publish_on,
-        reach_at=reach_at,
+        reach=reach_of(address, ssh_tunnel=ssh_tunnel),
+        is_behind_ssh=address.startswith("ssh://"),
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmbench.servers.docker.images import Say
-from llmbench.servers.docker.inside import own_container
+from llmbench.servers.docker.reach.inside import own_container
 
 if TYPE_CHECKING:
     from docker import DockerClient

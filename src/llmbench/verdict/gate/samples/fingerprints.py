@@ -99,7 +99,7 @@ def _of_model(name: str, side: Mapping[str, str]) -> bool:
 
 def _model(model: ModelConfig, info: RunInfo) -> dict[str, str]:
     server = dict(msgspec.to_builtins(model.server))
-    for key in ("start_timeout_s", "url", "gated", "build", "launch_spread"):
+    for key in ("start_timeout_s", "url", "gated", "build", "launch_spread", "ssh_tunnel"):
         server.pop(key, None)
     replicas = server.pop("replicas", ())
     if replicas:
@@ -149,8 +149,9 @@ def _cell(run: CellRun) -> dict[str, str]:
 def _client(endpoint: Endpoint) -> dict[str, Any]:
     """How requests are sent, and how they are dealt if there are several instances."""
     client = endpoint.client
-    sent = {"stream": client.stream, "fresh_connections": client.fresh_connections}
-    return sent | ({"deal": client.deal} if endpoint.others else {})
+    sent: dict[str, Any] = {"stream": client.stream, "fresh_connections": client.fresh_connections}
+    sent |= {"deal": client.deal} if endpoint.others else {}
+    return sent | ({"ssh_tunnel": True} if endpoint.launch.ssh_tunnel else {})
 
 
 def _timeouts(client: ClientSettings) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""How the engine and its containers are reached: directly, through SSH, from another container."""
