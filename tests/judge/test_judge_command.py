@@ -22,8 +22,11 @@ def test_a_command_of_anybodys_is_judged(
     assert main(["judge", *SMALL, "--out", str(tmp_path), "--", *words]) == 0
     text = capsys.readouterr().out
     name = Path(sys.executable).name
-    assert f"{name}, 1 users: TTFT p50 +20.0%; TTFT p99 +20.0%" in text
-    assert f"{name}: within 1 % and 5 % of the truth at no load that was tried (1 users" in text
+    assert f"{name}, 1 user: TTFT p50 +20.0%; TTFT p99 +20.0%" in text
+    assert (
+        f"{name}: within 1 % and 5 % of the truth at no load that was tried (tried: up to 1)"
+        in text
+    )
     assert text.endswith(f"written: {tmp_path / 'judge.md'}\nwritten: {tmp_path / 'judge.json'}\n")
 
 

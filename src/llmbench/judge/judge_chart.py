@@ -39,10 +39,11 @@ def judge_chart(judgement: Judgement) -> bytes | None:
             drawn += _draw_truth(axis, clients, figure_name)
             axis.set_title(title, loc="left")
             users_axis(axis, [it.load.users for client in clients for it in _judged(client)])
-            log_if_wide(axis, np.asarray(drawn), factor=5)
+            log_if_wide(axis, np.asarray(drawn))
         for axis in rows[-1]:
             axis.set_xlabel("users")
-        finish(figure, finding(clients), _note(judgement), "SIMULATED", _handles(clients))
+        words = finding(clients), _note(judgement), "SIMULATED", _handles(clients)
+        finish(figure, *words, between_in=(0.62, 0.75))
         picture = BytesIO()
         figure.savefig(picture, format="png", dpi=DOTS_PER_INCH)
     return picture.getvalue()
@@ -64,8 +65,8 @@ def finding(clients: "list[JudgedClient]") -> str:
         return head
     true, reported = load.true.ttft_p99_ms, load.reported.ttft_p99_ms
     return (
-        f"{head}; {load.client} reports a TTFT p99 of {reported:,.0f} ms for {true:,.0f} "
-        f"with {load.load.users:,}"
+        f"{head}; with {load.load.users:,} {load.client} reports a TTFT p99 of {reported:,.0f} ms "
+        f"instead of {true:,.0f}"
     )
 
 

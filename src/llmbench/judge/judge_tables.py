@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from llmbench.judge.judged_loads import JudgedLoad
+from llmbench.judge.judged_loads import JudgedLoad, users_text
 from llmbench.judge.refereeing import JudgedClient, Judgement
 from llmbench.verdict import escaped
 
@@ -71,10 +71,10 @@ def sentence(client: JudgedClient) -> str:
         return f"{client.name}: not judged, as the server was late under every load"
 
     def to(users: int | None) -> str:
-        return "at no load that was tried" if users is None else f"up to {users:,} users"
+        return "at no load that was tried" if users is None else f"up to {users_text(users)}"
 
     one, five = client.within_1_percent, client.within_5_percent
-    tried = f"{max(judged):,} users were tried"
+    tried = f"tried: up to {max(judged):,}"
     if one == five:
         return f"{client.name}: within 1 % and 5 % of the truth {to(one)} ({tried})"
     return f"{client.name}: within 1 % of the truth {to(one)}, within 5 % {to(five)} ({tried})"

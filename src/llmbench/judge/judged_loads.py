@@ -30,6 +30,11 @@ TIMES = {
 }
 
 
+def users_text(count: int) -> str:
+    """``1 user``, ``64 users``."""
+    return f"{count:,} user{'s' * (count != 1)}"
+
+
 class PlannedLoad(Struct, frozen=True):
     """A load on a truth server of its own; `fault` is its trouble, empty where it has none."""
 
@@ -40,6 +45,12 @@ class PlannedLoad(Struct, frozen=True):
     input_tokens: int = 128
     output_tokens: int = 64
     fault: str = ""
+
+    @property
+    def users_text(self) -> str:
+        """``1 user``, ``64 users``, and its fault."""
+        fault = f", {self.fault}" if self.fault else ""
+        return f"{users_text(self.users)}{fault}"
 
     @property
     def requests(self) -> int:

@@ -170,9 +170,8 @@ def _each_load(
 ) -> Iterator[JudgedLoad]:
     for load in terms.loads:
         judged = judge_load(recipe, load, terms, cores)
-        fault = f", {load.fault}" if load.fault else ""
         said = judged.noticed if load.fault else judged.verdict
-        say(f"{recipe.name}, {load.users} users{fault}: {said}")
+        say(f"{recipe.name}, {load.users_text}: {said}")
         yield judged
 
 

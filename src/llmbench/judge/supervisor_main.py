@@ -31,6 +31,9 @@ from llmbench.servers import ProcessTree
 
 LOOK_S = 0.25
 
+LOOKS_ASIDE = 19
+"""Its looks give way to the server, with which it shares a core, as far as can be."""
+
 
 class SupervisedClient(Struct, frozen=True):
     """A command without placeholders, and where it runs and for how long at most."""
@@ -96,6 +99,7 @@ def _run(settings: SupervisedClient) -> ClientUse:
             start_new_session=True,
             preexec_fn=partial(_begin, os.getpid(), settings.cores),  # noqa: PLW1509 (no threads)
         )
+    os.nice(LOOKS_ASIDE)
     looks = [(started_ns, 0)]
     try:
         exit_code = _watch(client, started_ns + int(settings.timeout_s * 1e9), looks)
