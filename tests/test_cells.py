@@ -45,7 +45,7 @@ def test_a_cell_tells_how_it_is_measured(
 def test_cells_of_one_model_and_limits_share_a_server_and_a_name() -> None:
     limits = Limits(0.5, 2**29)
     one, other = (Cell("tiny", 128, 32, Users(n), limits) for n in (1, 8))
-    assert one.server_key == other.server_key == ("tiny", limits)
+    assert one.server_key == other.server_key == ("tiny", limits, None)
     assert one.config_name == other.config_name == "tiny-cores0.5-mem512m"
     assert one.id == "tiny-cores0.5-mem512m-in128-out32-users1"
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct, structs
 
-from llmbench.traffic import Conversations, Traffic
+from llmbench.traffic import Cache, Conversations, Traffic
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -155,7 +155,8 @@ curves are drawn over: users or requests/s (None where a shape runs through seve
 class Cell(Struct, frozen=True):
     """One point of the grid: a model under limits, token lengths, and the shape of the load.
 
-    With `traffic` each request has lengths of its own, and those of the cell are 0.
+    With `traffic` each request has lengths of its own, and those of the cell are 0. `prefix_cache`
+    is what the user asked for; None leaves it to the traffic, and off for prompts of one length.
     """
 
     model: str
@@ -164,6 +165,7 @@ class Cell(Struct, frozen=True):
     shape: Shape
     limits: Limits = Limits()
     traffic: Traffic | None = None
+    prefix_cache: Cache | None = None
 
     @property
     def id(self) -> str:
@@ -198,13 +200,20 @@ class Cell(Struct, frozen=True):
 
     @property
     def config_name(self) -> str:
-        """The model and its limits; cells that share it differ only in lengths and load."""
-        return self.model + self.limits.suffix
+        """The model, its limits and its prefix cache; cells that share it differ only in lengths
+        and load."""
+        cache = "" if self.prefix_cache is None else f"-cache{self.prefix_cache}"
+        return self.model + self.limits.suffix + cache
 
     @property
-    def server_key(self) -> tuple[str, Limits]:
-        """The model and limits that cells must share to be served by one launch."""
-        return self.model, self.limits
+    def reuses(self) -> bool:
+        """Whether its requests leave the server's prefix cache on."""
+        return (self.prefix_cache or (self.traffic.cache if self.traffic else "off")) == "on"
+
+    @property
+    def server_key(self) -> tuple[str, Limits, Cache | None]:
+        """The model, limits and cache that cells must share to be served by one launch."""
+        return self.model, self.limits, self.prefix_cache
 
     @property
     def is_cold(self) -> bool:

@@ -145,3 +145,16 @@ def test_requests_with_timestamps_come_when_they_are_due(tmp_path: Path) -> None
     (cell,) = {cell.id: cell for cell in cells_of(KINDS["traffic"], MODEL, asked)}.values()
     assert cell.id == "tiny-log-trace-log"
     assert isinstance(cell.shape, Trace)
+
+
+def test_the_prefix_cache_is_an_axis() -> None:
+    asked = structs.replace(options(), command_line_grid=Grid(prefix_cache=("off", "on")))
+    cells = cells_of(KINDS["cold"], structs.replace(MODEL, grid=Grid()), asked)
+    assert [cell.id for cell in cells] == [
+        "tiny-cacheoff-in128-out64-cold",
+        "tiny-cacheon-in128-out64-cold",
+    ]
+    off, on = cells
+    assert off.load_name == on.load_name  # and so they draw the same requests
+    assert off.server_key != on.server_key
+    assert (off.reuses, on.reuses) == (False, True)

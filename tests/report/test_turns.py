@@ -10,9 +10,9 @@ from llmbench.cells import Cell, Users
 from llmbench.metrics.digests.turns import possible_share, turn_summaries
 from llmbench.metrics.tables import table
 from llmbench.report.charts.context import against_turns
-from llmbench.report.terminal.turns_table import turns_found
+from llmbench.report.terminal.turns_table import cache_rows, caches_found, turns_found
 from llmbench.results import CellResult
-from llmbench.traffic import Conversations
+from llmbench.traffic import Cache, Conversations
 from llmbench.verdict.judging import results
 from tests.metrics.making import request
 from tests.report.synthetic import grid, write_run
@@ -64,3 +64,40 @@ def test_the_chart_says_how_ttft_changes(talked: CellResult) -> None:
     assert chart is not None
     assert chart.title == "chat: TTFT goes from 60.0 ms in turn 1 to 80.0 ms in turn 2 (users1)"
     assert list(against_turns.charts([])) == []
+
+
+@pytest.fixture
+def both(talked: CellResult) -> list[CellResult]:
+    """The same conversations without the prefix cache, where turn 2 takes 200 ms, and with it."""
+    off, on = (with_cache(talked, cache) for cache in ("off", "on"))
+    slower = tuple(
+        structs.replace(turn, ttft_ms_p50=200.0 if turn.turn == 2 else 60.0)
+        for turn in off.summary.turns
+    )
+    return [structs.replace(off, summary=structs.replace(off.summary, turns=slower)), on]
+
+
+def with_cache(one: CellResult, cache: Cache) -> CellResult:
+    cell = structs.replace(one.summary.cell, prefix_cache=cache)
+    summary = structs.replace(one.summary, cell=cell, cell_id=cell.id)
+    return structs.replace(one, summary=summary)
+
+
+def test_turns_without_and_with_the_cache_stand_side_by_side(both: list[CellResult]) -> None:
+    assert cache_rows(both) == [
+        ("tiny", "chat-users1", "1", "60.0", "60.0", "1.00×", "0 %", "0 %"),
+        ("tiny", "chat-users1", "2", "200", "80.0", "2.50×", "72.0 %", "80.0 %"),
+    ]
+    console = Console(width=120, no_color=True)
+    with console.capture() as capture:
+        console.print(*caches_found(both))
+    assert "without and with the prefix cache" in capture.get()
+    assert list(caches_found(both[:1])) == []
+
+
+def test_the_chart_says_what_the_cache_brings(both: list[CellResult]) -> None:
+    (chart,) = against_turns.charts(both)
+    assert chart is not None
+    assert chart.title == (
+        "chat: in turn 2 TTFT is 80.0 ms with the prefix cache and 200 ms without"
+    )

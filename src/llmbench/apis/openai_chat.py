@@ -80,7 +80,7 @@ class OpenAIChat:
     def body(self, ask: Ask) -> dict[str, Any]:
         limit = "max_completion_tokens" if self._extras == "none" else "max_tokens"
         if ask.replayed is not None:
-            return as_it_is(ask, ask.replayed)
+            return as_it_is(ask, ask.replayed, self._extras)
         said = ask.messages or (("user", ask.prompt),)
         messages = [{"role": role, "content": text} for role, text in said]
         body = {"model": ask.model, "messages": messages, limit: ask.output_tokens}

@@ -105,7 +105,7 @@ class OpenAICompletions:
 
     def body(self, ask: Ask) -> dict[str, Any]:
         if ask.replayed is not None:
-            return as_it_is(ask, ask.replayed)
+            return as_it_is(ask, ask.replayed, self._extras)
         body = {"model": ask.model, "prompt": ask.prompt, "max_tokens": ask.output_tokens}
         return body | common(ask, self._extras)
 
@@ -143,17 +143,14 @@ def common(ask: Ask, extras: Extras) -> dict[str, Any]:
         body["stream_options"]["continuous_usage_stats"] = True
     if extras != "none" and ask.exact:
         body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
-    if extras == "all" and ask.unique is not None:
-        body |= {"cache_prompt": False, "cache_salt": ask.unique}
-    elif extras == "all" and ask.reuse:
-        body["cache_prompt"] = True  # llama.cpp's server may be started without
-    return body
+    return body | (_cache(ask) if extras == "all" else {})
 
 
-def as_it_is(ask: Ask, body: dict[str, Any]) -> dict[str, Any]:
-    """`body` but for the model's name, and for streaming, without which there is no TTFT."""
+def as_it_is(ask: Ask, body: dict[str, Any], extras: Extras) -> dict[str, Any]:
+    """`body` but for the model's name, streaming, without which there is no TTFT, and the cache."""
     streaming = {"stream_options": {"include_usage": True}} if ask.stream else {}
-    return body | {"model": ask.model, "stream": ask.stream} | streaming
+    apart = _cache(ask) if extras == "all" and ask.unique is not None else {}
+    return body | {"model": ask.model, "stream": ask.stream} | streaming | apart
 
 
 def without_cache(ask: Ask) -> dict[str, Any]:
@@ -161,11 +158,14 @@ def without_cache(ask: Ask) -> dict[str, Any]:
     body: dict[str, Any] = {"seed": ask.seed}
     if ask.exact:
         body |= {"ignore_eos": True, "min_tokens": ask.output_tokens}
+    return body | _cache(ask)
+
+
+def _cache(ask: Ask) -> dict[str, Any]:
+    """The fields that keep a request out of the prompt cache, or ask for it."""
     if ask.unique is not None:
-        body |= {"cache_prompt": False, "cache_salt": ask.unique}
-    elif ask.reuse:
-        body["cache_prompt"] = True
-    return body
+        return {"cache_prompt": False, "cache_salt": ask.unique}
+    return {"cache_prompt": True} if ask.reuse else {}  # llama.cpp's may be started without
 
 
 class _Troubled(Protocol):

@@ -51,6 +51,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
     "cores": float,
     "memory": str,
     "traffic": str,
+    "prefix_cache": str,
 }
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int,
@@ -246,15 +247,16 @@ def cells(
     limits_to_sweep: Iterable[Limits] = (Limits(),),
     traffic: Sequence[Traffic] = (),
 ) -> tuple[Cell, ...]:
-    """The product of limits, what is sent and shapes, in the order in which they will run.
+    """The product of limits, caches, what is sent and shapes, in the order in which they will run.
 
     What is sent is each of `traffic`, or else each pair of lengths.
     """
     sent: list[tuple[int, int, Traffic | None]]
     sent = [(0, 0, one) for one in traffic] or [(*pair, None) for pair in lengths(grid)]
+    caches = grid.prefix_cache or (None,)
     points = tuple(
-        Cell(model.name, tokens_in, tokens_out, shape, limit, what)
-        for limit, (tokens_in, tokens_out, what) in product(limits_to_sweep, sent)
+        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache)
+        for limit, cache, (tokens_in, tokens_out, what) in product(limits_to_sweep, caches, sent)
         for shape in _shapes_for(what, shapes)
     )
     if not points:

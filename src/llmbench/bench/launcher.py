@@ -1,7 +1,7 @@
 """Holds the one model server that runs, and replaces it when another one is wanted."""
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -21,8 +21,9 @@ from llmbench.servers import (
     place_server,
 )
 from llmbench.store import RunDir
+from llmbench.traffic import Cache
 
-_Key = tuple[str, Limits, int | None]  # model, limits, slots
+_Key = tuple[str, Limits, int | None, tuple[str, ...]]  # model, limits, slots, command
 
 
 class Observed:
@@ -38,7 +39,8 @@ class Servers:
 
     def __init__(self, run_dir: RunDir, say: Callable[[str], None], *, seed: int = 1) -> None:
         self.placement = Placement((), ())
-        self.seen_prompts: set[str] = set()  # texts that were sent to the server that runs
+        # texts sent to the server that runs; those kept out of its prefix cache don't count with it
+        self.seen_prompts: defaultdict[Cache | None, set[str]] = defaultdict(set)
         self.launch = 0  # how many times the server wanted last was launched before it
         self._run_dir, self._say = run_dir, say
         self._session, self._seed = uuid.uuid4().hex, seed
@@ -67,7 +69,7 @@ class Servers:
 
         A start that failed is not tried again in this session; its `LaunchError` is raised anew.
         """
-        key = (model.name, limits, slots)
+        key = (model.name, limits, slots, tuple(getattr(model.server, "command", ())))
         if key in self._failed:
             raise self._failed[key]
         if self._server is None or self._key != key or self._server.died() is not None:
@@ -124,7 +126,7 @@ class Servers:
         self.resume()
         self._stack.close()
         self._server = self._sampler = self._gauges = self._key = None
-        self.seen_prompts = set()
+        self.seen_prompts.clear()
 
     def _launch(self, model: ModelConfig, limits: Limits, slots: int | None, workers: int) -> None:
         placements = place_server(model, limits, workers=workers)

@@ -1,4 +1,4 @@
-"""Begins and ends a run's directory, and writes what ``run.json`` says about the run."""
+"""Begins and ends a run's directory and its cells, and writes what ``run.json`` says of it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +11,13 @@ from llmbench.bench.host import describe_host, package_versions
 from llmbench.bench.settings import Settings
 from llmbench.cells import Cell
 from llmbench.clock import Clock
-from llmbench.config import ModelConfig
+from llmbench.config import ConfigError, ModelConfig
+from llmbench.load import api_for, kept_apart
 from llmbench.prompts import Library
-from llmbench.records import MEASURING_VERSION, CellRun, Endpoint
+from llmbench.records import MEASURING_VERSION, CellRun, Endpoint, Launch
+from llmbench.servers import turns_cache_off
 from llmbench.store import LATEST, RunDir, RunInfo, git_commit
+from llmbench.traffic import Material
 
 
 def new_run(
@@ -102,3 +105,23 @@ def end_run(run_dir: RunDir) -> None:
     """Write into ``run.json`` that the run ended by itself."""
     ended = structs.replace(run_dir.info(), ended_ns=Clock().unix_ns())
     run_dir.write_info(ended)
+
+
+def nowhere(model: ModelConfig) -> Endpoint:
+    """The endpoint of a server that does not run."""
+    launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=Clock().unix_ns())
+    return Endpoint(
+        "", model.api, model.model, model.simulated, launch, model.client, model.request
+    )
+
+
+def check_sendable(cell: Cell, model: ModelConfig, material: Material | None) -> None:
+    """Raise `ConfigError` where the server's dialect can't carry what `cell` is to send."""
+    spoken = structs.replace(nowhere(model), api=api_for(model.api, material))
+    if cell.prefix_cache == "off" and not (kept_apart(spoken) or turns_cache_off(model.server)):
+        raise ConfigError(
+            f"{cell.id}: nothing in a request of api {spoken.api!r} keeps it out of the server's"
+            " prefix cache, and its command doesn't turn it off; add the engine's switch to"
+            " server.command (--no-enable-prefix-caching, --disable-radix-cache), or leave"
+            " --llm-prefix-cache off out"
+        )

@@ -13,18 +13,24 @@ from msgspec import Struct, structs
 from llmbench.bench.alternating import Alternation, Settled, turns_of
 from llmbench.bench.launcher import Observed, Servers
 from llmbench.bench.progress_line import shown
-from llmbench.bench.runs import begun, note_prompts
+from llmbench.bench.runs import begun, check_sendable, note_prompts, nowhere
 from llmbench.bench.searching import TrialWatch, search_load
 from llmbench.bench.settings import Settings
 from llmbench.bench.shelf import Shelf, Texts, context_of, texts_of
 from llmbench.cells import Cell
-from llmbench.clock import Clock
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.load import input_lengths, run_cell
 from llmbench.prompts import Library
-from llmbench.records import CellRun, Endpoint, Launch
+from llmbench.records import CellRun
 from llmbench.results import CellResult, Search
-from llmbench.servers import LaunchError, RunningServer, read_histograms, slots_of, sums_since
+from llmbench.servers import (
+    LaunchError,
+    RunningServer,
+    read_histograms,
+    slots_of,
+    sums_since,
+    with_cache,
+)
 from llmbench.store import RunDir
 from llmbench.verdict import Interleaving, RepeatDigest, judge_repeat, judged_cells, keep_digest
 
@@ -153,7 +159,8 @@ class Session:
         """The running server of the cell's model under the cell's limits."""
         workers, slots = self.settings.workers_here, self._slots(cell)
         servers = servers or self._servers
-        return servers.get(self._model(cell), cell.limits, slots, workers=workers)
+        model = with_cache(self._model(cell), cell.prefix_cache)
+        return servers.get(model, cell.limits, slots, workers=workers)
 
     def _slots(self, cell: Cell) -> int | None:
         """The slots of the cell's server: for the users of the model's grid, or the cell's if more.
@@ -218,13 +225,14 @@ class Session:
         """Measure `cell` once, on the server that `servers` hold (the session's own by default)."""
         servers = servers or self._servers
         said = self._said(cell, repeat)
+        check_sendable(cell, self._model(cell), said.material)
         if cell.is_cold:
             servers.close()
         try:
             server = self.server(cell, servers)
         except LaunchError as error:
             reason = f"{error.state}; {error.hint or 'see its log'}"
-            never = begun(cell, repeat, self._nowhere(cell), self.settings.seed)
+            never = begun(cell, repeat, nowhere(self._model(cell)), self.settings.seed)
             self._ended(structs.replace(never, launch_error=reason), Observed())
             raise
         self.run_dir.append_cell_start(begun(cell, repeat, server.endpoint, self.settings.seed))
@@ -251,7 +259,7 @@ class Session:
                 died=server.died,
                 enough=watch,
                 warmup_per_user=0 if cell.is_cold else self.settings.warmup_per_user,
-                seen=servers.seen_prompts,
+                seen=servers.seen_prompts[cell.prefix_cache],
             )
         run = structs.replace(
             run,
@@ -278,12 +286,6 @@ class Session:
         place = self._planned.index(cell) + 1 if cell in self._planned else "+"
         again = f" repeat {repeat}" if self._repeats_of(cell)[1] > 1 else ""
         return f"[{place}/{len(self._planned)}] {cell.id}{again}"
-
-    def _nowhere(self, cell: Cell) -> Endpoint:
-        """The endpoint of a server that did not start."""
-        model = self._model(cell)
-        launch = Launch(kind=str(model.server.__struct_config__.tag), started_ns=Clock().unix_ns())
-        return Endpoint("", model.api, model.model, model.simulated, launch, model.client)
 
     def _repeats_of(self, cell: Cell) -> tuple[int, int]:
         """The fewest and the most repeats of `cell`, which are those of its model."""

@@ -17,6 +17,7 @@ from llmbench.cells import Limits
 from llmbench.config.server_configs import DockerServer, Server, SimulatedServer
 from llmbench.prices import UnknownPrice, with_machine
 from llmbench.records import ClientSettings
+from llmbench.traffic import Cache
 from llmbench.value_types import (
     ArrivalsText,
     Count,
@@ -52,6 +53,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     rates: tuple[Positive, ...] | None = None  # requests/s
     arrivals: ArrivalsText | None = None  # gamma:S has gaps of shape S; gamma:1 is Poisson
     traffic: Names | None = None  # of fixtures/traffic, or TOML files
+    prefix_cache: tuple[Cache, ...] | None = None  # of the server, off and on
     cores: tuple[Positive, ...] | None = None
     memory: tuple[str, ...] | None = None
     requests: Count | None = None  # measured, for each user

@@ -82,15 +82,20 @@ def run_cell(
     return _cell_run(job, done, prompts_sha256, cores)
 
 
+def api_for(api: str, material: Material | None) -> str:
+    """The dialect in which a server of the dialect `api` is sent `material`: chats, for one.
+
+    `ConfigError` where its servers take no such requests.
+    """
+    if isinstance(material, Scripts) and not isinstance(dialect(api), ChatDialect):
+        return sibling(api, chat=True)
+    return sibling(api, chat=material.chat) if isinstance(material, Bodies) else api
+
+
 def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:
-    """`endpoint` in the dialect that its traffic needs: chats for conversations, for one."""
-    if isinstance(material, Scripts):
-        if isinstance(dialect(endpoint.api), ChatDialect):
-            return endpoint
-        api = sibling(endpoint.api, chat=True)
-    elif isinstance(material, Bodies):
-        api = sibling(endpoint.api, chat=material.chat)
-    else:
+    """`endpoint` in the dialect that its traffic needs."""
+    api = api_for(endpoint.api, material)
+    if api == endpoint.api:
         return endpoint
     return replace(endpoint, api=api, others=tuple(replace(e, api=api) for e in endpoint.others))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llmbench.cells import Cell, Limits
+from llmbench.cells import Cell
 from llmbench.config import ConfigError, ModelConfig
 from llmbench.plugin import hookspecs
 from llmbench.plugin.ending.ci_reports import CiReports
@@ -234,7 +234,7 @@ def _wanted(config: pytest.Config, item: pytest.Item) -> bool:
 
 def _order(load: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, ...]]:
     """The key that sorts by the place of the kind (other tests first), by server, then by cell."""
-    servers: dict[tuple[str, Limits], int] = {}
+    servers: dict[object, int] = {}
     cells: dict[str, int] = {}
     for item in load:
         cell = cell_of(item)

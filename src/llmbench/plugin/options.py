@@ -71,6 +71,7 @@ OPTIONS = (
     Option("arrivals", "NAME", "poisson (default), constant, or gamma:SHAPE", "arrivals"),
     Option("traffic", "NAME,FILE", "conversations and other traffic, not lengths", "traffic"),
     Option("traffic-dir", "DIR", "folder of traffic TOML files (default fixtures/traffic)"),
+    Option("prefix-cache", "off,on", "without and with the server's prefix cache", "prefix_cache"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
     Option("ssh-tunnel", "", "reach containers of an engine at ssh:// through SSH, time included"),

@@ -22,6 +22,8 @@ from .placement.sysfs import read_topology as read_topology
 from .placement.sysfs import usable_cores as usable_cores
 from .placement.topology import Topology as Topology
 from .placement.topology import format_cpuset as format_cpuset
+from .prefix_caches import turns_cache_off as turns_cache_off
+from .prefix_caches import with_cache as with_cache
 from .readiness.metrics_page import read_histograms as read_histograms
 from .readiness.metrics_page import sums_since as sums_since
 from .running import LaunchError as LaunchError

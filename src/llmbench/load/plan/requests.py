@@ -101,7 +101,8 @@ class RequestMaker:
             output_tokens=wanted[1],
             model=target.endpoint.model,
             stream=target.endpoint.client.stream,
-            unique=f"{self._drawing.salt}-{ordinal}-{phase}",
+            unique=None if cell.reuses else f"{self._drawing.salt}-{ordinal}-{phase}",
+            reuse=cell.reuses,
             seed=self._drawing.seed % 2**31,
         )
         return PlannedRequest(

@@ -47,13 +47,13 @@ class TrafficMaker:
         self._targets, self._drawing = targets, drawing
         self._drawn = (drawing.seed, cell.load_name, drawing.repeat)
         self._order = order_of(cell, texts, drawing)
-        self._apart = cell.traffic.cache == "off"
+        self._apart = not cell.reuses
 
     def _index(self, ordinal: int) -> int:
         return self._order[ordinal % len(self._order)]
 
     def _ask(self, ordinal: int, phase: Phase, output_tokens: int, turn: int = 1) -> Ask:
-        """What is common to all requests; only with `cache = "off"` they are kept apart."""
+        """What is common to all requests; they are kept apart where the cache is to be off."""
         target = self._targets[0]
         return Ask(
             prompt="",

@@ -33,6 +33,7 @@ def row(result: CellResult) -> dict[str, Value]:
         "cores": cell.limits.cores,
         "memory_limit_bytes": cell.limits.memory_bytes,
         "traffic": None if cell.traffic is None else cell.traffic.name,
+        "prefix_cache": cell.prefix_cache,
         "requested_input_tokens": cell.input_tokens or None,
         "requested_output_tokens": cell.output_tokens or None,
         "load": cell.shape.kind,
@@ -76,6 +77,7 @@ def columns() -> list[str]:
         "cores",
         "memory_limit_bytes",
         "traffic",
+        "prefix_cache",
         "requested_input_tokens",
         "requested_output_tokens",
         "load",
@@ -134,6 +136,7 @@ def _merge(group: "pd.DataFrame") -> dict[str, Any]:
 _TEXT = (
     "cell",
     "traffic",
+    "prefix_cache",
     "model",
     "config",
     "load",

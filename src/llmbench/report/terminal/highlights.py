@@ -12,7 +12,7 @@ from llmbench.config import ModelConfig
 from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import number, plural, size
 from llmbench.report.terminal.depth_table import depths_found
-from llmbench.report.terminal.turns_table import turns_found
+from llmbench.report.terminal.turns_table import caches_found, turns_found
 from llmbench.results import CellResult, CellSummary, Search
 from llmbench.store import RunDir
 
@@ -33,6 +33,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
         if isinstance(cell.runs[0].cell.shape, Ramp) and cell.runs[0].step_ends_ns:
             yield from ramp_found(cell)
     yield from turns_found(results)
+    yield from caches_found(results)
     yield from depths_found(results)
     yield from cold_starts_found(cells)
     yield from launches_found(cells)

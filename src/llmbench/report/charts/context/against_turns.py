@@ -32,14 +32,16 @@ def data(results: Sequence[CellResult]) -> "pd.DataFrame":
     valid = {r.summary.cell_id for r in results if r.valid}
     used = [r.summary for r in results if r.valid or r.summary.cell_id not in valid]
     rows = pd.DataFrame([_row(s, k) for s in used for k in range(len(s.turns))])
-    keys = ["cell", "turn"]
-    return rows.groupby(keys, sort=False).median(numeric_only=True).reset_index()
+    keys = ["cell", "cache", "load", "turn"]
+    return rows.groupby(keys, sort=False, dropna=False).median(numeric_only=True).reset_index()
 
 
 def _row(summary: CellSummary, k: int) -> dict[str, Any]:
     turn = summary.turns[k]
     return {
         "cell": summary.cell_id,
+        "cache": summary.cell.prefix_cache,
+        "load": summary.cell.model + summary.cell.load_name,
         "turn": turn.turn,
         "n": turn.requests,
         "ttft_ms": _float(turn.ttft_ms_p50),
@@ -91,6 +93,8 @@ def chart(name: str, results: Sequence[CellResult]) -> Chart:
 
 def finding(table: "pd.DataFrame") -> str:
     """How TTFT changes from the first turn to the last, in the cell where it changes most."""
+    if (compared := _cached(table)) is not None:
+        return compared
     ends = [(rows.iloc[0], rows.iloc[-1]) for _, rows in table.groupby("cell", sort=False)]
     known = [(a, b) for a, b in ends if a["ttft_ms"] > 0 and b["ttft_ms"] > 0]
     if not known:
@@ -100,4 +104,20 @@ def finding(table: "pd.DataFrame") -> str:
     return (
         f"TTFT goes from {number(first['ttft_ms'])} ms in turn {int(first['turn'])} to"
         f" {number(last['ttft_ms'])} ms in turn {int(last['turn'])} ({load})"
+    )
+
+
+def _cached(table: "pd.DataFrame") -> str | None:
+    """What the prefix cache brings in the last turn, where cells were measured without it too."""
+    both = table.pivot_table(index=["load", "turn"], columns="cache", values="ttft_ms")
+    if not {"off", "on"} <= set(both.columns):
+        return None
+    rows = both.dropna().reset_index()
+    if rows.empty:
+        return None
+    best = rows[rows["turn"] == rows["turn"].max()]
+    first = best.loc[(best["off"] / best["on"]).idxmax()]
+    return (
+        f"in turn {int(first['turn'])} TTFT is {number(first['on'])} ms with the prefix cache and"
+        f" {number(first['off'])} ms without"
     )

@@ -1,0 +1,39 @@
+"""What is refused before a server is launched for it."""
+
+import pytest
+
+from llmbench.bench.runs import check_sendable
+from llmbench.cells import Cell, Users
+from llmbench.config import CommandServer, ConfigError, ModelConfig
+from llmbench.traffic import Bodies, ReplayedBody, Script, Scripts
+
+CHATS = Bodies((ReplayedBody(b'{"messages": []}', 8),))
+COMPLETIONS = Bodies((ReplayedBody(b'{"prompt": "a"}', 8),), chat=False)
+TALKS = Scripts((Script(("Hello",), (1,)),))
+
+
+def model(api: str, *command: str) -> ModelConfig:
+    return ModelConfig("m", "M", "m", api, "t", CommandServer(command=("serve", *command)))
+
+
+def cell(cache: object = None) -> Cell:
+    return Cell("m", 8, 8, Users(1), prefix_cache=cache)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("api", ["openai-responses", "anthropic-messages"])
+@pytest.mark.parametrize(("bodies", "what"), [(CHATS, "chats"), (COMPLETIONS, "completions")])
+def test_bodies_that_do_not_fit_a_dialect_are_refused(api: str, bodies: Bodies, what: str) -> None:
+    with pytest.raises(ConfigError, match=f"api '{api}': its servers take no {what}.*give the api"):
+        check_sendable(cell(), model(api), bodies)
+
+
+@pytest.mark.parametrize("api", ["openai-responses", "anthropic-messages", "llama.cpp"])
+def test_conversations_fit_every_dialect_of_chats(api: str) -> None:
+    check_sendable(cell("off"), model(api), TALKS)
+
+
+def test_a_cache_that_nothing_turns_off_is_refused() -> None:
+    with pytest.raises(ConfigError, match="m-cacheoff-in8-out8-users1: nothing in a request of"):
+        check_sendable(cell("off"), model("tgi"), None)
+    check_sendable(cell("on"), model("tgi"), None)
+    check_sendable(cell("off"), model("tgi", "--no-enable-prefix-caching"), None)
