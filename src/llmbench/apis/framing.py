@@ -7,7 +7,8 @@ which llama.cpp's server used to send, counts as data. The data of an event that
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Literal
 
 import msgspec
@@ -16,20 +17,28 @@ from llmbench.apis.protocol import UNREADABLE, words
 
 _LINE = re.compile(rb"([^\r\n]*)(\r\n|\r|\n|$)")
 _EMPTY = (b"data:", b"data: ")
+_PLAIN = re.compile(rb"data: ([^\n]+)\n\n")
+"""An event as nearly all are; to find these alone takes a third of the time."""
+_BLANK_LINE = 2  # bytes after an event's data that end it
+_PLAIN_FRAME = len("data: ") + _BLANK_LINE
 _NDJSON = re.compile(rb"[^\r\n]+")
 
 
-def frames(body: bytes, framing: Literal["sse", "ndjson"]) -> Iterator[tuple[bytes, int]]:
+def frames(body: bytes, framing: Literal["sse", "ndjson"]) -> Iterable[tuple[bytes, int]]:
     """The data of each event in `body` and the offset just after the event's last data byte."""
     if framing == "ndjson":
         return ((m[0], m.end()) for m in _NDJSON.finditer(body) if m[0].strip())
     if b"\r" in body or body.startswith(b"\xef\xbb\xbf"):
         return _events(body)
+    data = _PLAIN.findall(body)
+    ends = list(accumulate(map(_PLAIN_FRAME.__add__, map(len, data)), initial=-_BLANK_LINE))
+    if ends[-1] + _BLANK_LINE == len(body):  # nothing stands between them, so these are all
+        return zip(data, ends[1:], strict=True)
     return _blocks(body)
 
 
 def _blocks(body: bytes) -> Iterator[tuple[bytes, int]]:
-    """Server-sent events whose lines end with LF: nearly always one line of data each."""
+    """Server-sent events whose lines end with LF: mostly of one line of data each."""
     begin = 0
     for block in body.split(b"\n\n"):
         end = begin + len(block)

@@ -3,6 +3,7 @@
 import re
 
 from llmbench.apis import UNREADABLE, Dialect, Event, frames, salvaged
+from llmbench.load.body_reads import BodyReads
 from llmbench.load.wire.exchange import Failure
 from llmbench.traffic import FINISHED_BADLY
 
@@ -42,22 +43,15 @@ class Answer:
         self.accepted_tokens: int | None = None
         self.verify_steps: int | None = None
 
-    def take(
-        self,
-        body: bytes,
-        dialect: Dialect,
-        ends: list[int],
-        times_ns: list[int],
-        emptied_ns: list[int],
-    ) -> None:
-        """Add up a streamed body.
+    def take(self, body: bytes, dialect: Dialect, reads: BodyReads) -> None:
+        """Add up a streamed body, which came in `reads`.
 
-        For each read: `ends`, the offset at which its share of the body ends; `times_ns`, when
-        it arrived; `emptied_ns`, when the socket had last been empty before it. The stamp of a
-        read is that of its last segment: an event that more data follows in its read, whatever
-        it is, may have come earlier. `msgspec.DecodeError` where an event is not JSON.
+        The stamp of a read is that of its last segment: an event that more data follows in its
+        read, whatever it is, may have come earlier. `msgspec.DecodeError` where an event is not
+        JSON.
         """
         understand = dialect.event
+        ends, times_ns = reads.ends, reads.times_ns
         read, counted = 0, 0
         for data, end in frames(body, dialect.framing):
             self.events += 1
@@ -87,19 +81,19 @@ class Answer:
             while ends[read] < end:
                 read += 1
             if ends[read] - end > BLANK_LINE and _later_data(body, end, ends[read]):
-                self.bounded.append((len(self.times_ns), emptied_ns[read]))
+                self.bounded.append((len(self.times_ns), reads.emptied_ns(read)))
             self.times_ns.append(times_ns[read])
             self.tokens.append(tokens)
             if self.answer_ns is None and (event.text or not event.reasoning):
                 self.answer_ns = times_ns[read]
         self._last_read = read
 
-    def close_with_trailer(self, reads: int, emptied_ns: int) -> None:
-        """The last of the body's `reads` also held bytes that follow the body: they bound it."""
-        last = len(self.times_ns) - 1
+    def close_with_trailer(self, reads: BodyReads) -> None:
+        """The last read also held bytes that follow the body: they bound its last event."""
+        last, last_read = len(self.times_ns) - 1, len(reads.ends) - 1
         is_bounded = bool(self.bounded) and self.bounded[-1][0] == last
-        if last >= 0 and self._last_read == reads - 1 and not is_bounded:
-            self.bounded.append((last, emptied_ns))
+        if last >= 0 and self._last_read == last_read and not is_bounded:
+            self.bounded.append((last, reads.emptied_ns(last_read)))
 
     def take_whole(self, event: Event) -> None:
         """Take a body that was not streamed; when its tokens came is not known."""

@@ -20,17 +20,11 @@ from llmbench.apis import (
 )
 from llmbench.clock import Clock
 from llmbench.load.answer import Answer
+from llmbench.load.body_reads import BodyReads
 from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.wire.exchange import Exchange, Failure
 from llmbench.load.wire.stamps import ReadTimes, read_times
 from llmbench.records import ErrorKind, RequestRecord
-
-FULL_READ_BYTES = 32_768
-"""A read with more body than this may have left some of it waiting in the socket.
-
-It is half of `connection.READ_BYTES`, as the rest of a full read may be framing.
-"""
-
 
 _ONLY_THE_END = ("cut", "reset", "stalled", "timeout")
 
@@ -81,8 +75,7 @@ class Decoder:
         seen = [now for _, now, _ in exchange.reads]
         try:
             chunks = _decompressed(exchange)
-            ends = _read_ends(exchange.reads, chunks)
-            answer.take(b"".join(chunks), self._dialect, ends, seen, seen)
+            answer.take(b"".join(chunks), self._dialect, BodyReads(exchange, chunks, seen))
         except (msgspec.DecodeError, zlib.error):
             pass  # part of an event is still on its way
         return answer.times_ns[-1] if answer.times_ns else None
@@ -96,11 +89,10 @@ class Decoder:
             chunks = _decompressed(exchange)
             body = b"".join(chunks)
             if planned.stream:
-                ends = _read_ends(exchange.reads, chunks)
-                emptied = _emptied(exchange, when, ends)
-                answer.take(body, self._dialect, ends, when.times_ns, emptied)
+                reads = BodyReads(exchange, chunks, when.times_ns)
+                answer.take(body, self._dialect, reads)
                 if _has_trailer(exchange):
-                    answer.close_with_trailer(len(ends), emptied[-1])
+                    answer.close_with_trailer(reads)
                 answer.error = answer.error or unframed_error(body)
                 if not answer.events and answer.error is None and body.strip():
                     return no_stream(body) or answer.flaw(ends_itself=True)
@@ -196,26 +188,6 @@ class Decoder:
         )
 
 
-def _emptied(exchange: Exchange, when: ReadTimes, ends: list[int]) -> list[int]:
-    """For each read, the latest moment before it at which the socket was seen empty.
-
-    That is the moment at which the reader came back from the read before, unless that one was so
-    large that it may have left some data: then only its own arrival is certain. Before the last
-    read it is the last look that found the socket empty, if that came later.
-    """
-    emptied: list[int] = []
-    before = read_before = exchange.sent_ns or 0
-    end_before = 0
-    for (_, now, _), at, end in zip(exchange.reads, when.times_ns, ends, strict=True):
-        emptied.append(min(before, at))
-        looked_since = exchange.polled_ns > read_before
-        before = now if end - end_before < FULL_READ_BYTES else at
-        read_before, end_before = now, end
-    if emptied and looked_since:
-        emptied[-1] = min(exchange.polled_ns, when.times_ns[-1])
-    return emptied
-
-
 def _has_trailer(exchange: Exchange) -> bool:
     """Whether the last read held bytes after the body, the end of HTTP's chunked coding."""
     if exchange.failure is not None or not exchange.reads:
@@ -224,18 +196,6 @@ def _has_trailer(exchange: Exchange) -> bool:
         name == b"transfer-encoding" and value.lower() == b"chunked"
         for name, value in exchange.headers
     )
-
-
-def _read_ends(reads: list[tuple[bytes, int, int]], chunks: list[bytes]) -> list[int]:
-    """For each read, the offset in the body at which its share ends."""
-    ends: list[int] = []
-    done = offset = 0
-    for _, _, count in reads:
-        while done < count:
-            offset += len(chunks[done])
-            done += 1
-        ends.append(offset)
-    return ends
 
 
 def _decompressed(exchange: Exchange) -> list[bytes]:

@@ -6,6 +6,7 @@ clock moves their offset. Then the kernel's stamps mean nothing, and the reader'
 """
 
 import struct
+from operator import sub
 from typing import Literal, NamedTuple
 
 from llmbench.load.wire.exchange import Exchange
@@ -32,16 +33,18 @@ def read_times(exchange: Exchange) -> ReadTimes:
     """The arrival of each read of `exchange`."""
     reads = exchange.reads
     step = exchange.offset_done_ns - exchange.offset_sent_ns
+    seen = [now for _, now, _ in reads]
+    stamps = [stamp for stamp, _, _ in reads]
     if abs(step) > STEP_NS:
-        return ReadTimes([now for _, now, _ in reads], None, "reader", step)
-    if not reads or not all(stamp for stamp, _, _ in reads):
-        return ReadTimes([now for _, now, _ in reads], None, "reader", 0)
+        return ReadTimes(seen, None, "reader", step)
+    if not reads or b"" in stamps:
+        return ReadTimes(seen, None, "reader", 0)
     offset = exchange.offset_sent_ns
-    raw = struct.unpack(f"{2 * len(reads)}q", b"".join([stamp for stamp, _, _ in reads]))
+    raw = struct.unpack(f"{2 * len(reads)}q", b"".join(stamps))
     times = [s * 1_000_000_000 + ns - offset for s, ns in zip(raw[::2], raw[1::2], strict=True)]
-    lags = [now - at for (_, now, _), at in zip(reads, times, strict=True)]
+    lags = list(map(sub, seen, times))
     if min(lags) < 0:  # the clocks' offset is exact to a fraction of a microsecond
-        times = [min(now, at) for (_, now, _), at in zip(reads, times, strict=True)]
+        times = list(map(min, seen, times))
     return ReadTimes(times, max(0, *lags), "kernel", 0)
 
 
