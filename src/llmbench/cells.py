@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from msgspec import Struct, structs
 
-from llmbench.traffic import Cache, Conversations, Traffic
+from llmbench.traffic import Cache, Traffic, converse
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,8 +195,8 @@ class Cell(Struct, frozen=True):
 
     @property
     def converses(self) -> bool:
-        """Whether its requests are turns of conversations."""
-        return isinstance(self.traffic, Conversations)
+        """Whether any of its requests are turns of conversations."""
+        return converse(self.traffic)
 
     @property
     def config_name(self) -> str:

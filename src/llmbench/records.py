@@ -124,6 +124,7 @@ ErrorKind = Literal[
     "empty",  # ended well, without a token
     "dropped",  # never sent: too many in flight
     "cancelled",  # by the client, when it knew enough: not a failure
+    "hung_up",  # by the client, as the traffic asks: not a failure either
     "server_died",
     "worker_died",
 ]
@@ -194,8 +195,13 @@ class RequestRecord(Struct, frozen=True):
 
     @property
     def ok(self) -> bool:
-        """Whether it counts as a success; every other request is a failure with a kind."""
+        """Whether it counts as a success."""
         return self.error_kind is None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it counts as a failure; what the client ended on purpose is neither."""
+        return self.error_kind not in (None, "cancelled", "hung_up")
 
 
 class Sum(Struct, frozen=True):

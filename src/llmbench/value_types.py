@@ -33,6 +33,17 @@ Preset = Literal[
 """The names of MLPerf's limits, which `llmbench.metrics.slos` holds."""
 
 
+class Slo(Struct, frozen=True, forbid_unknown_fields=True):
+    """Limits that a cell must meet. `preset` takes MLPerf's, by name; other keys override it."""
+
+    preset: Preset | None = None
+    ttft_ms: Percentiles = {}
+    time_per_token_ms: Percentiles = {}
+    latency_ms: Percentiles = {}
+    error_rate: Share | None = None
+    goodput: Share | None = None  # least share of requests that meet the per-request limits
+
+
 class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     """How a simulated engine makes its steps, and what one of them costs.
 

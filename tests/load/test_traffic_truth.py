@@ -145,8 +145,8 @@ def test_bodies_are_replayed_as_they_are(caching: str, tmp_path: Path) -> None:
 
 def test_the_popularity_of_groups_follows_zipfs_law() -> None:
     from llmbench.apis import dialect
+    from llmbench.load.plan.class_requests import traffic_maker
     from llmbench.load.plan.maker import Drawing
-    from llmbench.load.plan.traffic_requests import traffic_maker
     from llmbench.load.wire.target import Target
 
     target = Target(endpoint("http://127.0.0.1:1"), dialect("openai-completions"))

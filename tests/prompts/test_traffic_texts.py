@@ -11,7 +11,16 @@ from llmbench.config import ConfigError
 from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.prompts.traffic_texts.materials import material_of
 from llmbench.prompts.traffic_texts.traffic_files import traffic_named
-from llmbench.traffic import Bodies, Material, Prefixes, Replayed, Scripts, SharedPrefix, Traffic
+from llmbench.traffic import (
+    Bodies,
+    Material,
+    Prefixes,
+    PromptsOfLength,
+    Replayed,
+    Scripts,
+    SharedPrefix,
+    Traffic,
+)
 
 Write = Callable[..., Traffic]
 
@@ -34,7 +43,13 @@ def traffic(tmp_path: Path) -> Write:
 
 def made(traffic: Traffic, counter: Tokenizer, context: int | None = None) -> Material:
     return material_of(
-        traffic, counter, seed=1, fresh="a", context_tokens=context, say=lambda line: None
+        traffic,
+        counter,
+        seed=1,
+        fresh="a",
+        context_tokens=context,
+        say=lambda line: None,
+        prompts=lambda tokens: PromptsOfLength((f"{tokens}",), (tokens,)),
     )
 
 
@@ -95,7 +110,13 @@ def test_prefixes_are_new_in_each_repeat(traffic: Write, byte_level: Tokenizer) 
 
     def prefixes(fresh: str) -> Material:
         return material_of(
-            shared, byte_level, seed=1, fresh=fresh, context_tokens=None, say=lambda line: None
+            shared,
+            byte_level,
+            seed=1,
+            fresh=fresh,
+            context_tokens=None,
+            say=lambda line: None,
+            prompts=lambda tokens: PromptsOfLength((), ()),
         )
 
     assert prefixes("a") == prefixes("a")

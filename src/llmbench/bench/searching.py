@@ -10,6 +10,7 @@ from llmbench.metrics import Border, Trial, find_border, is_overloaded, lost_lim
 from llmbench.records import RequestRecord
 from llmbench.results import CellResult, LoadUnit, Search
 from llmbench.store import RunDir
+from llmbench.traffic import Mix
 
 LOOKS = 3
 """Times in a row, a second apart, that a queue must be seen to grow before its trial ends."""
@@ -63,7 +64,9 @@ class TrialWatch:
     """Says why a trial need not go on; it is asked about once a second while the load runs."""
 
     def __init__(self, run: RunDir, cell: Cell, repeat: int, slo: Slo, seed: int) -> None:
-        self._run, self._cell, self._repeat, self._slo = run, cell, repeat, slo
+        self._run, self._cell, self._repeat = run, cell, repeat
+        # each class of a mix has limits of its own, which are looked at in the end
+        self._slo = Slo() if isinstance(cell.traffic, Mix) else slo
         self._seed = seed
         self._looks = 0
         self._clock = Clock()

@@ -187,6 +187,8 @@ class Session:
         """What the requests of one repeat of `cell` say."""
         if cell.traffic is None:
             return texts_of(self.prompts(cell), input_lengths(cell))
+        if input_lengths(cell):
+            self.prompts(cell)  # of all planned lengths at once
         model, fresh = self._model(cell), f"{self.settings.seed} {cell.load_name} {repeat}"
         return self._shelf.of_traffic(
             cell.traffic, model.tokenizer, context_of(model.server), fresh

@@ -19,7 +19,15 @@ from llmbench.prompts import (
     parse_source,
 )
 from llmbench.records import Prompt
-from llmbench.traffic import Material, SharedPrefix, Traffic
+from llmbench.traffic import (
+    Material,
+    Mix,
+    Mixed,
+    Prefixes,
+    PromptsOfLength,
+    SharedPrefix,
+    Traffic,
+)
 
 PROMPT_SEED = 1
 """The seed with which prompts are chosen from their source; ``llmbench prompts`` uses it too."""
@@ -50,10 +58,22 @@ def context_of(server: Server) -> int | None:
 
 def _sha256(traffic: Traffic, material: Material) -> str:
     """A hash of what is sent and how; shared prefixes differ in each repeat, so not of these."""
-    sent = () if isinstance(traffic, SharedPrefix) else material
+    parts = material.parts if isinstance(material, Mixed) else (material,)
+    lasting = [() if isinstance(part, Prefixes) else part for part in parts]
+    sent = lasting if isinstance(material, Mixed) else lasting[0]
     asked = msgspec.to_builtins(traffic)
-    asked.pop("file", None)  # its content counts, not its place
-    return hashlib.sha256(msgspec.json.encode((asked, sent))).hexdigest()
+    for one in (asked, *(one["traffic"] for one in asked.get("classes", ()))):
+        one.pop("file", None)  # its content counts, not its place
+        if one.get("hang_ups", 0) is None:
+            del one["hang_ups"]
+    return hashlib.sha256(msgspec.json.encode((asked, sent), order="sorted")).hexdigest()
+
+
+def _is_renewed(traffic: Traffic) -> bool:
+    """Whether each repeat has texts of its own."""
+    if isinstance(traffic, Mix):
+        return any(_is_renewed(one.traffic) for one in traffic.classes)
+    return isinstance(traffic, SharedPrefix)
 
 
 class Shelf:
@@ -100,7 +120,7 @@ class Shelf:
 
         Shared prefixes are new for each `fresh`; nothing else depends on it, so that is made once.
         """
-        renewed = isinstance(traffic, SharedPrefix)
+        renewed = _is_renewed(traffic)
         key = (traffic, tokenizer, context_tokens)
         if renewed or key not in self._texts:
             material = material_of(
@@ -110,9 +130,16 @@ class Shelf:
                 fresh=fresh if renewed else "",
                 context_tokens=context_tokens,
                 say=self._say,
+                prompts=lambda tokens: self._of_length(tokenizer, tokens),
             )
             self._texts[key] = Texts((), _sha256(traffic, material), material.synthetic, material)
         return self._texts[key]
+
+    def _of_length(self, tokenizer: str, tokens: int) -> PromptsOfLength:
+        library = self.library(tokenizer, [tokens])
+        prompts = library.take(tokens)
+        texts, lengths = (tuple(getattr(p, name) for p in prompts) for name in ("text", "tokens"))
+        return PromptsOfLength(texts, lengths, library.is_synthetic(tokens))
 
     def _counter(self, tokenizer: str) -> Tokenizer | CountedElsewhere:
         if tokenizer not in self._counters:

@@ -24,14 +24,12 @@ from llmbench.value_types import (
     Counts,
     ModelSize,
     Names,
-    Percentiles,
     Positive,
-    Preset,
     Price,
     RequestFields,
-    Share,
     explain,
 )
+from llmbench.value_types import Slo as Slo  # noqa: PLC0414 (traffic has some too)
 
 
 class ConfigError(ValueError):
@@ -61,17 +59,6 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     spawn_rate: Positive | None = None  # users/s
     repeats: Count | str | None = None  # 5, or "3..12": stop when the verdict is known
     launches: Count | None = None  # of the server, over which the repeats are spread
-
-
-class Slo(Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits that a cell must meet. `preset` takes MLPerf's, by name; other keys override it."""
-
-    preset: Preset | None = None
-    ttft_ms: Percentiles = {}
-    time_per_token_ms: Percentiles = {}
-    latency_ms: Percentiles = {}
-    error_rate: Share | None = None
-    goodput: Share | None = None  # least share of requests that meet the per-request limits
 
 
 class ModelConfig(Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,7 +21,7 @@ from llmbench.load.workers.worker import run_shard
 from llmbench.process import pinned
 from llmbench.records import CellRun, Endpoint, Prompt
 from llmbench.store import RunDir
-from llmbench.traffic import Bodies, Material, Scripts
+from llmbench.traffic import Bodies, Material, Mixed, speaks_chat
 
 
 def run_cell(
@@ -87,9 +87,12 @@ def api_for(api: str, material: Material | None) -> str:
 
     `ConfigError` where its servers take no such requests.
     """
-    if isinstance(material, Scripts) and not isinstance(dialect(api), ChatDialect):
-        return sibling(api, chat=True)
-    return sibling(api, chat=material.chat) if isinstance(material, Bodies) else api
+    chat = speaks_chat(material)
+    parts = material.parts if isinstance(material, Mixed) else (material,)
+    replays = any(isinstance(part, Bodies) for part in parts)  # no other dialect takes these
+    if chat is None or (chat and not replays and isinstance(dialect(api), ChatDialect)):
+        return api
+    return sibling(api, chat=chat)
 
 
 def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:

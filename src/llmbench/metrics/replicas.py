@@ -35,11 +35,12 @@ def _summary(
     url: str, measured: pd.DataFrame, good: pd.DataFrame, window: Window | None
 ) -> ReplicaSummary:
     known = rates(measured, window) if window is not None and window.seconds > 0 else None
+    judged = measured[measured["error_kind"] != "hung_up"]
     ttft, token = distribution(good["ttft_ms"]), distribution(good["time_per_token_ms"])
     return ReplicaSummary(
         url=url,
-        requests=len(measured),
-        failed=int((~measured["ok"]).sum()),
+        requests=len(judged),
+        failed=int((~judged["ok"]).sum()),
         requests_per_s=known.requests_per_s if known else None,
         output_tokens_per_s=known.output_tokens_per_s if known else None,
         ttft_p50_ms=ttft.p50 if ttft else None,

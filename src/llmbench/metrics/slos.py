@@ -68,6 +68,30 @@ def request_limit(percentiles: Percentiles) -> float | None:
     return None
 
 
+def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> float | None:
+    """The share of all measured requests (with failed and dropped ones) that met every limit.
+
+    A request's limits are those of the highest percentile that the SLO names; in an open loop its
+    times count from the schedule. None where the SLO limits no request, or nothing ran.
+    """
+    prefix = "scheduled_" if shape.is_open_loop else ""
+    limits = {
+        f"{prefix}ttft_ms": request_limit(slo.ttft_ms),
+        "time_per_token_ms": request_limit(slo.time_per_token_ms),
+        f"{prefix}latency_ms": request_limit(slo.latency_ms),
+    }
+    if requests == 0 or all(limit is None for limit in limits.values()):
+        return None
+    met = measured["ok"].copy()
+    for column, limit in limits.items():
+        if limit is not None:
+            within = measured[column] <= limit
+            if column == "time_per_token_ms":
+                within |= measured[column].isna() & (measured["output_tokens"].fillna(0) <= 1)
+            met &= within
+    return float(met.sum()) / requests
+
+
 def limit_counts(
     measured: pd.DataFrame, unrecorded: int, window: Window | None, slo: Slo, shape: Shape
 ) -> tuple[LimitCount, ...]:

@@ -13,6 +13,7 @@ from llmbench.cells import Shape
 from llmbench.config import Slo
 from llmbench.gauges import GaugeSample
 from llmbench.metrics import formulas, windows
+from llmbench.metrics.digests.classes import class_summaries, goodput_of_mix
 from llmbench.metrics.digests.turns import cached_share, possible_share, turn_summaries
 from llmbench.metrics.gauge_means import gauge_fields
 from llmbench.metrics.overload import QueueTrend, overload
@@ -22,7 +23,7 @@ from llmbench.metrics.replicas import replica_summaries
 from llmbench.metrics.resources import usage
 from llmbench.metrics.server_cpu import cpu_for_tokens
 from llmbench.metrics.server_view import server_view
-from llmbench.metrics.slos import limit_counts, request_limit, resolve
+from llmbench.metrics.slos import goodput, limit_counts, resolve
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellSummary, Distribution, ErrorWords
@@ -80,8 +81,8 @@ def summarise(
     if growth and growth[0].grows:
         window = growth[1]
     inside = measured[windows.members(measured, window, shape)] if window else measured
-    good = inside[inside["ok"]]
-    fields = _counts(run, of_repeat, measured) | _window(window) | _distributions(good, shape)
+    good, judged = inside[inside["ok"]], measured[measured["error_kind"] != "hung_up"]
+    fields = _counts(run, of_repeat, judged) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
     fields |= _queue(measured, window, trend) | _tokens(good) | _answers(good)
     fields |= _client(run, of_repeat, inside)
@@ -93,7 +94,8 @@ def summarise(
     )
     told = gauge_fields(gauges, run, window)  # what requests tell themselves is of their window
     fields |= {name: value for name, value in told.items() if fields.get(name) is None}
-    limits, unrecorded = resolve(slo), int(fields["requests"]) - len(measured)
+    limits, count = resolve(slo), int(fields["requests"])
+    classes = class_summaries(run, measured, window, slo)
     return CellSummary(
         cell=run.cell,
         cell_id=run.cell_id,
@@ -102,35 +104,15 @@ def summarise(
         simulated=run.endpoint.simulated,
         in_window=len(good),
         cancelled=len(asked) - len(measured),
-        goodput=goodput(measured, int(fields["requests"]), limits, shape),
+        hung_up=len(measured) - len(judged),
+        goodput=goodput_of_mix(classes) if classes else goodput(judged, count, limits, shape),
         replicas=replica_summaries(run, measured, good, window),
-        limit_counts=limit_counts(measured, unrecorded, window, limits, shape),
+        limit_counts=()
+        if classes
+        else limit_counts(judged, count - len(judged), window, limits, shape),
+        classes=classes,
         **fields,
     )
-
-
-def goodput(measured: pd.DataFrame, requests: int, slo: Slo, shape: Shape) -> float | None:
-    """The share of all measured requests (with failed and dropped ones) that met every limit.
-
-    A request's limits are those of the highest percentile that the SLO names; in an open loop its
-    times count from the schedule. None where the SLO limits no request, or nothing ran.
-    """
-    prefix = "scheduled_" if shape.is_open_loop else ""
-    limits = {
-        f"{prefix}ttft_ms": request_limit(slo.ttft_ms),
-        "time_per_token_ms": request_limit(slo.time_per_token_ms),
-        f"{prefix}latency_ms": request_limit(slo.latency_ms),
-    }
-    if requests == 0 or all(limit is None for limit in limits.values()):
-        return None
-    met = measured["ok"].copy()
-    for column, limit in limits.items():
-        if limit is not None:
-            within = measured[column] <= limit
-            if column == "time_per_token_ms":
-                within |= measured[column].isna() & (measured["output_tokens"].fillna(0) <= 1)
-            met &= within
-    return float(met.sum()) / requests
 
 
 def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> dict[str, Any]:

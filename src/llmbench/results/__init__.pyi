@@ -3,6 +3,7 @@ from .outcomes import LoadUnit as LoadUnit
 from .outcomes import Problem as Problem
 from .outcomes import Search as Search
 from .summaries import CellSummary as CellSummary
+from .summaries import ClassSummary as ClassSummary
 from .summaries import Distribution as Distribution
 from .summaries import ErrorWords as ErrorWords
 from .summaries import LimitCount as LimitCount

@@ -73,6 +73,35 @@ class ReplicaSummary(Struct, frozen=True):
     time_per_token_p50_ms: float | None
 
 
+class ClassSummary(Struct, frozen=True):
+    """The part of a cell that one class of a mix had, with figures as `CellSummary` has them.
+
+    `limit_counts` and `goodput` are by the class's own SLO, else by the model's.
+    """
+
+    name: str
+    share: float | None  # of all that the cell asked
+    requests: int  # measured, with those dropped
+    succeeded: int
+    failed: int
+    dropped: int
+    error_rate: float
+    in_window: int
+    ttft_ms: Distribution | None
+    time_per_token_ms: Distribution | None
+    latency_ms: Distribution | None
+    scheduled_ttft_ms: Distribution | None
+    input_tokens: Distribution | None
+    output_tokens: Distribution | None
+    requests_per_s: float | None
+    output_tokens_per_s: float | None
+    output_length_hit_rate: float | None
+    goodput: float | None
+    limit_counts: tuple[LimitCount, ...] = ()
+    resent: int = 0
+    hung_up: int = 0  # by the client; in no other count
+
+
 class CellSummary(Struct, frozen=True):
     """The numbers of one repeat of a cell in its steady window; ``None`` means not known."""
 
@@ -211,3 +240,5 @@ class CellSummary(Struct, frozen=True):
     # of traffic
     possible_cached_share: float | None = None  # of prompt tokens, that an earlier request had
     turns: tuple[TurnSummary, ...] = ()  # of conversations
+    classes: tuple[ClassSummary, ...] = ()  # of a mix
+    hung_up: int = 0  # by the client, on purpose; in no other count

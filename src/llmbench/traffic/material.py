@@ -39,6 +39,14 @@ class Prefixes(Struct, frozen=True, tag=True):
         return self.suffixes
 
 
+class PromptsOfLength(Struct, frozen=True, tag=True):
+    """Prompts of one length, and the tokens that each has."""
+
+    texts: tuple[str, ...]
+    tokens: tuple[int, ...]
+    synthetic: bool = False
+
+
 class ReplayedBody(Struct, frozen=True, gc=False):
     """The JSON object of a request that is replayed; its messages or its prompt, and more."""
 
@@ -60,7 +68,36 @@ class Bodies(Struct, frozen=True, tag=True):
         return tuple(body.json.decode() for body in self.bodies)
 
 
-Material = Scripts | Prefixes | Bodies
+PlainMaterial = PromptsOfLength | Scripts | Prefixes | Bodies
+
+
+class Mixed(Struct, frozen=True, tag=True):
+    """What each class of a mix sends."""
+
+    parts: tuple[PlainMaterial, ...]
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any class sends what was made up."""
+        return any(part.synthetic for part in self.parts)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What tells one request from another, class after class."""
+        return tuple(text for part in self.parts for text in part.texts)
+
+
+Material = PlainMaterial | Mixed
+
+
+def speaks_chat(material: Material | None) -> bool | None:
+    """Whether it takes a chat endpoint; None where any endpoint will do."""
+    if isinstance(material, Mixed):
+        wanted = {speaks_chat(part) for part in material.parts} - {None}
+        return True in wanted if wanted else None
+    if isinstance(material, Bodies):
+        return material.chat
+    return True if isinstance(material, Scripts) else None
 
 
 def times_s(material: Material | None) -> tuple[float, ...]:

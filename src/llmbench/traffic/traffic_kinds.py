@@ -7,10 +7,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from llmbench.value_types import Count, Counts, NotNegative, Positive
+from llmbench.value_types import Count, Counts, NotNegative, Positive, Slo
 
 Cache = Literal["on", "off"]
 """Whether requests leave the server's prompt cache on, or ask it to keep them apart."""
+
+Part = Annotated[float, Meta(gt=0, le=1)]
+"""A share of requests that is not empty."""
 
 
 class Think(Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +25,35 @@ class Think(Struct, frozen=True, forbid_unknown_fields=True):
     mean_s: NotNegative = 0.0
     distribution: Literal["fixed", "exponential", "lognormal"] = "fixed"
     sigma: Positive = 1.0
+
+
+class HangUps(Struct, frozen=True, forbid_unknown_fields=True):
+    """The share of requests on which the client hangs up in the middle of the answer.
+
+    It closes the connection once `after_tokens` events with tokens have come, or `after_ms` after
+    the sending; one of them is given.
+    """
+
+    share: Part
+    after_tokens: Count | None = None
+    after_ms: Positive | None = None
+
+    @property
+    def moment(self) -> str:
+        """When that is, in words."""
+        if self.after_tokens is None:
+            return f"after {self.after_ms:g} ms"
+        return f"after {self.after_tokens} token{'s' if self.after_tokens > 1 else ''}"
+
+
+class Lengths(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="lengths"):
+    """Prompts of one length, as the cells of a grid send them, with answers of one length."""
+
+    name: str
+    input_tokens: Count
+    output_tokens: Count
+    cache: Cache = "off"
+    hang_ups: HangUps | None = None
 
 
 class Conversations(
@@ -67,6 +99,7 @@ class SharedPrefix(
     exponent: Positive = 1.0
     suffixes: Count = 500  # different ones
     cache: Cache = "on"
+    hang_ups: HangUps | None = None
 
 
 class Replayed(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="requests"):
@@ -77,6 +110,62 @@ class Replayed(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"
     output_tokens: Count = 128  # the limit of those that have none
     speedup: Positive = 1.0
     cache: Cache = "on"
+    hang_ups: HangUps | None = None
 
 
-Traffic = Conversations | SharedPrefix | Replayed
+Plain = Lengths | Conversations | SharedPrefix | Replayed
+"""The kinds of traffic that a class of a mix may have."""
+
+
+class TrafficClass(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of a mix: what it sends, to which model, and which limits its requests have to meet.
+
+    Without a `model` its requests name that of the cell, and without an `slo` they have the cell's
+    limits. A LoRA adapter is a model by its name.
+    """
+
+    name: str
+    share: Part  # of the requests, or of the conversations that begin
+    traffic: Plain
+    model: str | None = None
+    headers: dict[str, str] = {}
+    slo: Slo | None = None
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.traffic))  # as tables of headers and limits have no hash
+
+
+class Mix(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="mix"):
+    """Several classes of requests side by side, in exact shares."""
+
+    name: str
+    classes: tuple[TrafficClass, ...]
+
+    @property
+    def cache(self) -> Cache:
+        """Whether any class leaves the prompt cache on."""
+        return "on" if any(one.traffic.cache == "on" for one in self.classes) else "off"
+
+
+Traffic = Plain | Mix
+
+
+def converse(traffic: Traffic | None) -> bool:
+    """Whether any of its requests are turns of conversations."""
+    if isinstance(traffic, Mix):
+        return any(converse(one.traffic) for one in traffic.classes)
+    return isinstance(traffic, Conversations)
+
+
+def plain_lengths(traffic: Traffic | None) -> tuple[Lengths, ...]:
+    """The parts of it that send prompts of a length."""
+    if isinstance(traffic, Mix):
+        return tuple(part for one in traffic.classes for part in plain_lengths(one.traffic))
+    return (traffic,) if isinstance(traffic, Lengths) else ()
+
+
+def hangs_up(traffic: Traffic | None) -> bool:
+    """Whether the client hangs up on any of its requests."""
+    if isinstance(traffic, Mix):
+        return any(hangs_up(one.traffic) for one in traffic.classes)
+    return getattr(traffic, "hang_ups", None) is not None

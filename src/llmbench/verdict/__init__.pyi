@@ -15,7 +15,6 @@ from .gate.interleaved.block_order import a_opens as a_opens
 from .gate.interleaved.versus import Interleaving as Interleaving
 from .gate.interleaved.versus import pairs_settled as pairs_settled
 from .gate.interleaved.versus import versus as versus
-from .gate.samples.baselines import ADVISORY as ADVISORY
 from .gate.samples.baselines import CellSample as CellSample
 from .gate.samples.baselines import Sample as Sample
 from .gate.samples.baselines import is_baseline as is_baseline
@@ -24,6 +23,7 @@ from .gate.samples.baselines import read_baseline as read_baseline
 from .gate.samples.baselines import sample_of as sample_of
 from .gate.samples.baselines import save_baseline as save_baseline
 from .gate.samples.baselines import store_baseline as store_baseline
+from .gate.samples.compared_figures import ADVISORY as ADVISORY
 from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of

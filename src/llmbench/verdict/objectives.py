@@ -3,12 +3,47 @@
 from collections.abc import Iterator
 
 from llmbench.config import Slo
-from llmbench.metrics import samples_needed
-from llmbench.results import CellSummary, LimitCount, Problem
+from llmbench.metrics import resolve, samples_needed
+from llmbench.results import CellSummary, ClassSummary, LimitCount, Problem
+from llmbench.traffic import Mix
+
+Judged = CellSummary | ClassSummary
 
 
 def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
-    """Each limit of a resolved `slo` that the cell does not meet; an unknown figure doesn't."""
+    """Each limit that the cell, or a class of it, does not meet; an unknown figure doesn't.
+
+    `slo` is the model's. The percentiles of a mix are judged class by class, each by the class's
+    own SLO where it has one.
+    """
+    yield from _misses(summary, resolve(slo))
+    for one, limits in _classes(summary, slo):
+        yield from (_of_class(one, miss) for miss in _misses(one, limits) if one.succeeded)
+
+
+def slo_undecided(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
+    """Each limit that is not missed but that too few requests leave unproven.
+
+    A percentile must be met with 99 % confidence, as in MLPerf LoadGen's early stopping.
+    """
+    yield from _undecided(summary)
+    for one, _ in _classes(summary, slo):
+        yield from (_of_class(one, limit) for limit in _undecided(one))
+
+
+def _classes(summary: CellSummary, slo: Slo) -> Iterator[tuple[ClassSummary, Slo]]:
+    """Each class of a mix with the limits that its requests have to meet."""
+    mix = summary.cell.traffic
+    asked = mix.classes if isinstance(mix, Mix) else ()
+    for one, its in zip(summary.classes, asked, strict=False):
+        yield one, resolve(its.slo or slo)
+
+
+def _of_class(one: ClassSummary, problem: Problem) -> Problem:
+    return Problem(problem.rule, f"class {one.name}: {problem.message}")
+
+
+def _misses(summary: Judged, slo: Slo) -> Iterator[Problem]:
     for count in summary.limit_counts:
         if (text := _miss(count)) is not None:
             yield Problem(f"slo_{count.percentile}", text)
@@ -19,11 +54,7 @@ def slo_misses(summary: CellSummary, slo: Slo) -> Iterator[Problem]:
         yield from _goodput(summary, slo.goodput)
 
 
-def slo_undecided(summary: CellSummary) -> Iterator[Problem]:
-    """Each limit that is not missed but that too few requests leave unproven.
-
-    A percentile must be met with 99 % confidence, as in MLPerf LoadGen's early stopping.
-    """
+def _undecided(summary: Judged) -> Iterator[Problem]:
     for count in summary.limit_counts:
         needed = samples_needed(float(count.percentile[1:]), count.over)
         if _miss(count) is None and count.samples < needed:
@@ -65,7 +96,7 @@ def _miss(count: LimitCount) -> str | None:
     return f"{name} {count.value_ms:.4g} ms, {limit} (n = {count.samples}): over by {excess:.1%}"
 
 
-def _goodput(summary: CellSummary, least: float) -> Iterator[Problem]:
+def _goodput(summary: Judged, least: float) -> Iterator[Problem]:
     if summary.goodput is None:
         text = f"goodput is not known, limit {least:.2%}: the SLO sets no limit on a request"
         yield Problem("slo_goodput", text)

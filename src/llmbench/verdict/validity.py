@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 from llmbench.cells import Users
 from llmbench.config import Slo
-from llmbench.metrics import resolve
 from llmbench.records import CellRun
 from llmbench.results import CellResult, CellSummary, Problem
 from llmbench.verdict.failed_requests import error_rate, no_success, requests_of, resent
@@ -27,15 +26,14 @@ def judge(
 
     `ConfigError` for an unknown `slo.preset`.
     """
-    limits = resolve(slo)
     problems = [] if ended else [_did_not_end(summary)]
     broken = [p for rule in _RULES if (p := rule(summary, run, rules)) is not None]
     problems += [p for p in broken if run.cut_short is None or p.rule not in _OF_WHOLE_CELLS]
-    undecided = tuple(slo_undecided(summary)) if summary.succeeded else ()
+    undecided = tuple(slo_undecided(summary, slo)) if summary.succeeded else ()
     return CellResult(
         summary=summary,
         problems=tuple(problems),
-        slo_misses=(*_cut_short(run), *(slo_misses(summary, limits) if summary.succeeded else ())),
+        slo_misses=(*_cut_short(run), *(slo_misses(summary, slo) if summary.succeeded else ())),
         slo_undecided=undecided,
         notes=(*run.notes, *notes(summary, run, rules), *(limit.message for limit in undecided)),
         overloaded=not_sustained(summary),

@@ -123,7 +123,7 @@ class ClosedLoop:
             self._set_deadline()
         self._dispatcher.go(lane, planned, scheduled_ns)
         if planned.talk is None:  # else its answer decides what is sent next
-            self._dispatcher.later(self._make_ahead, lane)
+            self._dispatcher.later(self._make_ahead, lane, planned)
 
     def _finished(self, lane: Lane, planned: PlannedRequest, exchange: Exchange) -> None:
         lane.refusals = lane.refusals + 1 if exchange.status in BUSY else 0
@@ -191,8 +191,9 @@ class ClosedLoop:
         if not self._running:
             self._over.set()
 
-    def _make_ahead(self, lane: Lane) -> None:
-        if lane.upcoming is None and not self._is_over(lane):
+    def _make_ahead(self, lane: Lane, under_way: PlannedRequest) -> None:
+        """Prepare what follows a request, unless that has followed already."""
+        if lane.planned is under_way and lane.upcoming is None and not self._is_over(lane):
             lane.upcoming = self._make(lane)
 
     def _make(self, lane: Lane) -> PlannedRequest:

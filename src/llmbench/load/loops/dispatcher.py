@@ -238,7 +238,7 @@ class Dispatcher:
         if record.sent_ns is not None:
             self.prompts_sent.add(record.prompt_index)
         self.counts.settled += 1
-        self.counts.failed += not record.ok
+        self.counts.failed += record.failed
         self.counts.output_tokens += record.output_tokens or len(record.event_ns)
         for observer in self._observers:
             observer(record)

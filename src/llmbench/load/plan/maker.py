@@ -10,11 +10,24 @@ from llmbench.load.plan.planned_request import PlannedRequest
 Phase = Literal["warmup", "measured"]
 
 
+class ClassPart(Struct, frozen=True):
+    """The part of a mix that a maker makes: its class, and where its texts and conversations stand.
+
+    It has every `stride`-th conversation of the cell, from `first_conversation` on.
+    """
+
+    name: str | None = None
+    first_text: int = 0
+    first_conversation: int = 1
+    stride: int = 1
+
+
 class Drawing(Struct, frozen=True):
     """What the requests of a repeat are drawn from, besides its cell and its texts.
 
     The texts at the indexes `seen` are taken last, as the server knows them. `first_measured` is
-    the ordinal of the first measured request: those of a closed loop begin with the warm-up's.
+    the ordinal of the first measured request: those of a closed loop, which has so many `users`,
+    begin with the warm-up's.
     """
 
     seed: int
@@ -22,6 +35,8 @@ class Drawing(Struct, frozen=True):
     salt: str
     seen: Collection[int] = ()
     first_measured: int = 0
+    users: int = 1  # 1 in an open loop
+    part: ClassPart = ClassPart()
 
 
 class Maker(Protocol):

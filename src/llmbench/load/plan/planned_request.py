@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from llmbench.load.plan.talks import Talk
+from llmbench.traffic import HangUps
 
 
 class PlannedRequest(Struct, frozen=True, gc=False):
@@ -27,6 +28,7 @@ class PlannedRequest(Struct, frozen=True, gc=False):
     prefix_tokens: int | None = None
     think_ns: int | None = None
     talk: Talk | None = None  # the conversation that goes on with the answer
+    hang_ups: HangUps | None = None  # after which of its tokens or when the client hangs up
 
     def payload_for(self, replica: int) -> bytes:
         """The request as that instance gets it."""

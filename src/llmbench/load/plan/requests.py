@@ -44,7 +44,8 @@ def order_of(cell: Cell, texts: int, drawing: Drawing) -> list[int]:
     """The order in which so many texts are sent: those that the server knows come last."""
     if not texts:
         raise ConfigError(f"{cell.id}: no prompts of {cell.input_tokens} tokens")
-    draw = generator(drawing.seed, cell.load_name, str(drawing.repeat), "prompts")
+    part = () if drawing.part.name is None else (drawing.part.name,)
+    draw = generator(drawing.seed, cell.load_name, str(drawing.repeat), "prompts", *part)
     permutation = [int(index) for index in draw.permutation(texts)]
     return sorted(permutation, key=set(drawing.seen).__contains__)
 

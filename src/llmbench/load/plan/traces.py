@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from llmbench.cells import Cell, Trace
 from llmbench.config import ConfigError
+from llmbench.traffic import plain_lengths
 
 _TIMES = {"timestamp_s": 1.0, "timestamp": 1e-3, "TIMESTAMP": None}  # seconds in one unit
 _INPUTS = ("input_tokens", "input_length", "ContextTokens")
@@ -46,9 +47,12 @@ def read_trace(path: str) -> list[TraceRow]:
 
 
 def input_lengths(cell: Cell) -> tuple[int, ...]:
-    """The prompt lengths that a cell needs: its own, or the deciles of a trace's."""
+    """The prompt lengths that a cell needs: its own, or the deciles of a trace's.
+
+    Of traffic it is those of plain lengths; other texts are made for it alone.
+    """
     if cell.traffic is not None:
-        return ()  # its texts are made for it alone
+        return tuple(sorted({part.input_tokens for part in plain_lengths(cell.traffic)}))
     if not isinstance(cell.shape, Trace):
         return (cell.input_tokens,)
     asked = sorted(row.input_tokens for row in read_trace(cell.shape.path))

@@ -7,25 +7,27 @@ of the seed, the load, the repeat and its ordinal; and, in conversations, of the
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import accumulate
 
 from msgspec import structs
 
 from llmbench.apis import Ask
 from llmbench.cells import Cell
-from llmbench.load.plan.maker import Drawing, Maker, Phase
+from llmbench.load.plan.maker import Drawing, Phase
 from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.plan.requests import order_of
-from llmbench.load.plan.talks import TEMPLATE_TOKENS, Talk, think_ns, uniform
+from llmbench.load.plan.shares import is_chosen, place_of
+from llmbench.load.plan.talks import uniform
 from llmbench.load.wire.target import Target
-from llmbench.records import RequestRecord
 from llmbench.traffic import (
     Bodies,
-    Conversations,
-    Material,
+    HangUps,
+    Lengths,
+    Plain,
     Prefixes,
+    PromptsOfLength,
     Replayed,
-    Scripts,
     SharedPrefix,
 )
 
@@ -38,19 +40,31 @@ class TrafficMaker:
     def __init__(
         self,
         cell: Cell,
+        traffic: Plain,
         targets: Sequence[Target],
         texts: int,
         drawing: Drawing,
     ) -> None:
         assert cell.traffic is not None
-        self._name = cell.traffic.name
-        self._targets, self._drawing = targets, drawing
-        self._drawn = (drawing.seed, cell.load_name, drawing.repeat)
+        self._name, part = cell.traffic.name, drawing.part
+        self._targets, self._drawing, self._part = targets, drawing, part
+        self._drawn: tuple[object, ...] = (drawing.seed, cell.load_name, drawing.repeat)
+        self._drawn += () if part.name is None else (part.name,)
         self._order = order_of(cell, texts, drawing)
-        self._apart = not cell.reuses
+        self._salt = f"{drawing.salt}-{part.first_conversation}" if part.name else drawing.salt
+        self._apart = (cell.prefix_cache or traffic.cache) == "off"
+        self._hang_ups: HangUps | None = getattr(traffic, "hang_ups", None)
+        self._share = Fraction(repr(self._hang_ups.share)) if self._hang_ups else Fraction(0)
 
     def _index(self, ordinal: int) -> int:
         return self._order[ordinal % len(self._order)]
+
+    def _hangs_up(self, ordinal: int, phase: Phase) -> HangUps | None:
+        """When the client hangs up on the request, if it does."""
+        if self._hang_ups is None or phase == "warmup":
+            return None
+        place = place_of(ordinal - self._drawing.first_measured, self._drawing.users)
+        return self._hang_ups if is_chosen(place, self._share) else None
 
     def _ask(self, ordinal: int, phase: Phase, output_tokens: int, turn: int = 1) -> Ask:
         """What is common to all requests; they are kept apart where the cache is to be off."""
@@ -60,7 +74,7 @@ class TrafficMaker:
             output_tokens=output_tokens,
             model=target.endpoint.model,
             stream=target.endpoint.client.stream,
-            unique=f"{self._drawing.salt}-{ordinal}-{turn}-{phase}" if self._apart else None,
+            unique=f"{self._salt}-{ordinal}-{turn}-{phase}" if self._apart else None,
             reuse=not self._apart,
             seed=self._drawing.seed % 2**31,
         )
@@ -73,7 +87,7 @@ class TrafficMaker:
             user=user,
             request=request,
             phase=phase,
-            prompt=prompt,
+            prompt=self._part.first_text + prompt,
             prompt_tokens=None,
             input_tokens=None,
             output_tokens=ask.output_tokens if ask.exact and ask.replayed is None else None,
@@ -81,21 +95,22 @@ class TrafficMaker:
             stream=ask.stream,
             other_payloads=tuple([other.request(ask) for other in others]),
             traffic=self._name,
+            traffic_class=self._part.name,
         )
 
 
-class ConversationMaker(TrafficMaker):
-    """Makes the turns of conversations. A warm-up has one turn, so that none begins half-way."""
+class LengthsMaker(TrafficMaker):
+    """Makes prompts of a length, each different from the others until they run out."""
 
     def __init__(
         self,
         cell: Cell,
-        traffic: Conversations,
-        material: Scripts,
+        traffic: Lengths,
+        material: PromptsOfLength,
         targets: Sequence[Target],
         drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.scripts), drawing)
+        super().__init__(cell, traffic, targets, len(material.texts), drawing)
         self._traffic, self._material = traffic, material
 
     def make(
@@ -107,52 +122,17 @@ class ConversationMaker(TrafficMaker):
         phase: Phase,
         lengths: tuple[int, int] | None = None,
     ) -> PlannedRequest:
-        """The first turn of the conversation `ordinal`."""
         index = self._index(ordinal)
-        script = self._material.scripts[index]
-        turns = len(script.messages) if phase == "measured" else 1
-        talk = Talk(self, ordinal, index, script, self._material.system, turns)
-        planned = self._turn(talk, user, request, phase)
-        return structs.replace(planned, prefix_tokens=self._material.system_tokens)
-
-    def answered(self, talk: Talk, record: RequestRecord, answer: str) -> RequestRecord:
-        talk.context_tokens = _sum(record.input_tokens, record.output_tokens)
-        talk.end = self._end(talk, record)
-        if talk.end is not None:
-            return structs.replace(record, conversation_end=talk.end)
-        recorded = self._traffic.answers == "recorded"
-        if recorded:
-            talk.context_tokens = record.input_tokens
-        talk.go_on(talk.script.answers[talk.turn - 1] if recorded else answer)
-        return record
-
-    def next_turn(self, talk: Talk, *, user: int, request: int) -> PlannedRequest:
-        wait_ns = think_ns(self._traffic.think, *self._drawn, "think", talk.ordinal, talk.turn)
-        planned = self._turn(talk, user, request, "measured")
-        return structs.replace(planned, prefix_tokens=talk.context_tokens, think_ns=wait_ns)
-
-    def _turn(self, talk: Talk, user: int, request: int, phase: Phase) -> PlannedRequest:
         ask = structs.replace(
-            self._ask(talk.ordinal, phase, self._traffic.output_tokens, talk.turn),
-            messages=tuple(talk.messages),
-            exact=self._traffic.exact,
+            self._ask(ordinal, phase, self._traffic.output_tokens),
+            prompt=self._material.texts[index],
         )
-        planned = self._planned(ask, talk.prompt, user, request, phase)
-        return structs.replace(planned, conversation=talk.ordinal + 1, turn=talk.turn, talk=talk)
-
-    def _end(self, talk: Talk, record: RequestRecord) -> str | None:
-        """Why no further turn follows; None where one does."""
-        if not record.ok:
-            return f"its request failed ({record.error_kind})"
-        if talk.turn >= talk.turns:
-            return "it was its last turn"
-        limit, so_far = self._material.context_tokens, talk.context_tokens
-        if limit is None or so_far is None:
-            return None
-        needed = so_far + talk.script.tokens[talk.turn] + self._traffic.output_tokens
-        if needed + TEMPLATE_TOKENS <= limit:
-            return None
-        return f"its next turn might not fit the context of {limit} tokens"
+        return structs.replace(
+            self._planned(ask, index, user, request, phase),
+            prompt_tokens=self._material.tokens[index],
+            input_tokens=self._traffic.input_tokens,
+            hang_ups=self._hangs_up(ordinal, phase),
+        )
 
 
 class PrefixMaker(TrafficMaker):
@@ -167,7 +147,7 @@ class PrefixMaker(TrafficMaker):
         targets: Sequence[Target],
         drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.suffixes), drawing)
+        super().__init__(cell, traffic, targets, len(material.suffixes), drawing)
         self._traffic, self._material = traffic, material
         exponent = traffic.exponent if traffic.popularity == "zipf" else 0.0
         weights = [1 / (group + 1) ** exponent for group in range(traffic.groups)]
@@ -193,9 +173,13 @@ class PrefixMaker(TrafficMaker):
             self._planned(ask, index, user, request, phase),
             prompt_tokens=tokens,
             input_tokens=tokens,
-            traffic_class=f"group {group + 1}" if group < traffic.groups else "warm-up",
+            traffic_class=self._part.name or self._name_of(group),
             prefix_tokens=traffic.prefix_tokens if self._came_before(group, ordinal) else 0,
+            hang_ups=self._hangs_up(ordinal, phase),
         )
+
+    def _name_of(self, group: int) -> str:
+        return f"group {group + 1}" if group < self._traffic.groups else "warm-up"
 
     def _group(self, ordinal: int) -> int:
         return min(
@@ -223,7 +207,7 @@ class BodyMaker(TrafficMaker):
         targets: Sequence[Target],
         drawing: Drawing,
     ) -> None:
-        super().__init__(cell, targets, len(material.bodies), drawing)
+        super().__init__(cell, traffic, targets, len(material.bodies), drawing)
         self._material = material
 
     def make(
@@ -243,22 +227,5 @@ class BodyMaker(TrafficMaker):
             ask = structs.replace(
                 ask, output_tokens=body.output_tokens, replayed=json.loads(body.json)
             )
-        return self._planned(ask, index, user, request, phase)
-
-
-def traffic_maker(
-    cell: Cell, material: Material, targets: Sequence[Target], drawing: Drawing
-) -> Maker:
-    """The maker of the cell's kind of traffic."""
-    match cell.traffic, material:
-        case Conversations() as traffic, Scripts():
-            return ConversationMaker(cell, traffic, material, targets, drawing)
-        case SharedPrefix() as traffic, Prefixes():
-            return PrefixMaker(cell, traffic, material, targets, drawing)
-        case Replayed() as traffic, Bodies():
-            return BodyMaker(cell, traffic, material, targets, drawing)
-    raise ValueError(f"{cell.id}: its traffic has no such material")
-
-
-def _sum(a: int | None, b: int | None) -> int | None:
-    return None if a is None or b is None else a + b
+        planned = self._planned(ask, index, user, request, phase)
+        return structs.replace(planned, hang_ups=self._hangs_up(ordinal, phase))

@@ -15,10 +15,10 @@ from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
 from llmbench.load.loops.unreachable import Unreachable
+from llmbench.load.plan.class_requests import traffic_maker
 from llmbench.load.plan.maker import Drawing, Maker
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
-from llmbench.load.plan.traffic_requests import traffic_maker
 from llmbench.load.progress import Progress
 from llmbench.load.wire.target import Target
 from llmbench.load.workers.messages import Channel, Control, Job, Outcome
@@ -84,7 +84,10 @@ async def run_shard(
 def _maker(job: Job, targets: Sequence[Target], share: Plan) -> Maker:
     """Makes the requests of prompts of a length, or of the cell's traffic."""
     warms_up = share.warmup_per_user * share.users if isinstance(share, ClosedPlan) else 0
-    drawing = Drawing(job.seed, job.repeat, job.salt, job.seen, first_measured=warms_up)
+    users = share.users if isinstance(share, ClosedPlan) else 1
+    drawing = Drawing(
+        job.seed, job.repeat, job.salt, job.seen, first_measured=warms_up, users=users
+    )
     if job.material is None:
         return RequestMaker(job.cell, job.prompts, targets, drawing)
     return traffic_maker(job.cell, job.material, targets, drawing)

@@ -60,7 +60,8 @@ def requests_digest(run: CellRun, summary: CellSummary, requests: pd.DataFrame) 
 
 def failures_of(measured: pd.DataFrame) -> tuple[FailureKind, ...]:
     """The failures of measured requests by kind, each with the first message there is."""
-    groups = measured[~measured["ok"]].groupby("error_kind", sort=True)["error"]
+    failed = ~measured["ok"] & (measured["error_kind"] != "hung_up")
+    groups = measured[failed].groupby("error_kind", sort=True)["error"]
     return tuple(
         FailureKind(str(kind), len(texts), str(next(iter(texts.dropna()), "")))
         for kind, texts in groups

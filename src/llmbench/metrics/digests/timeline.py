@@ -38,6 +38,7 @@ def timeline_of(requests: pd.DataFrame, most: int) -> Timeline:
     slots = -(-length // width)
     slot = (done - sent.min()) // width
     ok = tried["ok"].to_numpy(bool)
+    failed = ~ok & (tried["error_kind"] != "hung_up").to_numpy(bool)
     middle = sent.min() + width * np.arange(slots) + width // 2
     began = np.searchsorted(np.sort(sent), middle, "right")
     ended = np.searchsorted(np.sort(done), middle, "right")
@@ -45,7 +46,7 @@ def timeline_of(requests: pd.DataFrame, most: int) -> Timeline:
     return Timeline(
         middle_ns=tuple(middle.tolist()),
         requests_per_s=_per_second(slot[ok], slots, width),
-        failures_per_s=_per_second(slot[~ok], slots, width),
+        failures_per_s=_per_second(slot[failed], slots, width),
         p50_ms=_known(latency.quantile(0.5).reindex(range(slots))),
         p95_ms=_known(latency.quantile(0.95).reindex(range(slots))),
         in_flight=tuple((began - ended).tolist()),

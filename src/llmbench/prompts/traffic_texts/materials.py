@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from llmbench.config import ConfigError
@@ -11,7 +13,22 @@ from llmbench.prompts.tokens.tokenizer import Tokenizer
 from llmbench.prompts.traffic_texts.conversations import scripts_of
 from llmbench.prompts.traffic_texts.replayed_bodies import bodies_of
 from llmbench.prompts.traffic_texts.shared_prefixes import prefixes_of
-from llmbench.traffic import Conversations, Material, Replayed, Scripts, Traffic
+from llmbench.traffic import (
+    Bodies,
+    Conversations,
+    Lengths,
+    Material,
+    Mix,
+    Mixed,
+    Plain,
+    PlainMaterial,
+    PromptsOfLength,
+    Replayed,
+    Scripts,
+    SharedPrefix,
+    Traffic,
+    speaks_chat,
+)
 
 Counter = Tokenizer | CountedElsewhere
 
@@ -24,13 +41,47 @@ def material_of(
     fresh: str,
     context_tokens: int | None,
     say: Say,
+    prompts: Callable[[int], PromptsOfLength],
 ) -> Material:
     """What `traffic` sends, with lengths by `counter`; `ConfigError` names the file and the record.
 
     It is the same for the same seed. Shared prefixes are drawn anew for each `fresh`, so that a
     server knows none of them from an earlier repeat. `context_tokens` is the server's, None where
-    it isn't known.
+    it isn't known. `prompts` gets those of a length.
     """
+
+    def made(part: Plain, fresh: str) -> PlainMaterial:
+        if isinstance(part, Lengths):
+            return prompts(part.input_tokens)
+        return _plain(part, counter, seed, fresh, context_tokens, say)
+
+    if not isinstance(traffic, Mix):
+        return made(traffic, fresh)
+    whole = Mixed(tuple(made(one.traffic, f"{fresh} {one.name}") for one in traffic.classes))
+    _check_endpoint(traffic, whole)
+    return whole
+
+
+def _check_endpoint(mix: Mix, whole: Mixed) -> None:
+    """Refuse completions beside chats, as all requests of a cell go to one endpoint."""
+    pairs = list(zip(mix.classes, whole.parts, strict=True))
+    chats = [one.name for one, part in pairs if speaks_chat(part)]
+    plain = [one.name for one, part in pairs if isinstance(part, Bodies) and not part.chat]
+    if chats and plain:
+        raise ConfigError(
+            f"traffic {mix.name!r}: class {chats[0]!r} needs a chat endpoint, and the bodies of"
+            f" class {plain[0]!r} have a 'prompt' for another one; make two files of them"
+        )
+
+
+def _plain(
+    traffic: Conversations | SharedPrefix | Replayed,
+    counter: Counter,
+    seed: int,
+    fresh: str,
+    context_tokens: int | None,
+    say: Say,
+) -> PlainMaterial:
     if isinstance(traffic, Conversations):
         scripts = scripts_of(traffic, counter, seed, say)
         return _fitting(traffic, scripts, traffic.context_tokens or context_tokens)

@@ -8,14 +8,17 @@ from typing import Any
 import msgspec
 
 from llmbench.config import ConfigError
-from llmbench.traffic import Conversations, Replayed, SharedPrefix, Traffic
+from llmbench.prompts.traffic_texts.mix_files import check_hang_ups, mix_of
+from llmbench.traffic import Conversations, Lengths, Plain, Replayed, SharedPrefix, Traffic
 from llmbench.value_types import explain, nearest
 
-KINDS: dict[str, type[Conversations] | type[SharedPrefix] | type[Replayed]] = {
+KINDS: dict[str, type[Lengths | Conversations | SharedPrefix | Replayed]] = {
+    "lengths": Lengths,
     "conversations": Conversations,
     "shared-prefix": SharedPrefix,
     "requests": Replayed,
 }
+MIX = "mix"
 SOURCES = (".json", ".jsonl", ".csv", ".parquet")
 
 
@@ -30,7 +33,15 @@ def load_traffic(name: str, folder: Path) -> Traffic:
                 f"traffic {name!r}: {folder} has no such file{nearest(name, known)}; write one"
                 " (docs/traffic.md), or give the path of a TOML file"
             )
-    return _convert(_read(path), path)
+    raw = _read(path)
+    if raw.get("kind") != MIX:
+        return _convert(raw, path)
+
+    def beside(part: str) -> Traffic:
+        """The traffic of a class; a path counts from the file of the mix."""
+        return load_traffic(str(path.parent / part) if part.endswith(".toml") else part, folder)
+
+    return mix_of(raw, path, beside)
 
 
 def traffic_named(names: Sequence[str], folder: Path) -> tuple[Traffic, ...]:
@@ -52,11 +63,11 @@ def _read(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
 
 
-def _convert(raw: dict[str, Any], path: Path) -> Traffic:
+def _convert(raw: dict[str, Any], path: Path) -> Plain:
     kind = KINDS.get(str(raw.get("kind")))
     if kind is None:
         given = "missing" if "kind" not in raw else f"unknown {raw['kind']!r}"
-        raise ConfigError(f"{path}: key 'kind': {given}{nearest('', list(KINDS))}")
+        raise ConfigError(f"{path}: key 'kind': {given}{nearest('', [*KINDS, MIX])}")
     raw = raw | {"name": path.stem}
     for key in ("file", "source"):  # a path counts from the file that names it
         value = raw.get(key)
@@ -70,13 +81,14 @@ def _convert(raw: dict[str, Any], path: Path) -> Traffic:
     return traffic
 
 
-def _check(traffic: Traffic, path: Path) -> None:
+def _check(traffic: Plain, path: Path) -> None:
     """Refuse keys that contradict one another, and a file that is not there."""
+    check_hang_ups(traffic, str(path))
     if isinstance(traffic, Replayed):
         if not Path(traffic.file).is_file():
             raise ConfigError(f"{path}: key 'file': {traffic.file} is not a file")
         return
-    if isinstance(traffic, SharedPrefix):
+    if isinstance(traffic, SharedPrefix | Lengths):
         return
     if traffic.answers == "recorded" and traffic.source == "synthetic":
         raise ConfigError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from llmbench.config import Slo
 from llmbench.report.charts import (
     against_baseline,
+    against_classes,
     against_users,
     capacity,
     distributions,
@@ -29,6 +30,7 @@ GROUPS = {
     "users": "Against users",
     "turns": "Turn by turn",
     "depth": "Speed at depth",
+    "classes": "Class by class",
     "capacity": "Capacity, size and cost",
     "tradeoff": "Latency against throughput",
     "distribution": "Distributions and the grid",
@@ -104,6 +106,7 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
             yield against_users.chart(cells, quantity)
     yield from against_turns.charts(data.results)
     yield against_depth.chart(data.results)
+    yield from against_classes.charts(data.results)
     yield from _capacity(data)
     for config in configs:
         for cells in _lengths_and_traffic(data.merged):

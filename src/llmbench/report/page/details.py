@@ -19,6 +19,7 @@ from llmbench.report.page import sparklines as small
 from llmbench.report.page.cell_facts import CPU, GPUS, OWN_PART, facts, replicas
 from llmbench.report.page.listing import anchor, verdict_of
 from llmbench.report.read import RunData
+from llmbench.report.terminal.classes_table import class_row
 from llmbench.report.terminal.turns_table import turn_row
 from llmbench.results import CellResult, Problem
 from llmbench.store import RunInfo
@@ -61,6 +62,7 @@ class Detail(Struct, frozen=True):
     smalls: tuple[Sparkline, ...]
     table: tuple[tuple[str, ...], ...]
     turns: tuple[tuple[str, ...], ...]  # in the columns of the terminal's table, of all repeats
+    classes: tuple[tuple[str, ...], ...]  # likewise
     failures: "tuple[FailureKind, ...]"
     facts: tuple[tuple[str, str], ...]  # of the server's launch and of the client's own part
     command: str
@@ -96,6 +98,7 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
         tuple(s for s in _smalls(data, name) if s.svg),
         tuple(_table(row)),
         tuple(turn_row(turn) for result in results for turn in result.summary.turns),
+        tuple(class_row(one, result) for result in results for one in result.summary.classes),
         failures,
         (
             *_launch(data, name),

@@ -17,7 +17,7 @@ from llmbench.report.page.listing import COLUMNS, rows_of, verdicts_of
 from llmbench.report.page.pictures import Picture
 from llmbench.report.page.run_facts import banners, chips, facts, meta, verdict_banner
 from llmbench.report.read import RunData
-from llmbench.report.terminal import depth_table, turns_table
+from llmbench.report.terminal import classes_table, depth_table, turns_table
 from llmbench.verdict import Verdict
 
 
@@ -56,6 +56,8 @@ def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None =
             details=cells,
             turn_columns=turns_table.COLUMNS,
             turns_meaning=turns_table.MEANING,
+            class_columns=classes_table.COLUMNS,
+            classes_meaning=classes_table.MEANING,
             **script_and_style(),
             made_by=f"Made by pytest-llmbench {data.info.harness}",
         )

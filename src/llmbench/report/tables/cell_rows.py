@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool | None
 _PARTS = Distribution.__struct_fields__
-_APART = ("cell", "cell_id", "repeat", "limit_counts", "common_errors", "replicas", "turns")
+_APART = (
+    *("cell", "cell_id", "repeat", "limit_counts", "common_errors", "replicas", "turns"),
+    "classes",
+)
 """The fields of a summary that are not columns, as other columns or the words of `why` say them."""
 
 

@@ -137,7 +137,7 @@ def deck_table(measured: "pd.DataFrame", first: int = 1) -> "pa.Table":
 
     from llmbench.metrics import input_tokens
 
-    failed = ~measured["ok"]
+    failed, hung_up = ~measured["ok"], measured["error_kind"] == "hung_up"
     end = measured["last_token_ns"].where(~failed).fillna(measured["done_ns"])
     columns: dict[str, Any] = {
         "request": np.arange(first, first + len(measured)),
@@ -149,7 +149,7 @@ def deck_table(measured: "pd.DataFrame", first: int = 1) -> "pa.Table":
         "throughput(tokens/second)": measured["throughput_tokens_per_s"],
         "time_per_token(ms/tokens)": measured["time_per_token_ms"],
         "TTFT(ms)": measured["ttft_ms"],
-        "status": np.where(failed, "failed", "ok"),
+        "status": np.where(hung_up, "hung_up", np.where(failed, "failed", "ok")),
         "connect(ms)": measured["connect_ns"].astype("Float64") / 1e6,
         "think(ms)": measured["think_ns"].astype("Float64") / 1e6,
     }

@@ -11,6 +11,7 @@ from llmbench.cells import Ramp, format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import number, plural, size
+from llmbench.report.terminal.classes_table import classes_found
 from llmbench.report.terminal.depth_table import depths_found
 from llmbench.report.terminal.turns_table import caches_found, turns_found
 from llmbench.results import CellResult, CellSummary, Search
@@ -35,6 +36,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     yield from turns_found(results)
     yield from caches_found(results)
     yield from depths_found(results)
+    yield from classes_found(results)
     yield from cold_starts_found(cells)
     yield from launches_found(cells)
     searches = run.searches()

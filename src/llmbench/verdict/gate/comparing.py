@@ -16,13 +16,17 @@ from llmbench.verdict.gate.launches import count_launches
 from llmbench.verdict.gate.overall import ALL_CELLS, decide_session
 from llmbench.verdict.gate.remarks import common, disturbed, faults, notes
 from llmbench.verdict.gate.samples.baselines import (
-    ADVISORY,
     CellSample,
     Sample,
-    compared,
     load_baseline,
     read_baseline,
     sample_of,
+)
+from llmbench.verdict.gate.samples.compared_figures import (
+    ADVISORY,
+    compared,
+    compared_class,
+    part_name,
 )
 from llmbench.verdict.gate.samples.fingerprints import differences
 from llmbench.verdict.gate.stopping import settled
@@ -146,20 +150,28 @@ def decided(
     cell_id = results[-1].summary.cell_id if results else ""
     if cell_id not in baseline.cells:
         return bool(results)
-    good = [compared(r.summary) for r in results if r.valid]
+    good = [r.summary for r in results if r.valid]
     if not good:
         return False
-    names = dict.fromkeys(name for measured in good for name in measured)
-    metrics = {name: [measured.get(name) for measured in good] for name in names}
-    now = CellSample(metrics, 0, len(good), advisory=[*ADVISORY])
-    both = {cell_id: (baseline.cells[cell_id], now)}
+    now = {cell_id: _so_far([compared(summary) for summary in good])}
+    for one in good[0].classes:
+        figures = [compared_class(summary, one.name) for summary in good]
+        now[part_name(cell_id, one.name)] = _so_far(figures)
+    both = {n: (baseline.cells[n], part) for n, part in now.items() if n in baseline.cells}
     own = contrasts(both, parse_tolerances(tolerance), True)
-    others = [cell for other, cell in baseline.cells.items() if other != cell_id]
+    others = [cell for other, cell in baseline.cells.items() if other not in now]
     noise = {
         metric: [group for cell in others for group in repeats_by_launch(cell, metric)]
         for metric in {c.metric for c in own}
     }
     return settled(own, noise, cells=cells, policy=policy_of(None, launch_allowance))
+
+
+def _so_far(repeats: Sequence[Mapping[str, float | None]]) -> CellSample:
+    """The repeats of a cell that have been measured by now."""
+    names = dict.fromkeys(name for measured in repeats for name in measured)
+    metrics = {name: [measured.get(name) for measured in repeats] for name in names}
+    return CellSample(metrics, 0, len(repeats), advisory=[*ADVISORY])
 
 
 def policy_of(host_allowance: str | None, launch_allowance: str | None = None) -> Policy:

@@ -12,8 +12,11 @@ from llmbench.verdict.gate.verdicts import CellFault, Comparison
 
 def faults(old: Sample, new: Sample) -> list[CellFault]:
     """Faults of cells: on one side only, without a valid repeat, or no longer sustained."""
-    found = []
+    found: list[CellFault] = []
     for cell in dict.fromkeys((*old.cells, *new.cells)):
+        whole = (new.cells.get(cell) or old.cells[cell]).part_of
+        if whole in [fault.cell for fault in found]:
+            continue  # a class has no fault of its own where its cell has one
         if cell not in new.cells:
             text = (
                 f"in baseline {old.name} and not in this run: measure it, or store a new baseline"
@@ -43,7 +46,7 @@ def notes(old: Sample, new: Sample, cells: Sequence[str], policy: Policy) -> lis
     found = []
     for cell in cells:
         for side, measured in ((old.name, old.cells[cell]), (new.name, new.cells[cell])):
-            if measured.invalid and measured.repeats:
+            if measured.invalid and measured.repeats and not measured.part_of:
                 found.append(
                     f"{cell}: {measured.invalid} INVALID repeats of {side} left out: {measured.why}"
                 )

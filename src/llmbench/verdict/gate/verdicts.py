@@ -95,9 +95,14 @@ class Verdict(Struct, frozen=True):
         return "MISSING"
 
     def of(self, cell_id: str) -> "Verdict":
-        """The part of the verdict that is about one cell."""
+        """The part of the verdict that is about one cell, with its classes if it is a mix."""
         return structs.replace(
             self,
-            comparisons=tuple(c for c in self.comparisons if c.cell == cell_id),
-            faults=tuple(f for f in self.faults if f.cell == cell_id),
+            comparisons=tuple(c for c in self.comparisons if _is_of(c.cell, cell_id)),
+            faults=tuple(f for f in self.faults if _is_of(f.cell, cell_id)),
         )
+
+
+def _is_of(name: str, cell_id: str) -> bool:
+    """Whether `name` is the cell's, or that of one of its classes."""
+    return name == cell_id or name.startswith(f"{cell_id}:")

@@ -7,7 +7,14 @@ from llmbench.results import CellResult
 from llmbench.verdict.gate.contrasts import logs, tolerated
 from llmbench.verdict.gate.interleaved.block_order import a_opens
 from llmbench.verdict.gate.interleaved.paired import Pairs
-from llmbench.verdict.gate.samples.baselines import ADVISORY, compared
+from llmbench.verdict.gate.samples.compared_figures import (
+    ADVISORY,
+    class_of,
+    classes_of,
+    compared,
+    compared_class,
+    part_name,
+)
 
 Blocks = Mapping[str, tuple[Sequence[CellResult], Sequence[CellResult]]]
 """The blocks of A and of B for each point; a block is a repeat, whose number is its round."""
@@ -34,8 +41,27 @@ def _of_point(
     seed: int,
 ) -> Iterator[Pairs]:
     rounds = sorted(old.keys() & new.keys())
-    sides = [[compared(side[number].summary) for number in rounds] for side in (old, new)]
-    fewest = min((b.summary.in_window for b in (*old.values(), *new.values())), default=0)
+    summaries = [[side[number].summary for number in rounds] for side in (old, new)]
+    whole = [[compared(summary) for summary in side] for side in summaries]
+    fewest = min((s.in_window for side in summaries for s in side), default=0)
+    yield from _pairs(point, rounds, whole, fewest, tolerances, seed)
+    for one in classes_of([*old.values()]):
+        figures = [[compared_class(s, one.name) for s in side] for side in summaries]
+        parts = [class_of(s, one.name) for side in summaries for s in side]
+        fewest = min((part.in_window for part in parts), default=0)
+        name = part_name(point, one.name)
+        yield from _pairs(name, rounds, figures, fewest, tolerances, seed)
+
+
+def _pairs(
+    point: str,
+    rounds: Sequence[int],
+    sides: Sequence[Sequence[Mapping[str, float | None]]],
+    fewest: int,
+    tolerances: Mapping[str, float],
+    seed: int,
+) -> Iterator[Pairs]:
+    """The pairs of each gated metric of a point, or of one class of it."""
     for metric in tolerances:
         if metric in ADVISORY and not certifiable(float(metric.rpartition("_p")[2]), fewest):
             continue

@@ -61,9 +61,9 @@ def versus(
     rows = [comparison_of(outcome, gating=True) for outcome in outcomes]
     whole = sample_of(run)
     old, new = (_side(whole, name, points) for name in (a, b))
-    both = {p: (old.cells[p], new.cells[p]) for p in points if p in old.cells and p in new.cells}
+    both = {p: (old.cells[p], new.cells[p]) for p in old.cells if p in new.cells}
     rows += [row_of_counts(outcome) for outcome in decide_counts(both, tolerances)]
-    order = [*points, ALL_CELLS]
+    order = [*old.cells, *points, ALL_CELLS]
     return Verdict(
         a,
         b,
@@ -76,8 +76,12 @@ def versus(
 
 
 def _side(whole: Sample, model: str, points: Sequence[str]) -> Sample:
+    """The points of one model, each with its classes if it is a mix."""
     cells = {
-        point: cell for point in points if (cell := whole.cells.get(f"{model}-{point}")) is not None
+        name.removeprefix(f"{model}-"): cell
+        for point in points
+        for name, cell in whole.cells.items()
+        if (cell.part_of or name) == f"{model}-{point}"
     }
     return structs.replace(whole, name=model, cells=cells, fingerprint={})
 

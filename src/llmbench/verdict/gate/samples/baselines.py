@@ -6,20 +6,28 @@ six-digit numbers for each metric.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from llmbench.config import ConfigError
 from llmbench.metrics import certifiable
 from llmbench.records import CellRun
-from llmbench.results import CellResult, CellSummary, Distribution, Search
+from llmbench.results import CellResult, CellSummary, ClassSummary, Search
 from llmbench.store import RunDir, replace_file
 from llmbench.value_types import nearest
+from llmbench.verdict.gate.samples.compared_figures import (
+    ADVISORY,
+    class_of,
+    classes_of,
+    compared,
+    compared_class,
+    part_name,
+)
 from llmbench.verdict.gate.samples.fingerprints import fingerprint
 from llmbench.verdict.judging import JudgedCell, judged_cells
 
@@ -30,9 +38,6 @@ READABLE = (1, VERSION)
 
 SERVERS_OWN = frozenset({"error_rate", "no_success", "output_length", "resent"})
 """The rules that the server breaks; a repeat that only these make INVALID counts its faults."""
-
-ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
-"""The metrics that gate only if every repeat has enough requests to certify the percentile."""
 
 
 class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +53,7 @@ class CellSample(Struct, frozen=True, forbid_unknown_fields=True):
     counts: dict[str, list[int]] = {}  # of what went wrong: [how many, of how many]
     launches: list[int] = []  # of each repeat; empty (older versions): all are of one
     server: str = ""  # the model with its limits: cells that share it share its launches
+    part_of: str = ""  # the cell that it is a class of
 
     def launches_of(self, metric: str) -> list[int]:
         """The launch of each value of a metric; of a cold start each is of its own."""
@@ -81,7 +87,8 @@ def sample_of(run: RunDir, name: str = "") -> Sample:
         git_commit=info.git_commit,
         simulated=any(r.summary.simulated for cell in cells for r in cell.results),
         fingerprint=fingerprint(info, [r for cell in compared_cells for r in cell.runs]),
-        cells={cell.cell_id: _cell(cell) for cell in compared_cells} | _answers(run.searches()),
+        cells={name: part for cell in compared_cells for name, part in _parts(cell).items()}
+        | _answers(run.searches()),
     )
 
 
@@ -163,21 +170,51 @@ def _answers(searches: Sequence[Search]) -> dict[str, CellSample]:
     }
 
 
+def _parts(cell: JudgedCell) -> dict[str, CellSample]:
+    """The cell, and each class of a mix, which has figures and counts of its own."""
+    whole, names = _cell(cell), [one.name for one in classes_of(cell.results)]
+    if not names:
+        return {cell.cell_id: whole}
+    parts = {cell.cell_id: structs.replace(whole, counts={})}
+    for name in names:
+        of_class = [class_of(r.summary, name) for r in cell.results if _counted(r)]
+        good = [class_of(r.summary, name) for r in cell.results if r.valid]
+        fewest = min((one.in_window for one in good), default=0)
+        repeats = [compared_class(r.summary, name) for r in cell.results if r.valid]
+        parts[part_name(cell.cell_id, name)] = structs.replace(
+            whole,
+            metrics=_listed(repeats),
+            requests=fewest,
+            advisory=_advisory(fewest),
+            counts=_counts(of_class),
+            part_of=cell.cell_id,
+        )
+    return parts
+
+
+def _listed(repeats: Sequence[Mapping[str, float | None]]) -> dict[str, list[float | None]]:
+    """Each metric with its values, one for each repeat."""
+    names = dict.fromkeys(name for values in repeats for name in values)
+    return {name: [_round(values.get(name)) for values in repeats] for name in names}
+
+
+def _advisory(fewest: int) -> list[str]:
+    return [n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)]
+
+
 def _cell(cell: JudgedCell) -> CellSample:
     sound = [(r, run) for r, run in zip(cell.results, cell.runs, strict=True) if r.valid]
     good = [r.summary for r, _ in sound]
     bad = [r for r in cell.results if not r.valid]
     fewest = min((s.in_window for s in good), default=0)
-    repeats = [compared(r.summary) for r, _ in sound]
     cold = _cold([run for _, run in sound])
-    names = dict.fromkeys(name for values in repeats for name in values)
     return CellSample(
-        metrics={name: [_round(values.get(name)) for values in repeats] for name in names} | cold,
+        metrics=_listed([compared(r.summary) for r, _ in sound]) | cold,
         requests=fewest,
         repeats=len(good),
         invalid=len(bad),
         why="; ".join(dict.fromkeys(r.why.replace("\n", "; ") for r in bad)),
-        advisory=[n for n in ADVISORY if not certifiable(float(n.rpartition("_p")[2]), fewest)],
+        advisory=_advisory(fewest),
         overloaded=sum(summary.overloaded for summary in good),
         counts=_counts([r.summary for r in cell.results if _counted(r)]),
         launches=[run.launch for _, run in sound],
@@ -190,7 +227,7 @@ def _counted(result: CellResult) -> bool:
     return {problem.rule for problem in result.problems} <= SERVERS_OWN
 
 
-def _counts(summaries: Sequence[CellSummary]) -> dict[str, list[int]]:
+def _counts(summaries: Sequence[CellSummary | ClassSummary]) -> dict[str, list[int]]:
     """What went wrong, pooled over repeats, as [how many, of how many] for each of `COUNTS`."""
     asked = sum(s.requests for s in summaries)
     outputs = [(s.output_tokens, s.output_length_hit_rate or 0.0) for s in summaries]
@@ -201,28 +238,6 @@ def _counts(summaries: Sequence[CellSummary]) -> dict[str, list[int]]:
         "resent": [sum(min(s.resent, s.requests) for s in summaries), asked],
         "off_length": [sum(round(n * (1 - hit)) for n, hit in counted), sum(n for n, _ in counted)],
     }
-
-
-def compared(summary: CellSummary) -> dict[str, float | None]:
-    """The figures that are compared.
-
-    In an open loop TTFT counts from the schedule, and the rate is not the server's. An overloaded
-    server has only a rate (its capacity), since its times grow for as long as the load lasts.
-    """
-    if summary.overloaded:
-        return {"throughput": summary.output_tokens_per_s}
-    is_open = summary.cell.shape.is_open_loop
-    ttft = summary.scheduled_ttft_ms if is_open else summary.ttft_ms
-    token = summary.time_per_token_ms
-    figures = {"ttft": _at(ttft, "p50"), "time_per_token": _at(token, "p50")}
-    if not is_open:
-        figures["throughput"] = summary.output_tokens_per_s
-    if summary.computes_on_cpu and summary.cpu_per_token_ms is not None:
-        figures["cpu_per_token"] = summary.cpu_per_token_ms
-    for percentile in ("p95", "p99"):
-        figures[f"ttft_{percentile}"] = _at(ttft, percentile)
-        figures[f"time_per_token_{percentile}"] = _at(token, percentile)
-    return figures
 
 
 def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
@@ -240,10 +255,6 @@ def _cold(runs: Sequence[CellRun]) -> dict[str, list[float | None]]:
         "cold_first_token": [_round(launch.first_token_s) for launch in launches],
         "cold_peak_memory": [None if m is None else _round(m / 2**20) for m in memory],
     }
-
-
-def _at(values: Distribution | None, percentile: str) -> float | None:
-    return None if values is None else float(getattr(values, percentile))
 
 
 def _round(value: float | None) -> float | None:
