@@ -37,12 +37,7 @@ def requests(repeat: int, short_ms: float, long_ms: float) -> list[RequestRecord
 
 
 def mixed_run(
-    path: Path,
-    *,
-    short_ms: float = 50,
-    long_ms: float = 90,
-    repeats: int = 5,
-    slo: Slo | None = None,
+    path: Path, *, long_ms: float = 90, repeats: int = 5, slo: Slo | None = None
 ) -> RunDir:
     """A run of the mix whose repeats differ by 1 %; `slo` is the model's."""
     run, model = RunDir(path), structs.replace(MODEL, slo=slo or Slo())
@@ -50,7 +45,7 @@ def mixed_run(
     for repeat in range(1, repeats + 1):
         factor = 1 + 0.01 * (repeat % 3)
         with Journal(run.journal_file(ID, repeat)) as journal:
-            for record in requests(repeat, short_ms * factor, long_ms * factor):
+            for record in requests(repeat, 50 * factor, long_ms * factor):
                 journal.append(record)
         run.append_cell_run(structs.replace(cell_run(repeat=repeat), cell=CELL, cell_id=ID))
     return run

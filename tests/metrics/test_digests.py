@@ -96,6 +96,7 @@ def test_a_timeline_counts_a_request_where_it_ended() -> None:
             "sent_ns": pd.array([0, 0, second], dtype="Int64"),
             "done_ns": pd.array([second, 2 * second, 4 * second - 1], dtype="Int64"),
             "ok": [True, False, True],
+            "error_kind": [None, "http_5xx", None],
             "latency_ms": [1000.0, float("nan"), 3000.0],
         }
     )

@@ -91,3 +91,38 @@ def test_mistakes_name_the_file_the_class_and_the_remedy(
         mix(tmp_path, *parts)
     assert message in str(caught.value)
     assert str(tmp_path) in str(caught.value)
+
+
+LENGTHS = 'kind = "lengths"\ninput_tokens = 8\noutput_tokens = 8\n'
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (
+            "{ share = 0.5 }",
+            "key 'hang_ups': give after_tokens or after_ms, after which the client hangs up",
+        ),
+        (
+            "{ share = 0.5, after_tokens = 1, after_ms = 5 }",
+            "key 'hang_ups': give after_tokens or after_ms, after which the client hangs up",
+        ),
+        ("{ share = 1.5, after_ms = 5 }", "key 'hang_ups.share': expected `float` <= 1.0"),
+        (
+            "{ share = 0.5, after_tokens = 8 }",
+            "key 'hang_ups': an answer of 8 tokens is over after 8 tokens; hang up earlier, or ask"
+            " for longer answers",
+        ),
+    ],
+)
+def test_a_hang_up_needs_a_share_and_a_moment(tmp_path: Path, key: str, message: str) -> None:
+    (tmp_path / "mine.toml").write_text(f"{LENGTHS}hang_ups = {key}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_traffic("mine", tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / 'mine.toml'}: {message}")
+
+
+def test_a_class_of_conversations_has_no_hang_ups(tmp_path: Path) -> None:
+    (tmp_path / "chat.toml").write_text('kind = "conversations"\noutput_tokens = 8\n', "utf-8")
+    with pytest.raises(ConfigError, match="class 'b': key 'hang_ups': conversations need their"):
+        mix(tmp_path, A, B.replace("rag", "chat"), "hang_ups = { share = 0.5, after_ms = 9 }\n")

@@ -65,9 +65,8 @@ def test_repeats_stop_once_every_class_is_decided(tmp_path: Path) -> None:
 
 def test_the_classes_of_two_models_are_paired(tmp_path: Path) -> None:
     (block,) = results(mixed_run(tmp_path, repeats=1))
-    blocks = [
-        structs.replace(block, summary=structs.replace(block.summary, repeat=n)) for n in (1, 2)
-    ]
+    summaries = [structs.replace(block.summary, repeat=number) for number in (1, 2)]
+    blocks = [structs.replace(block, summary=summary) for summary in summaries]
     pairs = paired({"point": (blocks, blocks)}, TOLERANCES, seed=1)
     assert [(of.cell, of.metric) for of in pairs] == [
         ("point", "throughput"),

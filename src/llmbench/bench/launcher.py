@@ -12,6 +12,7 @@ from llmbench.gauges import GaugeSample
 from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
 from llmbench.servers import (
+    OFTEN_S,
     GaugeWatch,
     LaunchError,
     Placement,
@@ -86,16 +87,18 @@ class Servers:
         return self._server
 
     @contextmanager
-    def watched(self, cell_id: str, repeat: int) -> Iterator[Observed]:
+    def watched(self, cell_id: str, repeat: int, *, often: bool = False) -> Iterator[Observed]:
         """Let what is seen of the server belong to that repeat of that cell while it is open.
 
-        What it gives holds all of that when it is closed.
+        What it gives holds all of that when it is closed. Its gauges are read about once a second,
+        or `often`.
         """
         watched = self._watched = Observed()
         with ExitStack() as stack:
             if self._gauges is not None:
                 cores = self.placement.client
-                stack.enter_context(self._gauges.during(cell_id, repeat, cores))
+                period_s = OFTEN_S if often else None
+                stack.enter_context(self._gauges.during(cell_id, repeat, cores, period_s=period_s))
             if self._sampler is not None:
                 self._sampler.tag(cell_id, repeat)
                 stack.callback(self._sampler.tag, None, None)

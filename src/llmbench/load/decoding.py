@@ -71,6 +71,14 @@ class Decoder:
 
     def last_token_ns(self, exchange: Exchange) -> int | None:
         """The reader's stamp of the last read that held a token so far, for time-outs."""
+        answer = self._so_far(exchange)
+        return answer.times_ns[-1] if answer.times_ns else None
+
+    def token_events(self, exchange: Exchange) -> int:
+        """The number of events with tokens that have come so far."""
+        return len(self._so_far(exchange).times_ns)
+
+    def _so_far(self, exchange: Exchange) -> Answer:
         answer = Answer()
         seen = [now for _, now, _ in exchange.reads]
         try:
@@ -78,7 +86,7 @@ class Decoder:
             answer.take(b"".join(chunks), self._dialect, BodyReads(exchange, chunks, seen))
         except (msgspec.DecodeError, zlib.error):
             pass  # part of an event is still on its way
-        return answer.times_ns[-1] if answer.times_ns else None
+        return answer
 
     def _understand(
         self, planned: PlannedRequest, exchange: Exchange, when: ReadTimes, answer: Answer

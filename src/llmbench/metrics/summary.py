@@ -14,6 +14,7 @@ from llmbench.config import Slo
 from llmbench.gauges import GaugeSample
 from llmbench.metrics import formulas, windows
 from llmbench.metrics.digests.classes import class_summaries, goodput_of_mix
+from llmbench.metrics.digests.hang_ups import hang_up_fields
 from llmbench.metrics.digests.turns import cached_share, possible_share, turn_summaries
 from llmbench.metrics.gauge_means import gauge_fields
 from llmbench.metrics.overload import QueueTrend, overload
@@ -94,6 +95,7 @@ def summarise(
     )
     told = gauge_fields(gauges, run, window)  # what requests tell themselves is of their window
     fields |= {name: value for name, value in told.items() if fields.get(name) is None}
+    fields |= hang_up_fields(of_repeat, gauges, run)
     limits, count = resolve(slo), int(fields["requests"])
     classes = class_summaries(run, measured, window, slo)
     return CellSummary(
@@ -250,7 +252,7 @@ def _answers(good: pd.DataFrame) -> dict[str, Any]:
 
 def _client(run: CellRun, of_repeat: pd.DataFrame, inside: pd.DataFrame) -> dict[str, Any]:
     events = int(inside["events"].sum())
-    tokens = int(of_repeat["output_tokens"].fillna(0).sum())
+    tokens = int(of_repeat["output_tokens"].fillna(of_repeat["token_events"]).sum())
     first = inside[inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna()]
     looks_ms = np.where(first["token_events"] > 1, 0.0, TWO_LOOKS_MS)
     wide = first["ttft_uncertainty_ms"] > np.maximum(TTFT_UNCERTAIN * first["ttft_ms"], looks_ms)

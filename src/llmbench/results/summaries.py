@@ -241,4 +241,10 @@ class CellSummary(Struct, frozen=True):
     possible_cached_share: float | None = None  # of prompt tokens, that an earlier request had
     turns: tuple[TurnSummary, ...] = ()  # of conversations
     classes: tuple[ClassSummary, ...] = ()  # of a mix
-    hung_up: int = 0  # by the client, on purpose; in no other count
+    # of requests on which the client hung up on purpose
+    hung_up: int = 0  # they are in no other count
+    let_go: bool | None = None  # whether the server did; None: not known
+    let_go_by: Literal["gauge", "rate"] | None = None  # what shows it
+    orphans_seen: float | None = None  # by its gauge beyond those in flight, sum of readings
+    orphans_expected: float | None = None  # the same, if it had let go of none
+    slower_beside_orphans: float | None = None  # latency of what was sent meanwhile / of the rest

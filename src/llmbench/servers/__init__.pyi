@@ -29,4 +29,5 @@ from .readiness.metrics_page import sums_since as sums_since
 from .running import LaunchError as LaunchError
 from .running import RunningServer as RunningServer
 from .sampling import Sampler as Sampler
+from .scraping.gauge_watch import OFTEN_S as OFTEN_S
 from .scraping.gauge_watch import GaugeWatch as GaugeWatch

@@ -104,7 +104,7 @@ class Streamed:
 
     def _emit(self, first: int, due_ns: int, now_ns: int) -> bool:
         """Do all that `emit` must: also tokens that are not in the memo, and the end."""
-        if self._line.gone:
+        if self._line.gone and self._job.manner.notices_hang_ups:
             self._job.ended("gone", first - 1, self._sent_ns)
             self.keys = ()
             return True
@@ -212,6 +212,7 @@ class Streamed:
             job = self._job
             job.truth.streamed(job.received_ns, self._sent_ns, self._late_ns, job.turn)
         outcome = "ok" if manner.healthy else outcome_of(manner)
+        outcome = "unheard" if self._line.gone else outcome
         self._job.ended(outcome, self._next - 1, self._sent_ns)
         finish_line(self._line, manner, whole=whole)
 

@@ -196,6 +196,11 @@ _ALL = (
     _fault("interim", "a 100 Continue comes before the answer's own head", interim=True),
     _fault("slow-headers", "the head dribbles in, 20 ms between its pieces", slow_headers=True),
     _fault(
+        "ignores-hang-ups",
+        "an answer is computed to its end though its client has gone; its slot stays taken",
+        notices_hang_ups=False,
+    ),
+    _fault(
         "idle-close",
         "the connection is closed after the answer, though kept alive",
         idle_close=True,

@@ -47,6 +47,7 @@ class Manner(Struct, frozen=True):
     says_what: bool = True  # whether the refusal names the field
     held_writes: int = 1  # writes that a proxy holds back until there are so many, or the end
     gateway_ms: int = 0  # how long a gateway keeps a request before the server gets it
+    notices_hang_ups: bool = True  # whether an answer ends once nobody reads it any more
     clock_rate: float = 1.0  # of the clock by which the server tells its times
 
     @property

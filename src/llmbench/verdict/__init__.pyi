@@ -33,6 +33,7 @@ from .gate.wording import line as line
 from .gate.wording import lines as lines
 from .gate.wording import markdown as markdown
 from .gate.wording import to_json as to_json
+from .hang_up_words import hang_ups_said as hang_ups_said
 from .judging import JudgedCell as JudgedCell
 from .judging import judge_anew as judge_anew
 from .judging import judge_repeat as judge_repeat

@@ -6,6 +6,7 @@ from llmbench.cells import Arrivals, Ramp
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 from llmbench.verdict.disagreements import disagreements
+from llmbench.verdict.hang_up_words import hang_ups_said
 from llmbench.verdict.on_the_way import on_the_way
 from llmbench.verdict.rules import Rules
 
@@ -32,6 +33,7 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
     yield from _idle(summary)
     yield from _errors(summary, rules)
     yield from _pauses(summary)
+    yield from hang_ups_said(summary)
     if summary.resent:
         yield (
             f"{summary.resent} of {summary.requests} requests never reached the server, which "

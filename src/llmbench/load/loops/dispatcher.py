@@ -11,6 +11,7 @@ from typing import Any
 from llmbench.load.decoding import Decoder
 from llmbench.load.loops.aborting import Watchdog
 from llmbench.load.loops.dealing import Dealer
+from llmbench.load.loops.hanging_up import HangingUp
 from llmbench.load.loops.lane import Finished, Lane
 from llmbench.load.loops.pacing import Pacing
 from llmbench.load.loops.timeouts import Timeouts
@@ -67,6 +68,7 @@ class Dispatcher:
         self._client = targets[0].endpoint.client
         self._dealer = Dealer(targets)
         self._timeouts = Timeouts(self._client, decoder)
+        self._hanging_up = HangingUp(decoder)
         self._soon: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._later: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._turn_began_ns = 0
@@ -102,6 +104,8 @@ class Dispatcher:
         self.counts.in_flight += 1
         lane.turn_to(self._dealer.begin(planned))
         lane.go(planned, scheduled_ns)
+        if planned.hang_ups is not None:
+            self._hanging_up.await_moment(lane, planned.hang_ups)
 
     def drop(self, planned: PlannedRequest, scheduled_ns: int, why: str) -> None:
         """Record a request that was not sent because too many were under way."""

@@ -137,6 +137,8 @@ class Connection:
         reads.append((ancillary[0][2] if ancillary else b"", now, len(self._chunks)))
         if self._complete:
             self._end(None, keep=self._keep and not self._extra)
+        elif exchange.watch is not None and (words := exchange.watch(exchange)):
+            self.fail("hung_up", words)
         elif len(reads) == self._reads_before_end:
             self._hurry()
 
@@ -178,6 +180,8 @@ class Connection:
             self._end(None, keep=keep)
         elif closed or (parts and exchange is None):
             self._closed()
+        elif exchange is not None and exchange.watch and (words := exchange.watch(exchange)):
+            self.fail("hung_up", words)
         elif exchange is not None and len(exchange.reads) == self._reads_before_end:
             self._hurry()
 

@@ -1,11 +1,16 @@
 """The record of what was seen on the wire of one request."""
 
+from collections.abc import Callable
 from time import monotonic_ns
 
 from llmbench.clock import offset_ns
 from llmbench.records import ErrorKind
 
 Failure = tuple[ErrorKind, str]
+
+
+Watch = Callable[["Exchange"], str | None]
+"""Says with which words the client hangs up on an exchange now; None while it reads on."""
 
 
 class Exchange:
@@ -33,6 +38,7 @@ class Exchange:
         "seen_ns",
         "sent_ns",
         "status",
+        "watch",
     )
 
     def __init__(self) -> None:
@@ -52,6 +58,7 @@ class Exchange:
         self.paused_ns: int | None = None  # duration of its user's pause before it
         self.polled_ns = 0
         self.seen_ns: int | None = None  # last token that a time-out check has found
+        self.watch: Watch | None = None  # asked after each read
 
     def finish(self, failure: Failure | None = None) -> None:
         """Note that the exchange is over now."""

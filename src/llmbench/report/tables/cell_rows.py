@@ -151,6 +151,8 @@ _TEXT = (
     "errors",
     "unknown_finishes",
     "window_rule",
+    "let_go",
+    "let_go_by",
     "run",
 )
 _FLAGS = ("valid", "meets_slo", "simulated", "overloaded", "computes_on_cpu")

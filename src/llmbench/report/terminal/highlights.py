@@ -37,6 +37,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
     yield from caches_found(results)
     yield from depths_found(results)
     yield from classes_found(results)
+    yield from hang_ups_found(results)
     yield from cold_starts_found(cells)
     yield from launches_found(cells)
     searches = run.searches()
@@ -80,6 +81,14 @@ def curve_said(shown: "Findings") -> Iterator[str]:
     yield f"max RPS without significant deterioration: {_rate(shown.sustained)} ({means})"
     yield f"knee (Kneedle): {_rate(shown.knee)}"
     yield f"peak: {_rate(shown.peak)}"
+
+
+def hang_ups_found(results: Sequence[CellResult]) -> Iterator[str]:
+    """A line for the last repeat of each cell on whose requests the client hung up."""
+    from llmbench.verdict import hang_ups_said
+
+    for summary in {result.summary.cell_id: result.summary for result in results}.values():
+        yield from (f"{summary.cell_id}: {said}" for said in hang_ups_said(summary))
 
 
 def cold_starts_found(cells: "Sequence[JudgedCell]") -> "Iterator[Table]":

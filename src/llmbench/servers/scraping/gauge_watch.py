@@ -17,6 +17,9 @@ from llmbench.servers.readiness.http import Deadline, get, http_client
 from llmbench.servers.scraping.gauge_words import read_gauges
 
 PERIOD_S = 1.0
+OFTEN_S = 0.2
+"""The period where the readings have to show what becomes of single requests."""
+
 FIRST_S = 0.06
 """The pause before a cell's second reading; it doubles up to the period, for cells of a second."""
 
@@ -73,14 +76,21 @@ class GaugeWatch:
         self._pages: dict[str, GaugePage] = {}  # by the server's address
 
     @contextmanager
-    def during(self, cell_id: str, repeat: int, cores: tuple[int, ...] = ()) -> Iterator[None]:
-        """Read all pages now, then about once a second in a thread on `cores`, and at the end."""
+    def during(
+        self,
+        cell_id: str,
+        repeat: int,
+        cores: tuple[int, ...] = (),
+        *,
+        period_s: float | None = None,
+    ) -> Iterator[None]:
+        """Read all pages now, then about once a period in a thread on `cores`, and at the end."""
         self._find()
         self._read(cell_id, repeat)
         ended = threading.Event()
         thread = threading.Thread(
             target=self._read_until,
-            args=(ended, cell_id, repeat, cores),
+            args=(ended, cell_id, repeat, cores, period_s or self._period_s),
             name="llmbench-gauges",
             daemon=True,
         )
@@ -109,13 +119,18 @@ class GaugeWatch:
                 page.close()
 
     def _read_until(
-        self, ended: threading.Event, cell_id: str, repeat: int, cores: tuple[int, ...]
+        self,
+        ended: threading.Event,
+        cell_id: str,
+        repeat: int,
+        cores: tuple[int, ...],
+        period_s: float,
     ) -> None:
-        mean_s = min(FIRST_S, self._period_s)
+        mean_s = min(FIRST_S, period_s)
         with pinned(cores):
             while self._pages and not ended.wait(mean_s * self._random.uniform(0.5, 1.5)):
                 self._read(cell_id, repeat)
-                mean_s = min(2 * mean_s, self._period_s)
+                mean_s = min(2 * mean_s, period_s)
 
     def _read(self, cell_id: str, repeat: int) -> None:
         for page in self._pages.values():

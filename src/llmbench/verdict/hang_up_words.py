@@ -1,0 +1,35 @@
+"""Says what became of the requests on which the client hung up, in words."""
+
+from collections.abc import Iterator
+
+from llmbench.results import CellSummary
+
+
+def hang_ups_said(summary: CellSummary) -> Iterator[str]:
+    """A sentence on how many there were, and whether the server let go of them; empty without."""
+    if not summary.hung_up:
+        return
+    asked = summary.requests + summary.hung_up
+    yield f"the client hung up on {summary.hung_up:,} of {asked:,} requests: {_whether(summary)}"
+
+
+def _whether(summary: CellSummary) -> str:
+    if summary.let_go is None:
+        return (
+            "whether the server let go of them is not known, since no gauge was read while their "
+            "answers would have gone on (ask for longer answers, or for more requests)"
+        )
+    if summary.let_go_by == "gauge":
+        seen, expected = summary.orphans_seen or 0.0, summary.orphans_expected or 0.0
+        proof = (
+            f"beyond those in flight its gauge showed {max(0.0, seen):.3g} requests, added over "
+            f"its readings, and would have shown {expected:.3g} if it had computed on"
+        )
+        if summary.let_go:
+            return f"the server let go of them ({proof})"
+        return f"the server did NOT let go of them: {proof}"
+    slower = (summary.slower_beside_orphans or 1.0) - 1
+    compared = "requests sent while their answers would have gone on"
+    if summary.let_go:
+        return f"nothing shows that the server went on with them: {compared} took {slower:+.0%}"
+    return f"the server does NOT seem to have let go of them: {compared} took {slower:+.0%}"
