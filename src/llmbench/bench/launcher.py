@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 from llmbench.access import unverified
-from llmbench.cells import Limits
+from llmbench.cells import Cell, Limits
 from llmbench.config import ModelConfig
 from llmbench.gauges import GaugeSample
 from llmbench.journal import WriteError
@@ -22,7 +22,7 @@ from llmbench.servers import (
     place_server,
 )
 from llmbench.store import RunDir
-from llmbench.traffic import Cache
+from llmbench.traffic import Cache, hangs_up
 
 _Key = tuple[str, Limits, int | None, tuple[str, ...]]  # model, limits, slots, command
 
@@ -87,20 +87,20 @@ class Servers:
         return self._server
 
     @contextmanager
-    def watched(self, cell_id: str, repeat: int, *, often: bool = False) -> Iterator[Observed]:
+    def watched(self, cell: Cell, repeat: int) -> Iterator[Observed]:
         """Let what is seen of the server belong to that repeat of that cell while it is open.
 
         What it gives holds all of that when it is closed. Its gauges are read about once a second,
-        or `often`.
+        and more often where they have to show what becomes of requests that were hung up.
         """
         watched = self._watched = Observed()
         with ExitStack() as stack:
             if self._gauges is not None:
                 cores = self.placement.client
-                period_s = OFTEN_S if often else None
-                stack.enter_context(self._gauges.during(cell_id, repeat, cores, period_s=period_s))
+                period_s = OFTEN_S if hangs_up(cell.traffic) else None
+                stack.enter_context(self._gauges.during(cell.id, repeat, cores, period_s=period_s))
             if self._sampler is not None:
-                self._sampler.tag(cell_id, repeat)
+                self._sampler.tag(cell.id, repeat)
                 stack.callback(self._sampler.tag, None, None)
             yield watched
 

@@ -32,7 +32,6 @@ from llmbench.servers import (
     with_cache,
 )
 from llmbench.store import RunDir
-from llmbench.traffic import hangs_up
 from llmbench.verdict import Interleaving, RepeatDigest, judge_repeat, judged_cells, keep_digest
 
 if TYPE_CHECKING:
@@ -244,7 +243,7 @@ class Session:
         watch = TrialWatch(self.run_dir, cell, repeat, slo, seed) if cell.is_trial else None
         with (
             shown(self._out, self._title(cell, repeat)) as progress,
-            servers.watched(cell.id, repeat, often=hangs_up(cell.traffic)) as watched,
+            servers.watched(cell, repeat) as watched,
         ):
             run = run_cell(
                 cell,
