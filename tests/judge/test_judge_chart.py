@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import structs
 
 from llmbench.judge.judge_chart import finding, judge_chart
-from llmbench.judge.judge_tables import sentence
+from llmbench.judge.judge_tables import markdown_text, sentence
 from llmbench.judge.judged_loads import JudgedLoad, PlannedLoad
 from llmbench.judge.refereeing import JudgedClient, Judgement
 from llmbench.servers import Placement
@@ -14,7 +14,7 @@ from tests.judge.test_judged_loads import judged
 
 def client(name: str, *loads: JudgedLoad) -> JudgedClient:
     named = tuple(structs.replace(load, client=name) for load in loads)
-    return JudgedClient(name, name, "1.0", "c {url} {result}", "", named)
+    return JudgedClient(name, name, "1.0", "c {url} {result}", "", {"c.yml": "to: {url}"}, named)
 
 
 def judgement(*clients: JudgedClient) -> Judgement:
@@ -57,3 +57,10 @@ def test_the_overhead_page_is_no_part_of_the_climb() -> None:
 def test_a_client_is_not_judged_where_the_server_was_always_late() -> None:
     made = client("theirs", judged(16, late_ms=30.0))
     assert sentence(made) == "theirs: not judged, as the server was late under every load"
+
+
+def test_the_page_shows_what_a_client_was_given_and_the_users_that_it_reached() -> None:
+    page = markdown_text(judgement(RIGHT), None)
+    assert "right's `c.yml`:\n\n```\nto: {url}\n```" in page
+    assert "| 64 (15) |" in page
+    assert "judge.png" not in page

@@ -68,6 +68,12 @@ def test_a_client_without_figures_says_why() -> None:
 
 def test_a_fault_is_told_right_or_missed() -> None:
     assert judged(fault="a queue").noticed == "told right"
+    assert judged(fault="an error event", ttft_p99_ms=60.0).noticed == (
+        "told right (besides: TTFT p99 +20.0%)"
+    )
+    assert judged(fault="an error event", failed=3, ttft_p99_ms=60.0).noticed == (
+        "missed: reports 3 of 0 failed requests (besides: TTFT p99 +20.0%)"
+    )
     assert judged(fault="packed events", token_p50_ms=60.0).noticed == (
         "missed: time per token p50 +200.0%"
     )

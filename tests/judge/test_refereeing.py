@@ -134,6 +134,17 @@ def test_a_client_that_fails_is_one_clear_line(script: str, message: str) -> Non
     assert str(caught.value) == message
 
 
+def test_a_program_that_can_not_be_started_says_why(tmp_path: Path) -> None:
+    program = tmp_path / "client"
+    program.write_bytes(b"neither a script nor a program")
+    program.chmod(0o755)
+    with pytest.raises(ConfigError) as caught:
+        judged(own_recipe([str(program), "{url}", "{result}"]), 1)
+    assert str(caught.value) == (
+        "client: exit status 127: can't be started: Exec format error (…/client.log)"
+    )
+
+
 def test_a_folder_without_the_file_is_one_clear_line() -> None:
     recipe = own_recipe(["sh", "-c", "mkdir $1; echo done", "{url}", "{result}"], "*.json")
     with pytest.raises(ConfigError) as caught:

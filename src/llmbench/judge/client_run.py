@@ -45,7 +45,7 @@ def run_client(recipe: Recipe, folder: Path, cores: Placement, timeout_s: float)
         finally:
             supervisor.wait()
     if not use:
-        raise ConfigError(f"{recipe.name}: can't be run: {recipe.command[0]}")
+        raise ConfigError(f"{recipe.name}: the process that watches it ended before it")
     return msgspec.json.decode(use, type=ClientUse)
 
 

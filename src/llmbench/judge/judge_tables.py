@@ -18,7 +18,7 @@ COLUMNS = {
 """The figures that are shown as truth → reported, by the head of their column."""
 
 HEADS = (
-    *("client", "users", *COLUMNS, "users at once", "CPU µs/token", "start-up s"),
+    *("client", "users", *COLUMNS, "at once (mean)", "CPU µs/token", "start-up s"),
     *("server late p99 ms", "verdict"),
 )
 
@@ -35,7 +35,7 @@ def cells_of(judged: JudgedLoad) -> tuple[str, ...]:
         judged.client,
         users,
         *(_pair(judged, figure) for figure in COLUMNS.values()),
-        _some(judged.users_most, ",.0f"),
+        f"{_some(judged.users_most, ',d')} ({_some(judged.users_mean, ',.0f')})",
         _some(judged.cpu_us_per_token, ",.1f"),
         _some(judged.startup_s, ".1f"),
         _some(judged.server_late_p99_ms, ".2f"),
@@ -128,6 +128,9 @@ def markdown_text(judgement: Judgement, chart: str | None) -> str:
     for title, rows in _titled(judgement):
         lines += [f"## {title[0].upper()}{title[1:]}", "", *_markdown_table(HEADS, rows), ""]
     lines += ["## The clients", "", *_markdown_table(*_client_rows(judgement)), ""]
+    for client in judgement.clients:
+        for name, text in client.files.items():
+            lines += [f"{client.name}'s `{name}`:", "", "```", text.strip("\n"), "```", ""]
     lines += [f"Rule: {judgement.rule}.", ""]
     return "\n".join(lines)
 

@@ -29,6 +29,14 @@ TIMES = {
     "time per token p99": "token_p99_ms",
 }
 
+FAULTS = {
+    "packed events": ("token_p50_ms", "token_p99_ms"),
+    "a beat": tuple(TIMES.values()),
+    "an error event": ("failed",),
+    "a queue": ("ttft_p50_ms", "ttft_p99_ms"),
+}
+"""What can be wrong with a truth server, and the figures by which a client's report shows it."""
+
 
 def users_text(count: int) -> str:
     """``1 user``, ``64 users``."""
@@ -106,23 +114,27 @@ class JudgedLoad(Struct, frozen=True):
 
     def problems(self, tolerance: float) -> tuple[str, ...]:
         """What of a judged load is further from the truth than `tolerance`."""
-        return tuple(self._problems(tolerance)) if self.outcome == "judged" else ()
+        return tuple(text for _, text in self._wrong(tolerance))
 
-    def _problems(self, tolerance: float) -> Iterator[str]:
+    def _wrong(self, tolerance: float) -> Iterator[tuple[str, str]]:
+        """Each figure that is wrong, and how; none of a load that isn't judged."""
+        if self.outcome != "judged":
+            return
         true, reported = self.true, self.reported
         assert true is not None and reported is not None
         if reported.failed != true.failed:
-            yield f"reports {reported.failed} of {true.failed} failed requests"
+            yield "failed", f"reports {reported.failed} of {true.failed} failed requests"
         if reported.requests > true.requests:
-            yield f"reports {reported.requests} requests, the server got {true.requests}"
+            text = f"reports {reported.requests} requests, the server got {true.requests}"
+            yield "requests", text
         if (self.users_most or 0) < (1 - tolerance) * self.load.users:
-            yield f"only {self.users_most} users at once"
+            yield "users", f"only {self.users_most} users at once"
         for name, figure in TIMES.items():
             error = self.error(figure)
             if error is None and getattr(true, figure) is not None:
-                yield f"no {name}"
+                yield figure, f"no {name}"
             elif error is not None and abs(error) > tolerance:
-                yield f"{name} {error:+.1%}"
+                yield figure, f"{name} {error:+.1%}"
 
     @property
     def verdict(self) -> str:
@@ -138,13 +150,20 @@ class JudgedLoad(Struct, frozen=True):
 
     @property
     def noticed(self) -> str:
-        """The same of a load with a fault: whether the client's report shows what was done."""
+        """The same of a load with a fault: whether the client's report shows what was done.
+
+        What else is wrong is said besides.
+        """
         if self.outcome == "server late":
             return self.verdict
         if self.outcome == "no figures":
             return f"stops: {self.failure}"
-        problems = "; ".join(self.problems(LOOSE))
-        return f"missed: {problems}" if problems else "told right"
+        telling = FAULTS[self.load.fault]
+        wrong = list(self._wrong(LOOSE))
+        of_fault = "; ".join(text for figure, text in wrong if figure in telling)
+        besides = "; ".join(text for figure, text in wrong if figure not in telling)
+        said = f"missed: {of_fault}" if of_fault else "told right"
+        return f"{said} (besides: {besides})" if besides else said
 
 
 def highest_within(loads: Sequence[JudgedLoad], tolerance: float) -> int | None:

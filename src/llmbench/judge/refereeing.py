@@ -18,7 +18,15 @@ from llmbench.config import ConfigError, ModelConfig, SimulatedServer
 from llmbench.interchange import ClientResult
 from llmbench.judge.client_recipes import Recipe, filled, shown_command
 from llmbench.judge.client_run import result_of, result_path, run_client
-from llmbench.judge.judged_loads import LOOSE, RULE, TIGHT, JudgedLoad, PlannedLoad, highest_within
+from llmbench.judge.judged_loads import (
+    FAULTS,
+    LOOSE,
+    RULE,
+    TIGHT,
+    JudgedLoad,
+    PlannedLoad,
+    highest_within,
+)
 from llmbench.judge.served_load import LoadFigures, ServedLoad, served_load
 from llmbench.judge.supervisor_main import ClientUse
 from llmbench.servers import Placement, launch, place
@@ -28,14 +36,6 @@ MODEL = "simulated"
 
 TIMEOUT_S, TIMEOUT_FACTOR = 180.0, 10.0
 """A client may take that long, and so many times the time that the load needs."""
-
-FAULTS = {
-    "packed events": "three tokens in each event",
-    "a beat": "the tokens of all streams leave together",
-    "an error event": "a tenth of the streams end in an error event, status 200",
-    "a queue": "half as many slots as users",
-}
-"""What can be wrong with a truth server, and in which way."""
 
 OVERHEAD_PAGE = PlannedLoad(users=1000, requests_per_user=3, ms_per_token=10.0)
 """The load on vLLM's page about its bench client's overhead: 50 ms, then 10 ms a token."""
@@ -50,13 +50,14 @@ class Terms(Struct, frozen=True):
 
 
 class JudgedClient(Struct, frozen=True):
-    """All loads of one client; `version` is what it tells of itself."""
+    """All loads of one client, the version that it tells, and the files that it is given."""
 
     name: str
     tool: str
     version: str
     command: str
     remark: str
+    files: dict[str, str]
     loads: tuple[JudgedLoad, ...]
 
     @property
@@ -107,10 +108,17 @@ def judge(
     cores = _cores(terms, say)
     judged = []
     for recipe in recipes:
-        version = version_of(recipe)
-        loads = tuple(_each_load(recipe, terms, cores, say))
-        shown = shown_command(recipe)
-        judged.append(JudgedClient(recipe.name, recipe.tool, version, shown, recipe.remark, loads))
+        judged.append(
+            JudgedClient(
+                name=recipe.name,
+                tool=recipe.tool,
+                version=version_of(recipe),
+                command=shown_command(recipe),
+                remark=recipe.remark,
+                files=recipe.files,
+                loads=tuple(_each_load(recipe, terms, cores, say)),
+            )
+        )
     everything = [load for client in judged for load in client.loads]
     if all(load.reported is None for load in everything):
         raise ConfigError(everything[0].failure)

@@ -14,6 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import BinaryIO
 
 import msgspec
 from msgspec import Struct
@@ -30,9 +31,6 @@ from llmbench.process import (
 from llmbench.servers import ProcessTree
 
 LOOK_S = 0.25
-
-LOOKS_ASIDE = 19
-"""Its looks give way to the server, with which it shares a core, as far as can be."""
 
 
 class SupervisedClient(Struct, frozen=True):
@@ -80,27 +78,26 @@ def main(argv: list[str]) -> int:
     adopt_orphans()
     allow_many_connections()
     pin(settings.own_cores)
-    use = _run(settings)
+    try:
+        use = _run(settings)
+    except _Stopped:
+        return 1
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(msgspec.json.encode(use))
     return 0
 
 
 def _run(settings: SupervisedClient) -> ClientUse:
+    """The client's use; one that can't be started ends with 127, as in a shell, and says why."""
     started_ns = time.monotonic_ns()
-    with Path(settings.log_file).open("wb") as log:
-        client = subprocess.Popen(
-            settings.command,
-            cwd=settings.folder,
-            env=os.environ | settings.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=partial(_begin, os.getpid(), settings.cores),  # noqa: PLW1509 (no threads)
-        )
-    os.nice(LOOKS_ASIDE)
     looks = [(started_ns, 0)]
+    with Path(settings.log_file).open("wb") as log:
+        try:
+            client = _start(settings, log)
+        except OSError as error:
+            log.write(f"can't be started: {error.strerror}\n".encode())
+            return ClientUse(127, started_ns, tuple(looks))
+    _step_aside()
     try:
         exit_code = _watch(client, started_ns + int(settings.timeout_s * 1e9), looks)
     finally:
@@ -109,6 +106,27 @@ def _run(settings: SupervisedClient) -> ClientUse:
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     looks.append((time.monotonic_ns(), int((spent.ru_utime + spent.ru_stime) * 1e9)))
     return ClientUse(exit_code, started_ns, tuple(looks))
+
+
+def _start(settings: SupervisedClient, log: BinaryIO) -> "subprocess.Popen[bytes]":
+    """Start the client in a session and a folder of its own, its output in its log."""
+    return subprocess.Popen(
+        settings.command,
+        cwd=settings.folder,
+        env=os.environ | settings.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        preexec_fn=partial(_begin, os.getpid(), settings.cores),  # noqa: PLW1509 (no threads)
+    )
+
+
+def _step_aside() -> None:
+    """Give way to the server, on whose core the looks are taken, as far as can be."""
+    if hasattr(os, "sched_setscheduler"):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(19)
 
 
 def _begin(parent: int, cores: tuple[int, ...]) -> None:
