@@ -1,11 +1,13 @@
 """What is refused before a server is launched for it."""
 
 import pytest
+from msgspec import structs
 
 from llmbench.bench.runs import check_sendable
 from llmbench.cells import Cell, Users
 from llmbench.config import CommandServer, ConfigError, ModelConfig
-from llmbench.traffic import Bodies, ReplayedBody, Script, Scripts
+from llmbench.records import ClientSettings
+from llmbench.traffic import Bodies, HangUps, Lengths, ReplayedBody, Script, Scripts
 
 CHATS = Bodies((ReplayedBody(b'{"messages": []}', 8),))
 COMPLETIONS = Bodies((ReplayedBody(b'{"prompt": "a"}', 8),), chat=False)
@@ -37,3 +39,16 @@ def test_a_cache_that_nothing_turns_off_is_refused() -> None:
         check_sendable(cell("off"), model("tgi"), None)
     check_sendable(cell("on"), model("tgi"), None)
     check_sendable(cell("off"), model("tgi", "--no-enable-prefix-caching"), None)
+
+
+def test_without_a_stream_nobody_can_hang_up_after_a_token() -> None:
+    traffic = Lengths("mine", 8, 8, hang_ups=HangUps(0.5, after_tokens=2))
+    whole = structs.replace(model("openai-completions"), client=ClientSettings(stream=False))
+    with pytest.raises(ConfigError) as caught:
+        check_sendable(structs.replace(cell(), traffic=traffic), whole, None)
+    assert str(caught.value).endswith(
+        "without a stream nobody knows when a token has come; hang up with after_ms, or leave"
+        " client.stream on"
+    )
+    later = structs.replace(traffic, hang_ups=HangUps(0.5, after_ms=100))
+    check_sendable(structs.replace(cell(), traffic=later), whole, None)

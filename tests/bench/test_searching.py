@@ -1,12 +1,17 @@
 """A search over trials that are made up: what it asks for, and what it does with an INVALID one."""
 
+from pathlib import Path
+
 import pytest
 from msgspec import structs
 
-from llmbench.bench.searching import SearchError, search_load
+from llmbench.bench.searching import SearchError, TrialWatch, search_load
 from llmbench.cells import Arrivals, Cell, Users
+from llmbench.journal import Journal
 from llmbench.metrics import summarise, table
 from llmbench.results import CellResult, Problem
+from llmbench.store import RunDir
+from llmbench.value_types import Slo
 from tests.metrics.making import back_to_back, cell_run
 
 BROKEN = Problem("client_lag", "the client was starved")
@@ -53,3 +58,18 @@ def test_a_trial_that_stays_invalid_ends_the_search_with_its_reason() -> None:
         "tiny-in128-out32-rate4-trial was INVALID twice, so nobody knows whether it meets the "
         "SLO: the client was starved"
     )
+
+
+def test_a_hang_up_loses_no_limit_of_a_trial(tmp_path: Path) -> None:
+    run, cell = RunDir(tmp_path), Cell("m", 128, 5, Users(1), traffic=None)
+    records = [
+        structs.replace(record, cell=cell.id, error_kind="hung_up" if number % 2 else None)
+        for number, record in enumerate(back_to_back(20))
+    ]
+    with Journal(run.journal_file(cell.id, 1)) as journal:
+        for record in records:
+            journal.append(record)
+    watch = TrialWatch(run, cell, 1, Slo(ttft_ms={"p95": 1000}), seed=1)
+    assert watch() is None
+    strict = TrialWatch(run, cell, 1, Slo(ttft_ms={"p95": 1}), seed=1)
+    assert (strict() or "").startswith("10 requests are above the TTFT limit of 1 ms already")

@@ -22,7 +22,7 @@ from llmbench.servers import (
     place_server,
 )
 from llmbench.store import RunDir
-from llmbench.traffic import Cache, hangs_up
+from llmbench.traffic import Cache, hang_ups_of
 
 _Key = tuple[str, Limits, int | None, tuple[str, ...]]  # model, limits, slots, command
 
@@ -97,7 +97,7 @@ class Servers:
         with ExitStack() as stack:
             if self._gauges is not None:
                 cores = self.placement.client
-                period_s = OFTEN_S if hangs_up(cell.traffic) else None
+                period_s = OFTEN_S if hang_ups_of(cell.traffic) else None
                 stack.enter_context(self._gauges.during(cell.id, repeat, cores, period_s=period_s))
             if self._sampler is not None:
                 self._sampler.tag(cell.id, repeat)

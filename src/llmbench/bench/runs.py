@@ -17,7 +17,7 @@ from llmbench.prompts import Library
 from llmbench.records import MEASURING_VERSION, CellRun, Endpoint, Launch
 from llmbench.servers import turns_cache_off
 from llmbench.store import LATEST, RunDir, RunInfo, git_commit
-from llmbench.traffic import Material
+from llmbench.traffic import Material, hang_ups_of
 
 
 def new_run(
@@ -117,6 +117,11 @@ def nowhere(model: ModelConfig) -> Endpoint:
 
 def check_sendable(cell: Cell, model: ModelConfig, material: Material | None) -> None:
     """Raise `ConfigError` where the server's dialect can't carry what `cell` is to send."""
+    if not model.client.stream and any(one.after_tokens for one in hang_ups_of(cell.traffic)):
+        raise ConfigError(
+            f"{cell.id}: without a stream nobody knows when a token has come; hang up with"
+            " after_ms, or leave client.stream on"
+        )
     spoken = structs.replace(nowhere(model), api=api_for(model.api, material))
     if cell.prefix_cache == "off" and not (kept_apart(spoken) or turns_cache_off(model.server)):
         raise ConfigError(

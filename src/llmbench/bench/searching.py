@@ -76,8 +76,9 @@ class TrialWatch:
         measured = [record for record in ended if record.phase == "measured"]
         if not measured or len(measured) > MOST_WATCHED:
             return None
-        so_far, now_ns = table(measured), self._clock.unix_ns()
-        lost = lost_limit(so_far, now_ns, self._cell.shape, self._slo)
+        judged = [record for record in measured if record.error_kind != "hung_up"]
+        now_ns = self._clock.unix_ns()
+        lost = lost_limit(table(judged), now_ns, self._cell.shape, self._slo)
         if lost is not None or not self._cell.shape.is_open_loop:
             return lost
         arrived = [record for record in measured if (record.turn or 1) == 1]

@@ -21,7 +21,7 @@ from llmbench.load.workers.worker import run_shard
 from llmbench.process import pinned
 from llmbench.records import CellRun, Endpoint, Prompt
 from llmbench.store import RunDir
-from llmbench.traffic import Bodies, Material, Mixed, speaks_chat
+from llmbench.traffic import Bodies, Material, Mix, Mixed, speaks_chat
 
 
 def run_cell(
@@ -65,7 +65,7 @@ def run_cell(
         prompts=tuple(prompts),
         repeat=repeat,
         seed=seed,
-        warmup_per_user=warmup_per_user,
+        warmup_per_user=_warm_ups(cell, warmup_per_user),
         salt=secrets.token_hex(8),
         workers=workers,
         material=material,
@@ -80,6 +80,12 @@ def run_cell(
     texts = job.texts
     seen.update(texts[at] for outcome in done.outcomes for at in outcome.prompts_sent)
     return _cell_run(job, done, prompts_sha256, cores)
+
+
+def _warm_ups(cell: Cell, asked: int) -> int:
+    """The warm-up of each user: in a mix every class has one, unless there is none at all."""
+    classes = len(cell.traffic.classes) if isinstance(cell.traffic, Mix) else 0
+    return max(asked, -(-classes // (cell.shape.most_users or 1))) if asked else 0
 
 
 def api_for(api: str, material: Material | None) -> str:

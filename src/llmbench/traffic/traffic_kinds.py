@@ -164,8 +164,9 @@ def plain_lengths(traffic: Traffic | None) -> tuple[Lengths, ...]:
     return (traffic,) if isinstance(traffic, Lengths) else ()
 
 
-def hangs_up(traffic: Traffic | None) -> bool:
-    """Whether the client hangs up on any of its requests."""
+def hang_ups_of(traffic: Traffic | None) -> tuple[HangUps, ...]:
+    """On which parts of it the client hangs up, and when."""
     if isinstance(traffic, Mix):
-        return any(hangs_up(one.traffic) for one in traffic.classes)
-    return getattr(traffic, "hang_ups", None) is not None
+        return tuple(found for one in traffic.classes for found in hang_ups_of(one.traffic))
+    own: HangUps | None = getattr(traffic, "hang_ups", None)
+    return () if own is None else (own,)
