@@ -132,6 +132,33 @@ def test_the_speed_at_depth_is_that_of_the_server(suite: pytest.Pytester) -> Non
     }
 
 
+def test_the_prefix_cache_is_measured_off_and_on(suite: pytest.Pytester) -> None:
+    """In turn 3 all but its last hundred or so of 350 tokens, at 1,000/s, are from the cache."""
+    ask(suite, "traffic", "llm_bench.run(cell)")
+    path = suite.path / "models" / "tiny-sim.toml"
+    cache = "prefill_tokens_per_s = 1000\nprefix_cache = { tokens = 100000 }"
+    path.write_text(path.read_text(encoding="utf-8").replace("slots = 2", cache), "utf-8")
+    (suite.path / "talk.toml").write_text(
+        'kind = "conversations"\noutput_tokens = 8\nturns = 3\nuser_tokens = [400]\n'
+        "most_user_tokens = 400\n",
+        encoding="utf-8",
+    )
+    result = suite.runpytest_subprocess(
+        *("--llm-traffic", "talk.toml", "--llm-prefix-cache", "off,on"),
+        *("--llm-users", "1", "--llm-requests", "2"),
+    )
+    result.assert_outcomes(passed=2)
+    off, on = (run.cell_id for run in only_run(suite).cell_runs())
+    assert (off, on) == ("tiny-sim-cacheoff-talk-users1", "tiny-sim-cacheon-talk-users1")
+    said = {cell: [r for r in only_run(suite).requests(cell) if r.turn == 3] for cell in (off, on)}
+    assert [r.prompt_index for r in said[off]] == [r.prompt_index for r in said[on]]
+    assert {r.cached_tokens for r in said[off]} == {0}
+    assert all((r.cached_tokens or 0) > 150 for r in said[on])
+    result.stdout.fnmatch_lines(
+        ["without and with the prefix cache*", " tiny-sim * talk-users1 * 3 *×*"]
+    )
+
+
 @pytest.fixture
 def twin(add_model: Callable[[str, str], Path], suite: pytest.Pytester) -> pytest.Pytester:
     """The suite with a second model that takes 80 ms to the first token instead of 50."""
