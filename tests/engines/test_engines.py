@@ -17,7 +17,9 @@ from llmbench.servers.placement.sysfs import usable_cores
 from llmbench.servers.running import RunningServer
 from llmbench.servers.scraping.gauge_watch import GaugeWatch
 from llmbench.store import RunDir
-from tests.engines.conftest import SLOTS
+from llmbench.traffic import Cache, Conversations
+from tests.engines.conftest import BLOCK, SLOTS
+from tests.perf.conversation_truth import scripts
 
 OUTPUT_TOKENS = 16
 TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
@@ -98,6 +100,48 @@ def test_vllms_queue_is_told_where_users_exceed_its_slots(
     assert 0 < summary.server_kv_usage_mean < 1
     assert summary.server_preemptions == 0
     assert summary.server_drafts is None  # it doesn't speculate
+
+
+def chat(endpoint: Endpoint, folder: Path, cache: Cache) -> tuple[list[RequestRecord], CellSummary]:
+    """Conversations of three turns of one user, with the engine's gauges read meanwhile."""
+    traffic = Conversations("chat", output_tokens=OUTPUT_TOKENS, turns=3)
+    cell = Cell("engine", 0, 0, Users(1, 3), traffic=traffic, prefix_cache=cache)
+    run = RunDir.create(folder, None)
+    gauges: list[GaugeSample] = []
+    watch = GaugeWatch("engine", [endpoint], gauges.append, period_s=0.2)
+    with watch.during(cell.id, 1):
+        cell_run = run_cell(
+            cell,
+            endpoint,
+            (),
+            material=scripts(9, 3, 400),
+            run=run,
+            repeat=1,
+            seed=1,
+            prompts_sha256="",
+            warmup_per_user=0,
+            cores=usable_cores()[-1:],
+        )
+    watch.close()
+    return list(run.requests()), summarise(cell_run, table(run.requests()), gauges=gauges)
+
+
+def test_vllms_prefix_cache_is_measured_off_and_on(vllm: RunningServer, tmp_path: Path) -> None:
+    cold, off = chat(vllm.endpoint, tmp_path / "off", "off")
+    warm, on = chat(vllm.endpoint, tmp_path / "on", "on")
+    assert {record.error for record in (*cold, *warm)} == {None}
+    assert {record.cached_tokens or 0 for record in cold} == {0}
+    for record in warm:
+        if (record.turn or 0) > 1:
+            assert record.cached_tokens is not None and record.prefix_tokens is not None
+            assert record.cached_tokens > record.prefix_tokens - 2 * BLOCK
+            assert record.cached_tokens >= 0.9 * record.prefix_tokens
+    assert off.server_cache_hits == 0
+    assert on.server_cache_hits == sum(record.cached_tokens or 0 for record in warm)
+    assert on.server_cache_queries == sum(record.input_tokens or 0 for record in warm)
+    third, third_cached = off.turns[2].ttft_ms_p50, on.turns[2].ttft_ms_p50
+    assert third is not None and third_cached is not None
+    assert third_cached < third / 2
 
 
 def test_transformers_is_measured_without_the_fields_that_it_refuses(
