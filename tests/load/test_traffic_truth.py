@@ -1,5 +1,6 @@
 """Traffic against a simulated engine with a prefix cache, whose truth is known."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from llmbench.cells import Arrivals, Cell, Shape, Users
 from llmbench.config import SimulatedServer
 from llmbench.load.cell import run_cell
+from llmbench.load.plan.talks import Talk
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.records import RequestRecord
@@ -29,6 +31,7 @@ from llmbench.traffic import (
 from llmbench.value_types import PrefixCacheSize
 from tests.load.conftest import simulating
 from tests.load.serving import endpoint
+from tests.perf.conversation_truth import converse, scripts, turn_truths
 
 TTFT_MS, PREFILL_PER_S, BLOCK = 20.0, 5000.0, 16
 CHAT = Conversations("chat", output_tokens=40, turns=4)
@@ -141,6 +144,30 @@ def test_bodies_are_replayed_as_they_are(caching: str, tmp_path: Path) -> None:
     assert {record.prompt_tokens for record in measured} == {None}
     assert summary.output_length_hit_rate is None
     assert summary.input_length_hit_rate is None
+
+
+def test_each_turn_is_as_the_server_recorded_it(caching: str, tmp_path: Path) -> None:
+    material = scripts(48, 4, 50)
+    converse(endpoint(caching, "openai-chat"), RunDir(tmp_path), Users(16, 3), material, 4, 8)
+    turns = turn_truths(caching, RunDir(tmp_path))
+    assert [turn.turn for turn in turns] == [1, 2, 3, 4]
+    for turn in turns:
+        assert turn.share == turn.true_share
+        assert turn.ttft_ms == pytest.approx(turn.true_ttft_ms, abs=3)
+    assert turns[-1].share > 0.5
+
+
+def test_a_conversation_that_ended_is_forgotten(caching: str, tmp_path: Path) -> None:
+    alive: list[int] = []
+
+    def look(progress: object) -> None:
+        alive.append(sum(isinstance(one, Talk) for one in gc.get_objects()))
+
+    target = endpoint(caching, "openai-chat")
+    converse(target, RunDir(tmp_path), Users(4, 8), scripts(60, 2, 4), 2, 2, progress=look)
+    assert 0 < max(alive) <= 2 * 4  # of 32: those under way, and the one that each took before
+    gc.collect()
+    assert not [one for one in gc.get_objects() if isinstance(one, Talk)]
 
 
 def test_the_popularity_of_groups_follows_zipfs_law() -> None:
