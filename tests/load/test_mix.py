@@ -29,7 +29,7 @@ from llmbench.traffic import (
 )
 from llmbench.value_types import Slo
 from tests.load.conftest import simulating
-from tests.load.serving import Scripted, endpoint
+from tests.load.serving import Scripted, answering, endpoint, read_request, response
 from tests.load.talking import Talking
 
 SHORT = TrafficClass("short", 0.75, Lengths("short", 40, 5))
@@ -156,8 +156,6 @@ def test_a_class_may_name_a_model_and_headers(tmp_path: Path) -> None:
     talking, heads = Talking(), []
 
     async def script(reader: Any, writer: Any) -> None:
-        from tests.load.serving import read_request, response
-
         while True:
             head, _, body = (await read_request(reader)).partition(b"\r\n\r\n")
             heads.append((b"x-tenant: b" in head, b'"model":"lora-b"' in body))
@@ -197,3 +195,21 @@ def test_the_warm_up_has_every_class(server: str, tmp_path: Path) -> None:
         assert sorted(warm_up) == ["long", "short"]
     records, _ = run(tmp_path, server, Users(1, 4), warmup_per_user=0)
     assert {r.phase for r in records} == {"measured"}
+
+
+def test_secrets_in_the_headers_of_a_class_are_masked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_B", "s3cret-of-tenant-b")
+    named = structs.replace(SHORT, share=1.0, headers={"x-api-key": "$SECRET_OF_B"})
+    refusal = response(b"no access for s3cret-of-tenant-b", status=b"403 Forbidden")
+    with Scripted(answering(refusal)) as scripted:
+        (record,), _ = run(
+            tmp_path,
+            scripted.url,
+            Users(1, 1),
+            Mix("m", (named,)),
+            material=Mixed((prompts(40),)),
+            warmup_per_user=0,
+        )
+    assert record.error == "HTTP 403: no access for ***"

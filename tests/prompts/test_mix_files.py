@@ -81,6 +81,10 @@ def test_a_path_counts_from_the_file_of_the_mix(tmp_path: Path) -> None:
             [A, B + 'headers = { authorization = "Bearer x" }\n'],
             "class 'b': client.headers.authorization: a secret doesn't belong in a file",
         ),
+        (
+            [A, B + 'headers = { authorization = "$NOT_SET_HERE" }\n'],
+            "class 'b': client.headers.authorization: the environment variable NOT_SET_HERE is not",
+        ),
     ],
 )
 def test_mistakes_name_the_file_the_class_and_the_remedy(

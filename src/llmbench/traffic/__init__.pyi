@@ -23,6 +23,7 @@ from .traffic_kinds import Think as Think
 from .traffic_kinds import Traffic as Traffic
 from .traffic_kinds import TrafficClass as TrafficClass
 from .traffic_kinds import converse as converse
+from .traffic_kinds import exactly as exactly
 from .traffic_kinds import hang_ups_of as hang_ups_of
 from .traffic_kinds import plain_lengths as plain_lengths
 from .turn_summary import TurnSummary as TurnSummary

@@ -3,6 +3,7 @@
 A file under fixtures/traffic/ is one of the kinds of `Traffic`; docs/traffic.md documents the keys.
 """
 
+from fractions import Fraction
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -148,6 +149,11 @@ class Mix(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag
 
 
 Traffic = Plain | Mix
+
+
+def exactly(share: float) -> Fraction:
+    """The share as it was written in a file, which a float holds only nearly."""
+    return Fraction(repr(share))
 
 
 def converse(traffic: Traffic | None) -> bool:

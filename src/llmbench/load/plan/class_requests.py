@@ -12,6 +12,7 @@ from llmbench.load.plan.planned_request import PlannedRequest
 from llmbench.load.plan.shares import Shares, place_of
 from llmbench.load.plan.traffic_requests import BodyMaker, LengthsMaker, PrefixMaker
 from llmbench.load.wire.target import Target
+from llmbench.records import ClientSettings
 from llmbench.traffic import (
     Bodies,
     Conversations,
@@ -26,6 +27,7 @@ from llmbench.traffic import (
     Replayed,
     Scripts,
     SharedPrefix,
+    Traffic,
     TrafficClass,
 )
 
@@ -107,6 +109,13 @@ class MixMaker:
             place = place_of(ordinal - self._drawing.first_measured, self._drawing.users)
             chosen, rank = self._shares.at(place)
         return self._makers[chosen].make(rank, user=user, request=request, phase=phase)
+
+
+def with_all_headers(client: ClientSettings, traffic: Traffic | None) -> ClientSettings:
+    """`client` with the headers of every class, so that secrets in any of them can be masked."""
+    classes = traffic.classes if isinstance(traffic, Mix) else ()
+    of_classes = {f"{one.name} {name}": v for one in classes for name, v in one.headers.items()}
+    return structs.replace(client, headers=client.headers | of_classes)
 
 
 def _target_of(one: TrafficClass, target: Target) -> Target:

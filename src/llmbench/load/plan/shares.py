@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
 
+from llmbench.traffic import exactly
+
 STEP = 2**0.5
 """From round to round users move on by an irrational part of a turn, as a rational one would be in
 step with the rhythm of some shares: a user would then have but few of the classes."""
@@ -23,7 +25,7 @@ class Shares:
     """
 
     def __init__(self, shares: Sequence[float]) -> None:
-        exact = [Fraction(repr(share)) for share in shares]
+        exact = [exactly(share) for share in shares]
         self._period = lcm(*(share.denominator for share in exact))
         self._weights = [int(share * self._period) for share in exact]
         self._had = [0] * len(shares)

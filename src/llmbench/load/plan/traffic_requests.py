@@ -29,6 +29,7 @@ from llmbench.traffic import (
     PromptsOfLength,
     Replayed,
     SharedPrefix,
+    exactly,
 )
 
 WARM_UP = "Hello"
@@ -54,7 +55,7 @@ class TrafficMaker:
         self._salt = f"{drawing.salt}-{part.first_conversation}" if part.name else drawing.salt
         self._apart = (cell.prefix_cache or traffic.cache) == "off"
         self._hang_ups: HangUps | None = getattr(traffic, "hang_ups", None)
-        self._share = Fraction(repr(self._hang_ups.share)) if self._hang_ups else Fraction(0)
+        self._share = exactly(self._hang_ups.share) if self._hang_ups else Fraction(0)
 
     def _index(self, ordinal: int) -> int:
         return self._order[ordinal % len(self._order)]

@@ -15,7 +15,7 @@ from llmbench.load.loops.closed import ClosedLoop
 from llmbench.load.loops.dispatcher import Dispatcher, Quiet
 from llmbench.load.loops.open import OpenLoop
 from llmbench.load.loops.unreachable import Unreachable
-from llmbench.load.plan.class_requests import traffic_maker
+from llmbench.load.plan.class_requests import traffic_maker, with_all_headers
 from llmbench.load.plan.maker import Drawing, Maker
 from llmbench.load.plan.requests import RequestMaker
 from llmbench.load.plan.shapes import ClosedPlan, Plan, deal
@@ -48,7 +48,7 @@ async def run_shard(
     spoken = dialect(job.endpoint.api)
     targets = [Target(endpoint, spoken) for endpoint in job.endpoint.replicas]
     maker = _maker(job, targets, share)
-    mask = partial(masked, client=job.endpoint.client)
+    mask = partial(masked, client=with_all_headers(job.endpoint.client, job.cell.traffic))
     decoder = Decoder(spoken, clock, job.cell.id, job.repeat, job.worker, mask)
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(targets, maker, decoder, sink)

@@ -1,14 +1,13 @@
 """Reads the classes of a mix; every error names the file, the class and the remedy."""
 
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from llmbench.access import check_secrets, check_sendable
+from llmbench.access import check_secrets, request_headers
 from llmbench.config import ConfigError
 from llmbench.records import ClientSettings
 from llmbench.traffic import (
@@ -20,6 +19,7 @@ from llmbench.traffic import (
     Replayed,
     Traffic,
     TrafficClass,
+    exactly,
 )
 from llmbench.value_types import Count, Share, Slo, explain
 
@@ -101,12 +101,20 @@ def _class(one: ClassTable, path: Path, named: Callable[[str], Traffic]) -> Traf
             f"{where}: key 'model': it names none; name a model or a LoRA adapter of the server, or"
             " leave the key out for the cell's own"
         )
-    client = ClientSettings(headers=one.headers)
-    check_secrets(client, where)
-    check_sendable(client)
+    _check_headers(one.headers, where)
     traffic = _with_hang_ups(_traffic(one, where, named), one.hang_ups, where)
     check_hang_ups(traffic, where)
     return TrafficClass(one.name, one.share, traffic, one.model, one.headers, one.slo)
+
+
+def _check_headers(headers: dict[str, str], where: str) -> None:
+    """Refuse headers that can't be sent, or whose variable isn't set; none may hold a secret."""
+    client = ClientSettings(headers=headers)
+    check_secrets(client, where)
+    try:
+        request_headers(client)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
 
 
 def _traffic(one: ClassTable, where: str, named: Callable[[str], Traffic]) -> Plain:
@@ -140,8 +148,3 @@ def _with_hang_ups(traffic: Plain, hang_ups: HangUps | None, where: str) -> Plai
             " requests of another kind"
         )
     return structs.replace(traffic, hang_ups=hang_ups)
-
-
-def exactly(share: float) -> Fraction:
-    """The share that was written in a file, whose text a float holds only nearly."""
-    return Fraction(repr(share))
