@@ -43,6 +43,7 @@ def test_the_interval_of_a_slope_is_welch_s() -> None:
     shallow, deep = noisy(100), [*noisy(300), 310.0]
     _, between, *_ = depth_speeds([cell(128, shallow), cell(256, deep)])
     more_ms = ttest_ind(deep, shallow, equal_var=False).confidence_interval(0.95)
+    assert between.resolved
     assert between.low == pytest.approx(128e3 / more_ms.high)
     assert between.high == pytest.approx(128e3 / more_ms.low)
 
@@ -50,7 +51,7 @@ def test_the_interval_of_a_slope_is_welch_s() -> None:
 def test_a_slope_that_noise_hides_has_no_upper_end() -> None:
     _, hidden, *_ = depth_speeds([cell(128, noisy(100)), cell(256, noisy(100.2))])
     assert hidden.low is not None and hidden.tokens_per_s is not None
-    assert hidden.high is None
+    assert hidden.high is None and not hidden.resolved
     _, falling, *_ = depth_speeds([cell(128, noisy(100)), cell(256, noisy(99))])
     assert falling.tokens_per_s is None
 

@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from llmbench.cells import Cell, Users
+from llmbench.metrics import DepthSpeed
 from llmbench.report import markdown, write_report
-from llmbench.report.terminal.depth_table import COLUMNS, depth_rows, depths_found
+from llmbench.report.terminal.depth_table import COLUMNS, _row, depth_rows, depths_found
 from llmbench.store import RunDir
 from llmbench.verdict.judging import results
 from tests.report.synthetic import grid, write_run
@@ -28,6 +29,13 @@ def test_each_phase_has_a_row_for_each_depth(deep: RunDir) -> None:
     assert [(row[0], row[1]) for row in rows] == [("tiny", test) for test in TESTS]
     assert [row[2].startswith("≥ ") for row in rows] == [True, False, False, False]
     assert {row[5] for row in rows} == {"5"}
+
+
+def test_a_rate_that_noise_hides_is_told_as_a_bound() -> None:
+    speed = DepthSpeed("prefill", 128, 128, 5, tokens_per_s=9e6, low=300.0)
+    assert _row("tiny", speed) == ("tiny", "pp128 @ d128", "≥ 300", "300 to –", "–", "5")
+    unknown = DepthSpeed("decode", 32, 128, 1, tokens_per_s=None)
+    assert _row("tiny", unknown)[2:4] == ("–", "–")
 
 
 def test_the_terminal_shows_them_in_one_table(deep: RunDir) -> None:

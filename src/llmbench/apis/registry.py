@@ -65,9 +65,9 @@ def sibling(name: str, *, chat: bool) -> str:
     if name in siblings.values():
         return name
     if name not in siblings:
-        what = "chats" if chat else "completions as OpenAI's"
+        what = "chats" if chat else "completions"
         raise ConfigError(
-            f"api {name!r}: its servers take no {what}, which this traffic is made of; give the"
-            f" api of one that does ({', '.join(sorted({*siblings.values()}))})"
+            f"api {name!r}: it carries no {what} in OpenAI's form, which this traffic is made of;"
+            f" give the api of an endpoint that does ({', '.join(sorted({*siblings.values()}))})"
         )
     return siblings[name]

@@ -38,7 +38,7 @@ DEPTH_OUTPUT_TOKENS = 64
 """Output of a request at a depth: enough gaps for a rate, and little beside the depth."""
 LEAST_DEPTH_TOKENS = 128
 DEEPEST_TOKENS = 8192
-"""Where the configuration says nothing of a context."""
+"""Where neither the configuration nor the server says how long the context is."""
 TEMPLATE_TOKENS = 64
 """Left free in the context, for what a chat template and special tokens add to a prompt."""
 LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
@@ -149,14 +149,14 @@ def first_lengths(grid: Grid) -> Grid:
     return msgspec.structs.replace(grid, **only)
 
 
-def at_depths(model: ModelConfig, grid: Grid, asked: Grid) -> Grid:
+def at_depths(model: ModelConfig, grid: Grid, asked: Grid, told_tokens: int | None) -> Grid:
     """The same grid with prompts of 128, 256, … tokens up to the model's context, one output.
 
-    `asked` has the lengths that the user wants instead. The last prompt fills the context, unless
-    it is about as long as the one before.
+    `asked` has the lengths that the user wants instead, `told_tokens` the context that the server
+    told. The last prompt fills the context, unless it is about as long as the one before.
     """
     outputs = (asked.output_tokens or (DEPTH_OUTPUT_TOKENS,))[:1]
-    inputs = asked.input_tokens or _depths(context_of(model.server), outputs[0])
+    inputs = asked.input_tokens or _depths(context_of(model.server) or told_tokens, outputs[0])
     lengths = {"input_tokens": inputs, "output_tokens": outputs, "pairs": None}
     return msgspec.structs.replace(grid, **lengths)
 

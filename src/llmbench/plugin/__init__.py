@@ -102,7 +102,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         kind = kind_named(marker.args[0], f"{metafunc.function.__name__}: pytest.mark.llm")
         models, grid = state.models_of(kind), state.default_grid
-        cells = [c for m in models for c in cells_of(kind, m, state.options, grid)]
+        told = state.context_tokens
+        cells = [c for m in models for c in cells_of(kind, m, state.options, grid, told)]
     except ConfigError as error:
         if state.mistake is not None:
             return  # pytest_collection_modifyitems says it once, for all benchmarks

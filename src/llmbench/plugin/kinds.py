@@ -56,13 +56,20 @@ def kind_named(name: str, where: str) -> Kind:
 
 
 def cells_of(
-    kind: Kind, model: ModelConfig, options: Options, default: Grid = NO_GRID
+    kind: Kind,
+    model: ModelConfig,
+    options: Options,
+    default: Grid = NO_GRID,
+    context_tokens: int | None = None,
 ) -> tuple[Cell, ...]:
-    """The cells of one model for one kind of benchmark; `default` stands below what users set."""
+    """The cells of one model for one kind of benchmark.
+
+    `default` stands below what users set; `context_tokens` is what a server told of its own.
+    """
     merged = options.grid_of(model, default)
     sweep = grid.limits(model, merged) if kind.sweeps_limits else (Limits(),)
     if kind.deepens:
-        merged = grid.at_depths(model, merged, options.command_line_grid)
+        merged = grid.at_depths(model, merged, options.command_line_grid, context_tokens)
     trace = options.trace if kind.takes_trace else None
     if kind.one_length or trace:
         merged = grid.first_lengths(merged)

@@ -111,6 +111,11 @@ class PluginState:
         """The grid that stands below all that the user set."""
         return Grid() if self.served is None else self.served.grid
 
+    @property
+    def context_tokens(self) -> int | None:
+        """The context that the server of ``--llm-url`` told; None without one."""
+        return None if self.served is None else self.served.context_tokens
+
     def too_long(self, cell: Cell) -> str | None:
         """Why the server of ``--llm-url`` can't take the requests of `cell`; None where it can."""
         if self.served is None:

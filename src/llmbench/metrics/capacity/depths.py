@@ -36,6 +36,12 @@ class DepthSpeed(Struct, frozen=True):
     at_least: bool = False
 
     @property
+    def resolved(self) -> bool:
+        """Whether the rate is known from above too: noise may hide how much TTFT grew."""
+        hidden = self.low is not None and self.high is None
+        return self.tokens_per_s is not None and not self.at_least and not hidden
+
+    @property
     def test(self) -> str:
         """Its name as llama-bench writes it."""
         name = f"{'pp' if self.phase == 'prefill' else 'tg'}{self.tokens}"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 COLUMNS = ("model", "test", "tokens/s", "95 % interval", "by the server", "requests")
 
 MEANING = (
-    "pp: prefill, tg: decoding, of so many tokens after those at d; ≥: with all of TTFT as prefill;"
+    "pp: prefill, tg: decoding, of so many tokens after those at d; ≥: at least, as all of TTFT"
+    " counts as prefill, or as noise hides how much TTFT grew;"
     " by the server: from its own times, where it tells them"
 )
 
@@ -44,11 +45,19 @@ def _row(config: str, speed: "DepthSpeed") -> tuple[str, ...]:
     return (
         config,
         speed.test,
-        f"{'≥ ' if speed.at_least else ''}{number(speed.tokens_per_s)}",
+        _rate(speed),
         f"{number(speed.low)} to {number(speed.high)}" if known else UNKNOWN,
         number(speed.server_tokens_per_s),
         str(speed.n),
     )
+
+
+def _rate(speed: "DepthSpeed") -> str:
+    """The rate, or the most that can be said of it."""
+    if speed.resolved:
+        return number(speed.tokens_per_s)
+    least = speed.tokens_per_s if speed.at_least else speed.low
+    return UNKNOWN if least is None else f"≥ {number(least)}"
 
 
 def depths_found(results: Sequence[CellResult]) -> "Iterator[Table]":

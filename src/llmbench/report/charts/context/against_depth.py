@@ -22,7 +22,7 @@ MOST_LINES = 8
 def chart(results: Sequence[CellResult]) -> Chart | None:
     """Both rates with their intervals, a line for each configuration; None below two depths."""
     of_configs = {
-        config: [s for s in speeds if s.tokens_per_s and not s.at_least]
+        config: [speed for speed in speeds if speed.resolved]
         for config, speeds in list(speeds_by_config(results).items())[:MOST_LINES]
     }
     shown = [speed for speeds in of_configs.values() for speed in speeds]
