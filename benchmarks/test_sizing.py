@@ -1,4 +1,4 @@
-"""How many cores and how much memory does the model need? (tries every pair, names the ideal)"""
+"""How many instances, cores and GiB does the model need? (tries every size, names the ideal)"""
 
 import pytest
 

@@ -65,6 +65,10 @@ def test_a_trial_is_a_cell_of_its_own_at_another_load() -> None:
         (Limits(1.0), "1 core"),
         (Limits(2.0, 4 * 2**30), "2 cores, 4 GiB"),
         (Limits(0.5, 2**29), "0.5 cores, 512 MiB"),
+        (Limits(instances=1), "1 instance"),
+        (Limits(2.0, instances=3), "3 x 2 cores"),
+        (Limits(2.0, 4 * 2**30, 3), "3 x 2 cores, 4 GiB each"),
+        (Limits(2.0, 4 * 2**30, 1), "1 x 2 cores, 4 GiB"),
     ],
 )
 def test_limits_in_words(limits: Limits, text: str) -> None:

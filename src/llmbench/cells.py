@@ -8,28 +8,38 @@ from llmbench.traffic import Cache, Traffic, converse
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """The part of its host that a server may use; ``None`` leaves the model's own setting."""
+    """The part of its host that a server may use; ``None`` leaves the model's own setting.
+
+    Each of its `instances` may use as many cores and as much memory.
+    """
 
     cores: float | None = None
     memory_bytes: int | None = None
+    instances: int | None = None
 
     @property
     def suffix(self) -> str:
         """The part of a cell's id that names these limits; empty when there are none."""
+        instances = "" if self.instances is None else f"-instances{self.instances}"
         cores = "" if self.cores is None else f"-cores{self.cores:g}"
         memory = "" if self.memory_bytes is None else f"-mem{format_bytes(self.memory_bytes)}"
-        return cores + memory
+        return instances + cores + memory
 
     @property
     def text(self) -> str:
-        """The limits as a person says them: ``2 cores, 4 GiB``, or ``no limits``."""
+        """The limits as a person says them: ``2 cores, 4 GiB``, ``3 x 2 cores``, ``no limits``."""
         words = []
         if self.cores is not None:
             words.append(f"{self.cores:g} core{'' if self.cores == 1 else 's'}")
         if self.memory_bytes is not None:
             gib = self.memory_bytes / 2**30
             words.append(f"{gib:g} GiB" if gib >= 1 else f"{1024 * gib:g} MiB")
-        return ", ".join(words) or "no limits"
+        if self.instances is None:
+            return ", ".join(words) or "no limits"
+        if not words:
+            return f"{self.instances} instance{'' if self.instances == 1 else 's'}"
+        each = " each" if len(words) > 1 and self.instances > 1 else ""
+        return f"{self.instances} x {', '.join(words)}{each}"
 
 
 class Users(Struct, frozen=True, tag="users"):

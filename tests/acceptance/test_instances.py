@@ -49,6 +49,45 @@ def test_users_are_dealt_to_the_instances_in_turn(
     assert len({replica.base_url for replica in cell.endpoint.replicas}) == 2
 
 
+SIZING = """
+import pytest
+
+@pytest.mark.llm("sizing")
+def test_sizing(llm_bench, cell):
+    llm_bench.fits(cell)
+"""
+
+SLOTS = MODEL.replace(
+    "[grid]",
+    'slots = 2\n\n[price]\nusd_per_hour = 1\nregion = "r"\n'
+    'date = "2026-11-01"\nsource = "s"\n\n[grid]\ninstances = [1, 2]',
+)
+
+
+def test_instances_are_swept_and_the_ideal_number_is_named(
+    suite: pytest.Pytester, add_model: Callable[[str, str], Path]
+) -> None:
+    add_model("slots", SLOTS)
+    suite.makepyfile(test_sizing=SIZING)
+    chosen = ("-k", "slots and test_sizing", "--llm-users", "4", "--llm-requests", "3")
+    outcome = suite.runpytest_inprocess(*chosen)
+    run = run_of(suite)
+    names = [f"slots-instances{n}-in16-out8-users4" for n in (1, 2)]
+    assert [cell.cell_id for cell in run.cell_runs()] == names
+    assert [len(cell.endpoint.replicas) for cell in run.cell_runs()] == [1, 2]
+    one, two = (found.summary.output_tokens_per_s or 0.0 for found in results(run))
+    assert two == pytest.approx(2 * one, rel=0.15)  # two slots for four users, then four
+    outcome.stdout.re_match_lines(
+        [
+            r"^ *instances +memory +out tokens/s +per core .*",
+            r"^ *1 +- +[\d.]+ .*IDEAL",
+            r"^ *2 +- +[\d.]+ .*",
+            r"^ideal: 1 instance \(valid, fits and meets the SLO; of these: fewest cores in .*",
+            r"^more instances paid up to 2, the most tried",
+        ]
+    )
+
+
 def test_an_instance_that_is_killed_makes_the_cell_invalid_by_its_number(
     suite: pytest.Pytester, add_model: Callable[[str, str], Path]
 ) -> None:

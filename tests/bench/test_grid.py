@@ -59,6 +59,9 @@ def test_limits_are_part_of_the_id() -> None:
     assert sweep == (Limits(0.5, 2**30), Limits(2, 2**30))
     cells = grid.cells(model, merged, grid.closed_loop(merged), sweep)
     assert cells[0].id == "m-cores0.5-mem1g-in128-out64-users1"
+    sweep = grid.limits(model, grid.merge(Grid(instances=(1, 2), cores=(4,))))
+    assert sweep == (Limits(4, 2**30, 1), Limits(4, 2**30, 2))
+    assert sweep[1].suffix == "-instances2-cores4-mem1g"
 
 
 def test_a_duration_replaces_the_count() -> None:

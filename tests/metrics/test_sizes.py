@@ -22,6 +22,7 @@ def size(
     miss: bool = False,
     invalid: bool = False,
     failure: str | None = None,
+    instances: int | None = None,
 ) -> Size:
     summary = structs.replace(
         summarise(cell_run(), table(back_to_back(3))), output_tokens_per_s=rate
@@ -31,7 +32,7 @@ def size(
         (Problem("client_lag", "lag"),) if invalid else (),
         (Problem("slo_p50", "TTFT too long"),) if miss else (),
     )
-    limits = Limits(cores, round(gib * GIB))
+    limits = Limits(cores or None, round(gib * GIB) or None, instances)
     return Size(limits, () if failure else (result,), failure)
 
 
@@ -92,6 +93,48 @@ def test_nothing_feasible_has_no_ideal() -> None:
     assert sizing(SWEEP[:2]).ideal is None
     assert sizing([]).ideal is None
     assert sizing([Size(Limits(1), ())]).rows[0].why == "not measured"
+
+
+SPLIT = [
+    size(4, 4, 100, instances=1),
+    size(2, 2, 130, instances=2),
+    size(1, 2, 140, instances=4),
+    size(4, 4, 160, instances=2),
+]
+
+
+def test_instances_are_chosen_too_and_cores_and_memory_are_those_of_all() -> None:
+    found = sizing(SPLIT)
+    assert [(r.instances, r.cores) for r in found.rows] == [(1, 4), (2, 4), (4, 4), (2, 8)]
+    assert [r.tokens_per_s_per_core for r in found.rows] == [25.0, 32.5, 35.0, 20.0]
+    assert found.ideal == found.rows[0]
+    assert found.rule == (
+        "valid, fits and meets the SLO; of these: fewest cores in all, then least memory, then "
+        "fewest instances"
+    )
+    assert found.returns == "more than 4 cores stop paying"
+    assert [found.extent(row) for row in found.rows] == ["1 x 4", "2 x 2", "4 x 1", "2 x 4"]
+    assert found.axis == "instances x cores"
+
+
+def test_a_price_counts_all_instances() -> None:
+    found = sizing(SPLIT, CONFIG)
+    prices = [round(row.usd_per_hour or 0.0, 2) for row in found.rows]
+    assert prices == [0.56, 0.56, 0.96, 1.12]  # 4 x 0.04 + 4 x 0.1, …
+
+
+def test_instances_without_a_limit_of_cores_have_returns_too() -> None:
+    found = sizing([size(0, 0, rate, instances=n) for n, rate in ((1, 50), (2, 95), (4, 110))])
+    assert found.ideal is not None
+    assert found.ideal.limits == Limits(instances=1)
+    assert (found.axis, found.returns) == ("instances", "more than 2 instances stop paying")
+    assert [found.extent(row) for row in found.rows] == ["1", "2", "4"]
+
+
+def test_the_model_s_own_instances_count() -> None:
+    twins = structs.replace(CONFIG, server=SimulatedServer(instances=2))
+    (row,) = sizing([size(2, 1, 90)], twins).rows
+    assert (row.instances, row.cores, row.tokens_per_s_per_core) == (2, 4, 22.5)
 
 
 def of_model(model: str, cores: float) -> CellResult:

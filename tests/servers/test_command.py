@@ -212,6 +212,14 @@ def test_a_command_without_a_port_is_refused(tmp_path: Path) -> None:
         pass
 
 
+def test_instances_can_t_share_a_fixed_port(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigError, match=r"^mine: server\.port is the same for all 2 instances"),
+        launched(model("sleep", "1", port=8000), tmp_path, Limits(instances=2)),
+    ):
+        pass
+
+
 def test_an_unknown_placeholder_names_the_nearest(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=r"unknown placeholder \{slot\}; did you mean 'slots'\?"),

@@ -243,4 +243,7 @@ def test_limits_need_docker() -> None:
     assert unavailable(remote("http://x"), Limits(cores=1)) == (
         "a remote server can't be limited in cores or memory; use a docker configuration"
     )
+    assert unavailable(remote("http://x"), Limits(instances=2)) == (
+        "a server at a URL can't be started several times; name its replicas instead"
+    )
     assert unavailable(remote("http://x"), Limits()) is None

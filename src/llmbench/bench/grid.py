@@ -50,6 +50,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
     "rates": float,
     "cores": float,
     "memory": str,
+    "instances": int,
     "traffic": str,
     "prefix_cache": str,
 }
@@ -176,12 +177,17 @@ def doublings(least: int, most: int) -> tuple[int, ...]:
 
 
 def limits(model: ModelConfig, grid: Grid) -> tuple[Limits, ...]:
-    """The limits to sweep: the product of cores and memory; the TOML gives a missing one."""
+    """The limits to sweep: the product of instances, cores and memory.
+
+    The TOML gives cores and memory where they are missing; its own instances need no limit.
+    """
     own = limits_of(model.server)
     memory = [parse_bytes(size, "grid.memory") for size in grid.memory or ()]
     return tuple(
-        Limits(cores, size)
-        for cores, size in product(grid.cores or (own.cores,), memory or (own.memory_bytes,))
+        Limits(cores, size, instances)
+        for instances, cores, size in product(
+            grid.instances or (None,), grid.cores or (own.cores,), memory or (own.memory_bytes,)
+        )
     )
 
 

@@ -2,6 +2,7 @@ from .model_config import ConfigError as ConfigError
 from .model_config import Grid as Grid
 from .model_config import ModelConfig as ModelConfig
 from .model_config import Slo as Slo
+from .model_config import instances_of as instances_of
 from .model_config import limits_of as limits_of
 from .model_config import load_model as load_model
 from .model_config import load_models as load_models

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.cells import Limits
-from llmbench.config.server_configs import DockerServer, Server, SimulatedServer
+from llmbench.config.server_configs import DockerServer, RemoteServer, Server, SimulatedServer
 from llmbench.prices import UnknownPrice, with_machine
 from llmbench.records import ClientSettings
 from llmbench.traffic import Cache
@@ -54,6 +54,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     prefix_cache: tuple[Cache, ...] | None = None  # of the server, off and on
     cores: tuple[Positive, ...] | None = None
     memory: tuple[str, ...] | None = None
+    instances: Counts | None = None  # of the server, each with so many cores and so much memory
     requests: Count | None = None  # measured, for each user
     duration_s: Positive | None = None
     spawn_rate: Positive | None = None  # users/s
@@ -115,6 +116,13 @@ def limits_of(server: Server) -> Limits:
         return Limits()
     memory = None if server.memory is None else parse_bytes(server.memory, "server.memory")
     return Limits(server.cores, memory)
+
+
+def instances_of(server: Server, limits: Limits) -> int:
+    """How many of the same server share a cell's load under its `limits`."""
+    if isinstance(server, RemoteServer):
+        return 1 + len(server.replicas)
+    return limits.instances or server.instances
 
 
 def parse_repeats(value: int | str, where: str) -> tuple[int, int]:

@@ -74,6 +74,7 @@ OPTIONS = (
     Option("prefix-cache", "off,on", "without and with the server's prefix cache", "prefix_cache"),
     Option("cores", "N,N", "CPU cores of the container, swept", "cores"),
     Option("memory", "M,M", "memory of the container, swept: 512m,2g", "memory"),
+    Option("instances", "N,N", "instances of the server, swept", "instances"),
     Option("ssh-tunnel", "", "reach containers of an engine at ssh:// through SSH, time included"),
     Option("ab", "A,B", "models that test_ab.py compares, A B B A; model@tag is one at a version"),
     Option("ab-time", "S", "longest load of test_ab.py, in seconds (default 300)"),

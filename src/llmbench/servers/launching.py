@@ -109,7 +109,9 @@ def unavailable(config: ModelConfig, limits: Limits) -> str | None:
         from llmbench.servers.local.command import command_unavailable
 
         return command_unavailable(server, limits)
-    if limits != Limits():
+    if limits.instances is not None and isinstance(server, RemoteServer):
+        return "a server at a URL can't be started several times; name its replicas instead"
+    if limits.cores is not None or limits.memory_bytes is not None:
         kind = "remote" if isinstance(server, RemoteServer) else "simulated"
         return f"a {kind} server can't be limited in cores or memory; use a docker configuration"
     return None

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from llmbench.cells import Limits
-from llmbench.config import DockerServer, ModelConfig, RemoteServer, Server, limits_of
+from llmbench.config import DockerServer, ModelConfig, RemoteServer, Server, instances_of, limits_of
 from llmbench.value_types import Price
 
 
@@ -38,7 +38,7 @@ def occupied(server: Server, limits: Limits) -> Limits:
     own = limits_of(server)
     cores = limits.cores or own.cores or getattr(server, "cores", None)
     memory = limits.memory_bytes or own.memory_bytes
-    count = getattr(server, "instances", 1)
+    count = instances_of(server, limits)
     return Limits(cores and count * cores, memory and count * memory)
 
 
@@ -64,7 +64,7 @@ def capacity_units(
     """
     server, price = model.server, model.price
     if isinstance(server, DockerServer) and server.gpu_count:
-        return server.gpu_count * server.instances, "GPU"
+        return server.gpu_count * instances_of(server, limits), "GPU"
     share = 0.0 if price is None else price.share * hosts_of(server)
     if price is not None and price.gpus:
         return share * price.gpus, "GPU"

@@ -109,12 +109,13 @@ def _mark(axis: "Axes", label: str, point: Any, marker: str) -> Any:
 
 
 def size_data(sizes: "Sizing") -> "pd.DataFrame":
-    """A row for each size: cores, memory, output tokens/s, price, whether it will do, why not."""
+    """A row for each size: its instances and cores, memory, output tokens/s, price, and whether it
+    will do, or why not."""
     import pandas as pd
 
     return pd.DataFrame(
         {
-            "cores": [row.limits.cores for row in sizes.rows],
+            "extent": [sizes.extent(row) for row in sizes.rows],
             "memory": [_memory(row.limits.memory_bytes) for row in sizes.rows],
             "memory_bytes": [row.limits.memory_bytes for row in sizes.rows],
             "tokens_per_s": [row.output_tokens_per_s for row in sizes.rows],
@@ -141,18 +142,18 @@ def _short(why: str) -> str:
 
 
 def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
-    """Output tokens/s over cores × memory; the ideal size is framed, unfit ones are crossed."""
+    """Output tokens/s over instances × cores and memory; the ideal is framed, unfit are crossed."""
     import seaborn as sns
 
     table = size_data(sizes)
-    if table["cores"].nunique(dropna=False) * table["memory"].nunique() < 2:
+    if len(table) < 2:
         return None
     title = f"{model}: {size_finding(sizes)}"
     order = list(dict.fromkeys(table.sort_values("memory_bytes", ascending=False)["memory"]))
-    values = table.pivot(index="memory", columns="cores", values="tokens_per_s").loc[order]
-    values.columns = [f"{cores:g}" for cores in values.columns]
-    texts = table.assign(text=[_square(row) for _, row in table.iterrows()])
-    texts = texts.pivot(index="memory", columns="cores", values="text").loc[order].fillna("")
+    extents = list(dict.fromkeys(table["extent"]))
+    table["text"] = [_square(row) for _, row in table.iterrows()]
+    squares = table.pivot(index="memory", columns="extent").loc[order]
+    values, texts = squares["tokens_per_s"][extents], squares["text"][extents].fillna("")
     blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
     with theme.style():
         figure, axes = theme.panels(1, 1, each_in=max(1.6, 0.72 * len(order)))
@@ -170,8 +171,8 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
             annot_kws={"fontsize": 10},
             cbar_kws={"label": "output tokens/s"},
         )
-        _crosses(axis, table, order, list(values.columns))
-        axis.set(xlabel="cores", ylabel="memory limit")
+        _crosses(axis, table, order, extents)
+        axis.set(xlabel=sizes.axis, ylabel="memory limit")
         axis.tick_params(axis="y", rotation=0)
         axis.grid(False)
         note = (
@@ -187,11 +188,11 @@ def _square(row: Any) -> str:
     return f"{rate}\n{row['why']}".strip() if row["why"] else rate
 
 
-def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], cores: list[str]) -> None:
+def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], extents: list[str]) -> None:
     from matplotlib.patches import Rectangle
 
     for _, row in table.iterrows():
-        x, y = cores.index(f"{row['cores']:g}"), order.index(row["memory"])
+        x, y = extents.index(row["extent"]), order.index(row["memory"])
         if row["ideal"]:
             axis.add_patch(
                 Rectangle((x + 0.03, y + 0.04), 0.94, 0.92, fill=False, ec=theme.INK, lw=3)

@@ -35,6 +35,7 @@ def row(result: CellResult) -> dict[str, Value]:
         "config": cell.config_name,
         "cores": cell.limits.cores,
         "memory_limit_bytes": cell.limits.memory_bytes,
+        "instances": cell.limits.instances,
         "traffic": None if cell.traffic is None else cell.traffic.name,
         "prefix_cache": cell.prefix_cache,
         "requested_input_tokens": cell.input_tokens or None,

@@ -222,13 +222,22 @@ def sizes_found(model: ModelConfig, results: Sequence[CellResult]) -> "Iterator[
 
 
 def sizing_table(name: str, outcome: "Sizing") -> "Table":
-    """Throughput, time per token, TTFT and efficiency against cores and memory."""
-    columns = ("cores", "memory", "out tokens/s", "per core", "ms/token", "TTFT p50", "USD/h", "")
+    """Throughput, time per token, TTFT and efficiency against instances, cores and memory."""
+    columns = (
+        outcome.axis,
+        "memory",
+        "out tokens/s",
+        "per core",
+        "ms/token",
+        "TTFT p50",
+        "USD/h",
+        "",
+    )
     table = _table(name, columns)
     for row in outcome.rows:
         memory = row.limits.memory_bytes
         table.add_row(
-            "-" if row.limits.cores is None else f"{row.limits.cores:g}",
+            outcome.extent(row),
             "-" if memory is None else format_bytes(memory),
             number(row.output_tokens_per_s),
             number(row.tokens_per_s_per_core),

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llmbench.cells import Limits
-from llmbench.config import CommandServer, ConfigError, ModelConfig
+from llmbench.config import CommandServer, ConfigError, ModelConfig, instances_of
 from llmbench.servers.gpus.held import held_gpus
 from llmbench.servers.gpus.nvml import Gpu, gpus_here
 from llmbench.servers.gpus.picking import VISIBLE, visible_gpus
@@ -53,7 +53,7 @@ def launch_command(
     At the end the command is ended with all that it started. `ConfigError` names a placeholder
     that doesn't exist.
     """
-    check_command(server, config.name)
+    check_command(server, config.name, limits)
     port = server.port or free_port()
     count = max(server.slots, slots or 0)
     values = {
@@ -113,12 +113,12 @@ def free_port() -> int:
     return port
 
 
-def check_command(server: CommandServer, where: str) -> None:
+def check_command(server: CommandServer, where: str, limits: Limits) -> None:
     """Raise `ConfigError` where nothing tells the command its port, or all instances the same."""
-    if server.port is not None and server.instances > 1:
+    count = instances_of(server, limits)
+    if server.port is not None and count > 1:
         raise ConfigError(
-            f"{where}: server.port is the same for all {server.instances} instances: "
-            "let {port} be filled in"
+            f"{where}: server.port is the same for all {count} instances: let {{port}} be filled in"
         )
     if server.port is None and not any("{port}" in word for word in _words(server)):
         raise ConfigError(

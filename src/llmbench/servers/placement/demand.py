@@ -5,7 +5,7 @@ import math
 from msgspec import Struct
 
 from llmbench.cells import Limits
-from llmbench.config import RemoteServer, Server, SimulatedServer, limits_of
+from llmbench.config import RemoteServer, Server, SimulatedServer, instances_of, limits_of
 
 
 class Demand(Struct, frozen=True):
@@ -25,14 +25,15 @@ class Demand(Struct, frozen=True):
 
 def demand_of(server: Server, limits: Limits) -> Demand:
     """What `server` asks for under `limits`, and under its own where these leave gaps."""
+    instances = instances_of(server, limits)
     if isinstance(server, SimulatedServer):
-        return Demand(1.0, instances=server.instances)
+        return Demand(1.0, instances=instances)
     if isinstance(server, RemoteServer):
-        return Demand(0.0, instances=1 + len(server.replicas))
+        return Demand(0.0, instances=instances)
     return Demand(
         limits.cores or server.cores,
         server.numa_node,
         server.smt,
-        server.instances,
+        instances,
         memory_bytes=limits.memory_bytes or limits_of(server).memory_bytes,
     )
