@@ -12,7 +12,7 @@ from llmbench import cli, plugin
 from llmbench.gauges import GaugeSample
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
-from llmbench.plugin.options import OPTIONS
+from llmbench.plugin.option_table import OPTIONS
 from llmbench.records import GpuSample, RequestRecord, ResourceSample
 from llmbench.report.tables.cell_rows import columns
 from llmbench.report.tables.run_files import COLUMNS
