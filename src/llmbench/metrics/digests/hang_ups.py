@@ -51,10 +51,10 @@ def hang_up_fields(
         return {}
     zero_ns = int(of_repeat["sent_ns"].min())
     rests = _rests(of_repeat, hung_up, zero_ns)
-    seen, expected = _orphans(of_repeat, rests, zero_ns, gauges, run)
-    fields: dict[str, Any] = {"orphans_seen": seen, "orphans_expected": expected}
-    if expected >= LEAST_EXPECTED:
-        return fields | {"let_go": seen < expected / 2, "let_go_by": "gauge"}
+    fields = _orphans(of_repeat, rests, zero_ns, gauges, run)
+    if fields and fields["orphan_readings"] * fields["orphans_expected"] >= LEAST_EXPECTED:
+        let_go = fields["orphans_seen"] < fields["orphans_expected"] / 2
+        return fields | {"let_go": let_go, "let_go_by": "gauge"}
     slower = _slower(of_repeat, rests, zero_ns)
     if slower is None:
         return fields
@@ -82,9 +82,9 @@ def _orphans(
     zero_ns: int,
     gauges: Sequence[GaugeSample],
     run: CellRun,
-) -> tuple[float, float]:
-    """The requests without a client that the gauges showed, and those that a server which lets go
-    of none would have shown; both are added over the readings in which there would have been any.
+) -> dict[str, Any]:
+    """What the gauges showed beyond the requests in flight, and what they would have shown of a
+    server that lets go of none: means over the readings in which there would have been any.
     """
     told = [g for g in gauges if (g.cell, g.repeat) == (run.cell_id, run.repeat)]
     of_one = len({g.replica for g in told}) == 1  # those of several are read at different times
@@ -96,7 +96,13 @@ def _orphans(
     in_flight = _until(sent, at) - _until(done, at)
     expected = rests.at(at, DEADLINE_S * 1e9)
     some = expected > 0
-    return float((held - in_flight)[some].sum()), float(expected[some].sum())
+    if not some.any():
+        return {}
+    return {
+        "orphan_readings": int(some.sum()),
+        "orphans_seen": float((held - in_flight)[some].mean()),
+        "orphans_expected": float(expected[some].mean()),
+    }
 
 
 def _slower(of_repeat: pd.DataFrame, rests: Rests, zero_ns: int) -> float | None:
