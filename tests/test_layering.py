@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interchange": {"metrics", "verdict"},
     "audit": {"report", "verdict"},
     "twin": {"simulator", "verdict"},
-    "bench": {"load", "metrics", "prompts", "servers", "verdict"},
+    "bench": {"apis", "load", "metrics", "prompts", "servers", "verdict"},
     "calibrate": {"load", "servers"},
     "judge": {"interchange", "report", "servers", "simulator", "verdict"},
     "plugin": {"apis", "audit", "bench", "metrics", "report", "servers", "verdict"},

@@ -167,6 +167,8 @@ class Cell(Struct, frozen=True):
 
     With `traffic` each request has lengths of its own, and those of the cell are 0. `prefix_cache`
     is what the user asked for; None leaves it to the traffic, and off for prompts of one length.
+    `inputs` are the texts of one request, where a result is asked for each and no output (0 output
+    tokens).
     """
 
     model: str
@@ -176,6 +178,7 @@ class Cell(Struct, frozen=True):
     limits: Limits = Limits()
     traffic: Traffic | None = None
     prefix_cache: Cache | None = None
+    inputs: int = 1
 
     @property
     def id(self) -> str:
@@ -194,14 +197,18 @@ class Cell(Struct, frozen=True):
         """The part of a cell's id that says what is sent: its lengths or its traffic."""
         if self.traffic is not None:
             return self.traffic.name
-        return f"in{self.input_tokens}-out{self.output_tokens}"
+        times = f"x{self.inputs}" if self.inputs > 1 else ""
+        output = f"-out{self.output_tokens}" if self.output_tokens else ""
+        return f"in{self.input_tokens}{times}{output}"
 
     @property
     def lengths_text(self) -> str:
         """The same as a person says it: ``in 128 · out 64``, or the name of the traffic."""
         if self.traffic is not None:
             return self.traffic.name
-        return f"in {self.input_tokens} · out {self.output_tokens}"
+        times = f" × {self.inputs}" if self.inputs > 1 else ""
+        output = f" · out {self.output_tokens}" if self.output_tokens else ""
+        return f"in {self.input_tokens}{times}{output}"
 
     @property
     def converses(self) -> bool:

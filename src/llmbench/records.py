@@ -192,6 +192,7 @@ class RequestRecord(Struct, frozen=True):
     prefix_tokens: int | None = None  # first prompt tokens that an earlier request already had
     think_ns: int | None = None  # duration; from the answer before to when this turn was due
     conversation_end: str | None = None  # why no further turn followed this one
+    inputs: int | None = None  # texts with a result each; None: its answer is made of tokens
 
     @property
     def ok(self) -> bool:

@@ -38,6 +38,8 @@ def test_an_unknown_name_names_the_nearest() -> None:
         ("sglang", "/generate"),
         ("ollama", "/api/generate"),
         ("triton", "/v2/models/some-model/generate_stream"),
+        ("openai-embeddings", "/v1/embeddings"),
+        ("rerank", "/v1/rerank"),
     ],
 )
 def test_path(name: str, path: str) -> None:
@@ -55,6 +57,8 @@ def test_every_dialect_is_tested_here() -> None:
 
 
 BODIES: dict[str, dict[str, Any]] = {
+    "openai-embeddings": {"model": "some-model", "input": ["Hi"], "encoding_format": "float"},
+    "rerank": {"model": "some-model", "query": "Hi", "documents": ["Hi"], "top_n": 1},
     "openai-completions": {
         "model": "some-model",
         "prompt": "Hi",

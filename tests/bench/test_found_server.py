@@ -7,8 +7,8 @@ from msgspec.structs import replace
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers import models, pre_tokenizers
 
-from llmbench.bench.first_grid import first_grid
 from llmbench.bench.found_server import Served, Sought, served
+from llmbench.bench.grids.first_grid import first_grid
 from llmbench.bench.served_tokenizer import Choice, chosen_tokenizer
 from llmbench.config import ConfigError, Grid, ModelConfig, RemoteServer
 from llmbench.servers.detection.engines import Engine

@@ -1,6 +1,7 @@
 """Settings from four places, and the cells they amount to."""
 
 import pytest
+from msgspec import structs
 
 from llmbench.bench import grid
 from llmbench.cells import Arrivals, Limits, Ramp, Users
@@ -53,7 +54,7 @@ def test_cells_are_the_product_in_running_order() -> None:
 
 def test_limits_are_part_of_the_id() -> None:
     server = DockerServer(image="i", command=(), port=80, memory="1g")
-    model = ModelConfig(name="m", title="M", model="m", api="a", tokenizer="t", server=server)
+    model = ModelConfig(name="m", title="M", model="m", api="tgi", tokenizer="t", server=server)
     merged = grid.merge(Grid(cores=(0.5, 2), users=(1,)))
     sweep = grid.limits(model, merged)
     assert sweep == (Limits(0.5, 2**30), Limits(2, 2**30))
@@ -125,3 +126,32 @@ def test_a_bad_value_says_which_option_and_what_it_takes(key: str, text: str, me
 @pytest.mark.parametrize(("text", "least", "most"), [("1", 1, 1), ("5", 5, 5), ("3..12", 3, 12)])
 def test_repeats_are_a_number_or_a_range(text: str, least: int, most: int) -> None:
     assert grid.repeats_of(Grid(repeats=text)) == (least, most)
+
+
+class TestInputs:
+    """The APIs whose answers hold a result for each input."""
+
+    EMBEDDINGS = structs.replace(MODEL, api="openai-embeddings", grid=Grid())
+
+    def test_each_number_of_inputs_is_a_cell_without_output(self) -> None:
+        merged = grid.merge(Grid(input_tokens=(32,), inputs=(1, 8), users=(4,)))
+        ids = [c.id for c in grid.cells(self.EMBEDDINGS, merged, grid.closed_loop(merged))]
+        assert ids == [f"{MODEL.name}-in32-users4", f"{MODEL.name}-in32x8-users4"]
+
+    def test_pairs_of_others_on_the_command_line_count_by_their_inputs(self) -> None:
+        merged = grid.merge(Grid(pairs=((32, 8), (32, 64), (128, 8)), users=(1,)))
+        cells = grid.cells(self.EMBEDDINGS, merged, grid.closed_loop(merged))
+        assert [(c.input_tokens, c.output_tokens) for c in cells] == [(32, 0), (128, 0)]
+
+    def test_several_inputs_of_a_completion_are_refused(self) -> None:
+        merged = grid.merge(Grid(inputs=(1, 8), users=(1,)))
+        words = f"inputs 1,8: a request of {MODEL.api} has one prompt; several inputs are for"
+        with pytest.raises(ConfigError, match=words):
+            grid.cells(MODEL, merged, grid.closed_loop(merged))
+
+    def test_output_lengths_in_the_file_of_an_embedding_model_are_refused(self) -> None:
+        model = structs.replace(self.EMBEDDINGS, grid=Grid(output_tokens=(8,)))
+        merged = grid.merge(model.grid, Grid(users=(1,)))
+        words = "key 'grid.output_tokens': answers of openai-embeddings hold no tokens; give"
+        with pytest.raises(ConfigError, match=words):
+            grid.cells(model, merged, grid.closed_loop(merged))

@@ -41,12 +41,13 @@ class Load:
         shape: Shape | None = None,
         *,
         output_tokens: int = 8,
+        inputs: int = 1,
         prompts: Sequence[Prompt] = PROMPTS,
         **options: Any,
     ) -> CellRun:
         """Run one repeat of a cell; its records are on disk."""
         self._repeat += 1
-        cell = Cell("sim", 8, output_tokens, shape or Users(1, 1))
+        cell = Cell("sim", 8, output_tokens, shape or Users(1, 1), inputs=inputs)
         known: dict[str, Any] = {"warmup_per_user": 0, "seed": 1, "prompts_sha256": "x"}
         self.cell_run = run_cell(
             cell, where, prompts, run=self.run, repeat=self._repeat, **(known | options)

@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from llmbench.apis import NAMES
+from llmbench.apis import GENERATING
 from llmbench.cells import Users
 from llmbench.metrics import table
 from llmbench.simulator.faults import FAULTS
@@ -47,6 +47,7 @@ WELL = {
     "proxy-holds-eight",
     "gateway-40ms",
     "fast-clock",
+    "ignores-hang-ups",
 }
 OF_CHAT = {"content-parts", "refusal", "function-call"}
 FAILS = {
@@ -83,13 +84,20 @@ FAILS = {
     "html-page": "malformed",
     "error-page": "error_event",
 }
+OF_RESULTS = {
+    "missing-result": "1 vectors for 2 inputs",
+    "doubled-result": "the vectors are not for each input once: indexes [0, 0]",
+    "empty-result": "a vector is empty",
+    "not-a-number": "a vector holds what is not a finite number",
+}
 EVENTS = {"short": 4, "many-tokens-per-event": 3, "tokens-told-at-end": 2, "unreadable-text": 7}
 QUICK = {"first_token_timeout_s": 0.3, "between_tokens_timeout_s": 0.2, "request_timeout_s": 5.0}
 
 
 def test_every_fault_of_the_simulator_has_its_place_here() -> None:
     refusals = {name for name in FAULTS if name.startswith("refuses-")}  # of the server, at launch
-    assert WELL | OF_CHAT | set(FAILS) | {"die"} | refusals == set(FAULTS)
+    known = WELL | OF_CHAT | set(FAILS) | set(OF_RESULTS)
+    assert known | {"die"} | refusals == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", sorted(WELL))
@@ -112,7 +120,7 @@ def test_right_numbers_from_a_chat_with(fault: str, simulator: str, load: Load) 
     assert (record.output_tokens, len(record.event_ns)) == (8, 8)
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 @pytest.mark.parametrize("fault", ["empty-error", "half-surrogate", "unreadable-text"])
 def test_what_cannot_be_read_in_an_event_costs_at_most_its_text(
     fault: str, api: str, simulator: str, load: Load
@@ -120,6 +128,38 @@ def test_what_cannot_be_read_in_an_event_costs_at_most_its_text(
     (record,) = load(endpoint(simulator, api, headers={"x-llmbench-fault": fault}))
     assert (record.error_kind, record.error) == (None, None)
     assert len(record.event_ns) in (7, 8)
+
+
+@pytest.mark.parametrize(("fault", "words"), OF_RESULTS.items())
+def test_a_result_that_is_none_is_malformed(
+    fault: str, words: str, simulator: str, load: Load
+) -> None:
+    where = endpoint(simulator, "openai-embeddings", headers={"x-llmbench-fault": fault})
+    (record,) = load(where, output_tokens=0, inputs=2)
+    assert (record.error_kind, record.error) == ("malformed", words)
+
+
+@pytest.mark.parametrize("api", ["openai-embeddings", "rerank"])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        ("empty", "empty"),
+        ("error-first", "http_5xx"),
+        ("http-422", "http_4xx"),
+        ("http-503", "http_5xx"),
+        ("reset", "reset"),
+        ("cut", "cut"),
+        ("stall", "timeout"),
+        ("html-page", "malformed"),
+        ("error-page", "error_event"),
+    ],
+)
+def test_embeddings_and_scores_fail_as_strictly(
+    fault: str, kind: str, api: str, simulator: str, load: Load
+) -> None:
+    client = {"headers": {"x-llmbench-fault": fault}, "request_timeout_s": 0.5}
+    (record,) = load(endpoint(simulator, api, **client), output_tokens=0)
+    assert record.error_kind == kind
 
 
 @pytest.mark.parametrize(
@@ -166,7 +206,7 @@ def test_right_failure_from(fault: str, simulator: str, load: Load) -> None:
     assert record.error
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 def test_every_dialect_counts_the_tokens(api: str, simulator: str, load: Load) -> None:
     (record,) = load(endpoint(simulator, api))
     assert (record.error_kind, record.error) == (None, None)
@@ -175,7 +215,7 @@ def test_every_dialect_counts_the_tokens(api: str, simulator: str, load: Load) -
     assert len(record.event_ns) == 8
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 def test_time_to_the_first_token_is_unknown_without_streaming(
     api: str, simulator: str, load: Load
 ) -> None:
@@ -186,7 +226,7 @@ def test_time_to_the_first_token_is_unknown_without_streaming(
     assert record.output_tokens == (None if api == "triton" else 8)
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 @pytest.mark.parametrize(
     "fault",
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from llmbench.apis import NAMES, dialect
+from llmbench.apis import GENERATING, dialect
 from llmbench.apis.protocol import Ask
 from llmbench.clock import Clock
 from llmbench.load.decoding import Decoder
@@ -119,7 +119,7 @@ def check(api: str, body: bytes, cuts: list[float]) -> RequestRecord:
     return pieces
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 @settings(deadline=None, max_examples=60)
 @given(st.sampled_from([*STREAMS, "none"]), st.integers(1, 9), CUTS)
 def test_every_stream_gives_one_record_however_it_is_cut(
@@ -130,7 +130,7 @@ def test_every_stream_gives_one_record_however_it_is_cut(
         assert (record.ok, record.output_tokens, len(record.event_ns)) == (True, tokens, tokens)
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 @settings(deadline=None, max_examples=120)
 @given(
     st.sampled_from([*STREAMS, "none"]),
@@ -154,7 +154,7 @@ def test_no_damage_raises_anything(
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.sampled_from(NAMES), st.binary(max_size=200), CUTS)
+@given(st.sampled_from(GENERATING), st.binary(max_size=200), CUTS)
 @example("ollama", b'{"error":"no \\ud83d"}', [])
 @example("openai-chat", b'data: {"choices":[{"delta":{"content":"\\ud83d"}}]}\n\n', [])
 @example("sglang", b'data: {"meta_info":{"finish_reason":{"type":"\\ud83d"}}}\n\n', [])

@@ -22,7 +22,7 @@ needs_engine = pytest.mark.skipif(
 )
 
 
-def model(weights: str = WEIGHTS, **settings: float) -> ModelConfig:
+def model(weights: str = WEIGHTS, **settings: float | str) -> ModelConfig:
     server = ProcessServer("llama.cpp", weights, **settings)  # type: ignore[arg-type]
     return ModelConfig("smollm2", "SmolLM2", "smollm2", "openai-completions", "none", server)
 

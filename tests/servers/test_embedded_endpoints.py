@@ -12,7 +12,7 @@ from llmbench.apis import Ask, ChatDialect, Dialect, Event, dialect
 from llmbench.cells import Limits, Users
 from llmbench.servers.launching import launch
 from llmbench.servers.placement.placing import place
-from llmbench.servers.running import RunningServer
+from llmbench.servers.running import LaunchError, RunningServer
 from tests.load.serving import Load
 from tests.servers.test_embedded import model, needs_engine
 
@@ -76,3 +76,31 @@ def whole(engine: RunningServer, speaks: Dialect, ask: Ask) -> tuple[bytes, Even
     url = engine.endpoint.base_url + speaks.path(ask)
     response = httpx.post(url, content=msgspec.json.encode(speaks.body(ask)), timeout=60)
     return response.content, speaks.whole(response.content)
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    logs = tmp_path_factory.mktemp("embedder")
+    config = replace(model(slots=2, context_tokens=512, pooling="mean"), api="openai-embeddings")
+    with launch(config, Limits(), log_dir=logs, cores=place(1), session="s") as server:
+        yield server
+
+
+@pytest.mark.parametrize("inputs", [1, 3])
+def test_a_real_engine_gives_a_vector_for_each_input(
+    embedder: RunningServer, tmp_path: Path, inputs: int
+) -> None:
+    load = Load(tmp_path / "run")
+    records = load(embedder.endpoint, Users(2, 2), output_tokens=0, inputs=inputs)
+    assert [(record.error_kind, record.error) for record in records] == [(None, None)] * 4
+    assert {record.inputs for record in records} == {inputs}
+    assert {record.output_tokens for record in records} == {None}
+    assert {record.first_token_ns for record in records} == {None}
+    assert all((record.input_tokens or 0) >= 5 * inputs for record in records)
+
+
+def test_a_model_that_pools_nothing_says_so_at_its_launch(tmp_path: Path) -> None:
+    config = replace(model(slots=1, context_tokens=512), api="openai-embeddings")
+    start = launch(config, Limits(), log_dir=tmp_path, cores=place(1), session="s")
+    with pytest.raises(LaunchError, match="ooling type 'none' is not OAI compatible"), start:
+        pass

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from llmbench.apis import NAMES, dialect
+from llmbench.apis import GENERATING, PoolingDialect, dialect
 from llmbench.apis.protocol import Ask
 from llmbench.simulator.asked import NotAsked, is_completion, read_ask
 from llmbench.simulator.dialects.formats import FORMATS
@@ -13,7 +13,7 @@ from llmbench.simulator.texts.rendered import count_tokens
 from llmbench.simulator.texts.vocabulary import text_of
 
 PROMPT = "x" * 41  # 11 tokens
-COUNTS = [name for name in NAMES if name != "triton"]
+COUNTS = [name for name in GENERATING if name != "triton"]
 
 
 def asked(api: str, *, stream: bool = True, tokens: int = 6) -> tuple[str, bytes]:
@@ -22,7 +22,7 @@ def asked(api: str, *, stream: bool = True, tokens: int = 6) -> tuple[str, bytes
     return speaks.path(ask), msgspec.json.encode(speaks.body(ask))
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 @pytest.mark.parametrize("stream", [True, False])
 def test_every_dialects_request_is_understood(api: str, stream: bool) -> None:
     path, body = asked(api, stream=stream)
@@ -31,7 +31,7 @@ def test_every_dialects_request_is_understood(api: str, stream: bool) -> None:
     assert (ask.prompt_tokens, ask.tokens, ask.stream, ask.model) == (11, 6, stream, "tiny")
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 def test_a_whole_body_is_read_back(api: str) -> None:
     ask = read_ask(*asked(api, stream=False), "tiny")
     said = dialect(api).whole(FORMATS[ask.dialect].whole(ask, Manner(), 6))
@@ -52,7 +52,7 @@ def test_a_streams_last_events_bring_counts_and_reason(api: str) -> None:
     assert {it.finish_reason for it in said} - {None} == {"length"}
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 def test_an_early_event_holds_no_token(api: str) -> None:
     ask = read_ask(*asked(api), "tiny")
     said = dialect(api).event(FORMATS[ask.dialect].early(ask))
@@ -60,7 +60,7 @@ def test_an_early_event_holds_no_token(api: str) -> None:
     assert not said.reasoning
 
 
-@pytest.mark.parametrize("api", NAMES)
+@pytest.mark.parametrize("api", GENERATING)
 def test_an_error_is_read_in_a_stream_and_in_a_body(api: str) -> None:
     style = FORMATS[read_ask(*asked(api), "tiny").dialect]
     assert dialect(api).event(style.error("too hot")).error == "too hot"
@@ -112,3 +112,22 @@ def test_a_body_that_asks_for_nothing(body: bytes, why: str) -> None:
     with pytest.raises(NotAsked) as caught:
         read_ask("/v1/completions", body, "tiny")
     assert str(caught.value).startswith(why)
+
+
+@pytest.mark.parametrize("api", ["openai-embeddings", "rerank"])
+def test_each_input_has_a_result(api: str) -> None:
+    speaks = dialect(api)
+    assert isinstance(speaks, PoolingDialect)
+    ask = Ask(PROMPT, 0, "tiny", stream=False, more_inputs=("y" * 8, "z" * 8))
+    read = read_ask(speaks.path(ask), msgspec.json.encode(speaks.body(ask)), "tiny")
+    tokens = 11 + 2 + 2 + (3 * 11 if api == "rerank" else 0)  # the query goes with each document
+    assert (read.inputs, read.prompt_tokens, read.stream) == (3, tokens, False)
+    body = FORMATS[api].whole(read, Manner(), 1)
+    assert speaks.flaw(body, 3) is None
+    assert speaks.whole(body).input_tokens == tokens
+
+
+@pytest.mark.parametrize("page", ['{"input": []}', '{"model": "m"}', '{"input": 3}'])
+def test_embeddings_of_nothing_are_refused(page: str) -> None:
+    with pytest.raises(NotAsked, match="the body lacks or misuses"):
+        read_ask("/v1/embeddings", page.encode(), "tiny")

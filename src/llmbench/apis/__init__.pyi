@@ -9,9 +9,12 @@ from .protocol import ChatDialect as ChatDialect
 from .protocol import Dialect as Dialect
 from .protocol import Event as Event
 from .protocol import Headers as Headers
+from .protocol import PoolingDialect as PoolingDialect
 from .protocol import error_words as error_words
+from .registry import GENERATING as GENERATING
 from .registry import NAMES as NAMES
 from .registry import dialect as dialect
+from .registry import generates as generates
 from .registry import sibling as sibling
 from .salvage import no_stream as no_stream
 from .salvage import salvaged as salvaged

@@ -29,6 +29,12 @@ class Ask(Struct, frozen=True):
     temperature: float = 0.0
     messages: tuple[tuple[str, str], ...] = ()  # (role, text) of a chat, instead of the prompt
     replayed: dict[str, Any] | None = None  # a whole body, sent as it is instead of all that
+    more_inputs: tuple[str, ...] = ()  # beside the prompt, where a result is asked for each
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """All texts for which a dialect without output tokens asks for a result each."""
+        return (self.prompt, *self.more_inputs)
 
 
 Headers = Mapping[bytes, bytes]
@@ -108,6 +114,18 @@ class ChatDialect(Dialect, Protocol):
 
     def said(self, data: bytes) -> str:
         """The text of the answer in one event of a stream, or in a whole body."""
+
+
+@runtime_checkable
+class PoolingDialect(Dialect, Protocol):
+    """A dialect whose answers hold no tokens, but a result for each input; they don't stream."""
+
+    @property
+    def inputs_alone(self) -> bool:
+        """Whether the model reads nothing but the inputs, so that their tokens are the prompt's."""
+
+    def flaw(self, data: bytes, inputs: int) -> str | None:
+        """Why a whole body is no good answer to so many inputs; None where it is one."""
 
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -6,7 +6,9 @@ from llmbench.apis.ollama import Ollama
 from llmbench.apis.openai_chat import OpenAIChat
 from llmbench.apis.openai_completions import OpenAICompletions
 from llmbench.apis.openai_responses import OpenAIResponses
-from llmbench.apis.protocol import Dialect
+from llmbench.apis.pooling.openai_embeddings import OpenAIEmbeddings
+from llmbench.apis.pooling.rerank import Rerank
+from llmbench.apis.protocol import Dialect, PoolingDialect
 from llmbench.apis.sglang import SGLang
 from llmbench.apis.tgi import Tgi
 from llmbench.apis.triton import Triton
@@ -29,6 +31,8 @@ _DIALECTS: dict[str, Dialect] = {
         SGLang(),
         Ollama(),
         Triton(),
+        OpenAIEmbeddings(),
+        Rerank(),
     )
 }
 
@@ -54,6 +58,15 @@ def dialect(name: str) -> Dialect:
         return _DIALECTS[name]
     except KeyError:
         raise ConfigError(f"unknown API {name!r}{nearest(name, list(NAMES))}") from None
+
+
+def generates(name: str) -> bool:
+    """Whether answers of the dialect called `name` hold tokens; else each input has a result."""
+    return not isinstance(dialect(name), PoolingDialect)
+
+
+GENERATING: tuple[str, ...] = tuple(filter(generates, NAMES))
+"""The names of those whose answers hold tokens."""
 
 
 def sibling(name: str, *, chat: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from llmbench.access import check_url, tls_context
-from llmbench.bench.first_grid import INPUT_TOKENS, OUTPUT_TOKENS, first_grid
+from llmbench.bench.grids.first_grid import INPUT_TOKENS, OUTPUT_TOKENS, first_grid
 from llmbench.bench.served_tokenizer import Choice, chosen_tokenizer
 from llmbench.config import ConfigError, Grid, ModelConfig, RemoteServer
 from llmbench.prompts import COMMON_WORDS, CountedElsewhere

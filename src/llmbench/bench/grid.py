@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from llmbench.bench.grids.request_lengths import lengths_of_requests
 from llmbench.bench.shelf import context_of
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
 from llmbench.config import (
@@ -23,6 +24,7 @@ from llmbench.traffic import Replayed, Traffic
 DEFAULTS = Grid(
     input_tokens=(128,),
     output_tokens=(64,),
+    inputs=(1,),
     users=(1, 4),
     rates=(0.5, 1, 2, 4),
     arrivals="poisson",
@@ -46,6 +48,7 @@ LENGTH_KEYS = {"input_tokens", "output_tokens", "pairs"}
 _LISTS: dict[str, Callable[[str], object]] = {
     "input_tokens": int,
     "output_tokens": int,
+    "inputs": int,
     "users": int,
     "rates": float,
     "cores": float,
@@ -257,12 +260,14 @@ def cells(
 
     What is sent is each of `traffic`, or else each pair of lengths.
     """
-    sent: list[tuple[int, int, Traffic | None]]
-    sent = [(0, 0, one) for one in traffic] or [(*pair, None) for pair in lengths(grid)]
+    sent: list[tuple[int, int, Traffic | None, int]]
+    sent = [(0, 0, one, 1) for one in traffic] or lengths_of_requests(model, grid, lengths(grid))
     caches = grid.prefix_cache or (None,)
     points = tuple(
-        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache)
-        for limit, cache, (tokens_in, tokens_out, what) in product(limits_to_sweep, caches, sent)
+        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache, inputs)
+        for limit, cache, (tokens_in, tokens_out, what, inputs) in product(
+            limits_to_sweep, caches, sent
+        )
         for shape in _shapes_for(what, shapes)
     )
     if not points:

@@ -27,6 +27,7 @@ class ProcessServer(
 
     engine: Literal["llama.cpp"]
     weights: str  # a path, or package:NAME/FILE for a file inside an installed package
+    pooling: Literal["mean", "cls", "last"] | None = None  # of embeddings; None: the model's own
     cores: Positive = 1.0
     instances: Count = 1  # of the same server, which share the load
     numa_node: NumaNode | None = None  # None: as few nodes as can be

@@ -8,7 +8,7 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from llmbench.apis import ChatDialect, dialect, sibling
+from llmbench.apis import ChatDialect, dialect, generates, sibling
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
@@ -103,10 +103,18 @@ def api_for(api: str, material: Material | None) -> str:
 
 def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:
     """`endpoint` in the dialect that its traffic needs."""
+    if not generates(endpoint.api) and material is None:
+        return _unstreamed(endpoint)
     api = api_for(endpoint.api, material)
     if api == endpoint.api:
         return endpoint
     return replace(endpoint, api=api, others=tuple(replace(e, api=api) for e in endpoint.others))
+
+
+def _unstreamed(endpoint: Endpoint) -> Endpoint:
+    """`endpoint` as a dialect without tokens uses it, which has nothing to stream."""
+    client = replace(endpoint.client, stream=False)
+    return replace(endpoint, client=client, others=tuple(map(_unstreamed, endpoint.others)))
 
 
 class Alone:
@@ -170,7 +178,7 @@ def _notes(job: Job, done: Sharded) -> tuple[str, ...]:
     """What a reader of the numbers should know about how they were taken."""
     notes: list[str] = []
     sent = sum(outcome.sent for outcome in done.outcomes)
-    if sent > len(job.texts) and not job.cell.converses:
+    if sent * job.cell.inputs > len(job.texts) and not job.cell.converses:
         notes.append(f"prompts repeat: {sent} requests were made from {len(job.texts)} prompts")
     if done.clock_error_ns:
         error_ms = done.clock_error_ns / 1e6

@@ -13,6 +13,7 @@ from llmbench.apis import (
     Dialect,
     Event,
     Headers,
+    PoolingDialect,
     frames,
     no_stream,
     salvaged,
@@ -105,7 +106,10 @@ class Decoder:
                 if not answer.events and answer.error is None and body.strip():
                     return no_stream(body) or answer.flaw(ends_itself=True)
             else:
-                answer.take_whole(self._whole(body, dict(exchange.headers)))
+                event = self._whole(body, dict(exchange.headers))
+                answer.take_whole(event)
+                if event.text and (flaw := self._flaw(body, len(planned.inputs))):
+                    return "malformed", flaw
         except (msgspec.DecodeError, zlib.error) as error:
             if planned.stream and (failure := no_stream(body)):
                 return failure
@@ -121,6 +125,11 @@ class Decoder:
             return understand(body)
         except UNREADABLE:
             return salvaged(body, understand)
+
+    def _flaw(self, body: bytes, inputs: int) -> str | None:
+        """What is wrong with an answer that should hold a result for each input."""
+        dialect = self._dialect
+        return dialect.flaw(body, inputs) if isinstance(dialect, PoolingDialect) else None
 
     def _fill(
         self,
@@ -193,6 +202,7 @@ class Decoder:
             turn=planned.turn,
             prefix_tokens=planned.prefix_tokens,
             think_ns=planned.think_ns,
+            inputs=len(planned.inputs) or None,
         )
 
 

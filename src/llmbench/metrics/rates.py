@@ -22,6 +22,7 @@ class Rates(Struct, frozen=True):
     output_tokens_per_s: float | None
     achieved_users: float
     little_residual: float | None
+    inputs_per_s: float | None = None  # of answers with a result for each input
 
 
 def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> Rates:
@@ -39,6 +40,7 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
     inputs = formulas.input_tokens(ok).to_numpy(np.float64, na_value=np.nan)
     outputs = ok["output_tokens"].to_numpy(np.float64, na_value=np.nan)
     counted = bool(np.isfinite(outputs).any())
+    texts = ok["inputs"].to_numpy(np.float64, na_value=np.nan)
     in_flight, residual = _little(measured, window)
     return Rates(
         requests_per_s=float(requests.sum()) / window.seconds,
@@ -48,6 +50,9 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
         else None,
         achieved_users=in_flight,
         little_residual=residual,
+        inputs_per_s=float(np.nansum(texts * requests)) / window.seconds
+        if np.isfinite(texts).any()
+        else None,
     )
 
 

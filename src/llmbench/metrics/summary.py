@@ -217,7 +217,8 @@ def _queue(
 def _tokens(good: pd.DataFrame) -> dict[str, Any]:
     asked, got = good["requested_output_tokens"], good["output_tokens"]
     inputs = formulas.input_tokens(good)
-    near = (inputs - good["requested_input_tokens"]).abs() <= INPUT_TOLERANCE_TOKENS
+    away = (inputs - good["requested_input_tokens"]).abs()
+    near = away <= INPUT_TOLERANCE_TOKENS * good["inputs"].fillna(1)
     told = got.notna() & (good["counted_by"] == "server")
     close = ((got - asked).abs() <= OUTPUT_TOLERANCE * asked)[told]
     extra = (good["input_tokens"] - good["prompt_tokens"]).dropna()

@@ -249,3 +249,4 @@ class CellSummary(Struct, frozen=True):
     orphans_seen: float | None = None  # mean of these: requests beyond those in flight
     orphans_expected: float | None = None  # the same, if it had let go of none
     slower_beside_orphans: float | None = None  # latency of what was sent meanwhile / of the rest
+    inputs_per_s: float | None = None  # where each input has a result, and no tokens come out

@@ -22,6 +22,7 @@ class Asked(Struct, frozen=True):
     continuous_usage: bool = False
     details: bool = True  # TGI's parameter of that name
     cached_tokens: int | None = None  # of the prompt; None: the server has no prefix cache
+    inputs: int = 0  # that get a result each, instead of tokens
     mark: str = ""  # with which the answer begins, where conversations are checked
 
 
@@ -50,7 +51,7 @@ def read_ask(path: str, body: bytes, model: str) -> Asked:
         if triton is not None:
             return _triton(page, triton[1], triton[2] == "generate_stream")
         return _READERS[path](page, model)
-    except (KeyError, TypeError, ValueError) as error:
+    except (LookupError, TypeError, ValueError) as error:
         raise NotAsked(f"the body lacks or misuses {error}") from None
 
 
@@ -100,6 +101,22 @@ def _messages(page: dict[str, Any], model: str) -> Asked:
     )
 
 
+def _embeddings(page: dict[str, Any], model: str) -> Asked:
+    inputs = page["input"]
+    texts = inputs if isinstance(inputs, list) and not isinstance(inputs[0], int) else [inputs]
+    tokens = sum(map(count_tokens, texts))
+    name = page.get("model") or model
+    return Asked("openai-embeddings", name, tokens, 1, stream=False, inputs=len(texts))
+
+
+def _rerank(page: dict[str, Any], model: str) -> Asked:
+    """Each document is read together with the query."""
+    documents, query = page["documents"], count_tokens(page["query"])
+    tokens = sum(query + count_tokens(document) for document in documents)
+    name = page.get("model") or model
+    return Asked("rerank", name, tokens, 1, stream=False, inputs=len(documents))
+
+
 def _generate(page: dict[str, Any], model: str) -> Asked:
     """Read ``/generate``: it is TGI's with ``inputs``, SGLang's with ``text`` or ``input_ids``."""
     if "inputs" in page:
@@ -146,6 +163,8 @@ _READERS = {
     "/v1/chat/completions": lambda page, model: _openai(page, model, chat=True),
     "/v1/responses": _responses,
     "/v1/messages": _messages,
+    "/v1/embeddings": _embeddings,
+    "/v1/rerank": _rerank,
     "/generate": _generate,
     "/generate_stream": lambda page, model: _tgi(page, model, stream=True),
     "/completion": _llama_cpp,

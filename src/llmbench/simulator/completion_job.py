@@ -102,8 +102,8 @@ class CompletionJob(Struct, frozen=True):
 
     def ended(self, outcome: str, tokens: int, sent_ns: Sequence[int] = ()) -> None:
         """Write the request into the truth, with the times of its writes with tokens."""
-        prompt = self.asked.prompt_tokens
-        self.truth.finished(outcome, prompt, tokens, self.received_ns, sent_ns)
+        prompt, generated = self.asked.prompt_tokens, 0 if self.asked.inputs else tokens
+        self.truth.finished(outcome, prompt, generated, self.received_ns, sent_ns)
 
 
 def with_prompt(job: CompletionJob, body: bytes) -> CompletionJob:
@@ -112,7 +112,7 @@ def with_prompt(job: CompletionJob, body: bytes) -> CompletionJob:
     `NotAsked` where conversations are checked and an answer in the history is not the server's.
     """
     size = job.config.prefix_cache
-    if size is None and not job.config.checks_history:
+    if job.asked.inputs or (size is None and not job.config.checks_history):
         return job
     prompt = read_prompt(body)
     job = structs.replace(job, turn=prompt.turn)

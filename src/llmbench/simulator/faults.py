@@ -96,6 +96,15 @@ _ALL = (
     _fault("zero-usage", "OpenAI: the usage counts 0 tokens until the end", odd="zero-usage"),
     _fault("impossible-count", "the server counts 10²⁰ output tokens", odd="impossible-count"),
     *(
+        _fault(name, f"embeddings and rerank: {what}", odd=name)
+        for name, what in (
+            ("missing-result", "the last input has no result"),
+            ("doubled-result", "the last result is for another input, or for none"),
+            ("empty-result", "the last vector is empty, or the last score a list"),
+            ("not-a-number", "the last result holds a NaN"),
+        )
+    ),
+    *(
         _fault(
             f"finish-{reason}",
             f"the finish reason is `{reason}`, status 200",

@@ -102,6 +102,7 @@ class Dispatcher:
         lane.requests += 1
         self.counts.sent += 1
         self.counts.in_flight += 1
+        self.prompts_sent.update(planned.inputs)
         lane.turn_to(self._dealer.begin(planned))
         lane.go(planned, scheduled_ns)
         if planned.hang_ups is not None:

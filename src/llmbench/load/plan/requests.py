@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from llmbench.apis import Ask, dialect
+from llmbench.apis import Ask, PoolingDialect, dialect
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.load.plan.maker import Drawing, Phase
@@ -94,6 +94,8 @@ class RequestMaker:
         """
         cell, (target, *others) = self._cell, self._targets
         wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths
+        if isinstance(target.dialect, PoolingDialect):
+            return self._with_results(ordinal, user, request, phase, wanted[0])
         any_will_do = lengths is None and not cell.is_depth
         index = self.choose(ordinal) if any_will_do else self.choose_near(ordinal, wanted[0])
         prompt = self._prompts[index]
@@ -117,4 +119,34 @@ class RequestMaker:
             payload=target.request(ask),
             stream=ask.stream,
             other_payloads=tuple([other.request(ask) for other in others]),
+        )
+
+    def _with_results(
+        self, ordinal: int, user: int, request: int, phase: Phase, input_tokens: int
+    ) -> PlannedRequest:
+        """The request `ordinal` for a result of each of the cell's inputs, instead of tokens."""
+        target, *others = self._targets
+        first, count = ordinal * self._cell.inputs, self._cell.inputs
+        chosen = [self.choose(first + place) for place in range(count)]
+        texts = [self._prompts[index] for index in chosen]
+        ask = Ask(
+            prompt=texts[0].text,
+            more_inputs=tuple([text.text for text in texts[1:]]),
+            output_tokens=0,
+            model=target.endpoint.model,
+            stream=False,
+        )
+        counted = isinstance(target.dialect, PoolingDialect) and target.dialect.inputs_alone
+        return PlannedRequest(
+            user=user,
+            request=request,
+            phase=phase,
+            prompt=chosen[0],
+            prompt_tokens=sum(text.tokens for text in texts) if counted else None,
+            input_tokens=count * input_tokens if counted else None,
+            output_tokens=None,
+            payload=target.request(ask),
+            stream=False,
+            other_payloads=tuple([other.request(ask) for other in others]),
+            inputs=tuple(chosen),
         )

@@ -21,7 +21,14 @@ NAMES = {
     "input_tokens_per_s": ("input-throughput", "input throughput", "tokens/s"),
     "requests_per_s": ("requests", "throughput in requests", "requests/s"),
 }
-SPREAD = ("ttft_ms", "time_per_token_ms")
+WITHOUT_TOKENS = {
+    "latency_ms": ("latency", "latency", "ms"),
+    "inputs_per_s": ("inputs", "throughput in inputs", "inputs/s"),
+    "input_tokens_per_s": ("input-tokens", "input throughput", "tokens/s"),
+}
+"""The charts of cells whose answers hold a result for each input instead of tokens."""
+
+SPREAD = ("ttft_ms", "time_per_token_ms", "latency_ms")
 
 
 def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
@@ -48,12 +55,17 @@ def data(cells: "pd.DataFrame", quantity: str) -> "pd.DataFrame":
     return type(cells)(picked).dropna(subset=["middle"]).reset_index(drop=True)
 
 
+def _names(table: "pd.DataFrame") -> dict[str, tuple[str, str, str]]:
+    """The file, the label and the unit of each quantity."""
+    return WITHOUT_TOKENS if (table["output"] == 0).all() else NAMES
+
+
 def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
     """The chart of `quantity`; None where fewer than two numbers of users were measured."""
     table = data(cells, quantity)
     if table["users"].nunique() < 2 or not (table["middle"] > 0).any():
         return None
-    name, label, unit = NAMES[quantity]
+    name, label, unit = _names(table)[quantity]
     title = finding(table, quantity)
     of_traffic, grid = bool(table["input"].isna().any()), _grid(table)
     with theme.style():
@@ -81,7 +93,7 @@ def places(rows: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def _lengths(inputs: float, outputs: float) -> str:
-    return f"in {inputs:g} · out {outputs:g}"
+    return f"in {inputs:g}" + (f" · out {outputs:g}" if outputs else "")
 
 
 def _grid(table: "pd.DataFrame") -> list[list[str]]:
@@ -99,7 +111,7 @@ def finding(table: "pd.DataFrame", quantity: str) -> str:
     rows = table[table["valid"]] if table["valid"].any() else table
     keys = ["config", "place", "users"]
     middle: pd.DataFrame = rows.groupby(keys, sort=False)["middle"].median().reset_index()
-    _, label, unit = NAMES[quantity]
+    _, label, unit = _names(table)[quantity]
     many = middle["config"].nunique() > 1
     if quantity in SPREAD:
         return _rise(middle, label, unit, many)

@@ -95,8 +95,19 @@ def slo_of(data: RunData, config: str) -> Slo:
 
 
 def _lengths_and_traffic(cells: "pd.DataFrame") -> "tuple[pd.DataFrame, pd.DataFrame]":
-    """The cells whose requests have one length, and those of traffic, which have many."""
-    return cells[cells["requested_input_tokens"].notna()], cells[cells["traffic"].notna()]
+    """The cells whose requests have one pair of lengths, and those of traffic, with many."""
+    lengths = cells.dropna(subset=["requested_input_tokens", "requested_output_tokens"])
+    return lengths, cells[cells["traffic"].notna()]
+
+
+def _of_inputs(cells: "pd.DataFrame") -> "pd.DataFrame":
+    """The cells without output tokens; each number of inputs is a configuration of its own."""
+    rows = cells[cells["inputs"].notna()]
+    names = [
+        config if inputs == 1 else f"{config} × {inputs:g}"
+        for config, inputs in zip(rows["config"], rows["inputs"], strict=True)
+    ]
+    return rows.assign(config=names, requested_output_tokens=0)
 
 
 def _candidates(data: RunData) -> Iterator[Chart | None]:
@@ -104,6 +115,9 @@ def _candidates(data: RunData) -> Iterator[Chart | None]:
     for cells in _lengths_and_traffic(data.cells):
         for quantity in against_users.NAMES:
             yield against_users.chart(cells, quantity)
+    of_inputs = _of_inputs(data.cells)
+    for quantity in against_users.WITHOUT_TOKENS:
+        yield against_users.chart(of_inputs, quantity)
     yield from against_turns.charts(data.results)
     yield against_depth.chart(data.results)
     yield from against_classes.charts(data.results)

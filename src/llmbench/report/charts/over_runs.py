@@ -17,6 +17,8 @@ METRICS = {
     "ttft": "TTFT, ms",
     "time_per_token": "time per token, ms",
     "throughput": "output tokens/s",
+    "latency": "latency, ms",
+    "inputs_per_s": "inputs/s",
 }
 MOST_CELLS = 12
 

@@ -10,6 +10,7 @@ from msgspec import Struct, structs
 from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import (
     interval,
+    known,
     number,
     plural,
     quantile,
@@ -114,13 +115,16 @@ def _detail(data: RunData, k: int, row: "pd.Series[Any]", logs: Sequence[Log]) -
 
 
 def _summary(row: "pd.Series[Any]") -> str:
+    if known(row["inputs_per_s"]):
+        rate = f"{number(row['inputs_per_s'])} inputs"
+    else:
+        rate = f"{number(row['output_tokens_per_s'])} output"
     parts = [
         plural(int(row["requests"]), "request"),
         f"{int(row['failed'])} failed",
         plural(int(row["repeats"]), "repeat"),
         f"{number(row['requests_per_s'])} requests/s",
-        f"{number(row['output_tokens_per_s'])} output and"
-        f" {number(row['input_tokens_per_s'])} input tokens/s",
+        f"{rate} and {number(row['input_tokens_per_s'])} input tokens/s",
     ]
     return " · ".join(parts)
 

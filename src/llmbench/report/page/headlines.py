@@ -206,6 +206,8 @@ def _peak(curve: Curve) -> Tile:
     note += missed
     if curve.findings.knee is not None:
         note += f"; knee {load_text(curve, curve.findings.knee.load)}"
+    if summary.inputs_per_s is not None:
+        return Tile("Peak throughput", number(summary.inputs_per_s), "inputs/s", note)
     return Tile("Peak throughput", number(summary.output_tokens_per_s), "out tokens/s", note)
 
 

@@ -67,6 +67,7 @@ _OURS = {
     "prefix_tokens": "prefix_tokens",
     "think(ms)": "think_ms",
     "conversation_end": "conversation_end",
+    "inputs": "inputs",
 }
 """Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 

@@ -1,25 +1,22 @@
 """The table of cells that a terminal shows at the end of a session."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from llmbench.report.numbers import UNKNOWN, interval, is_wide, number, quantile, requests_done
 from llmbench.results import CellResult
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.table import Table
 
-COLUMNS = (
-    "cell",
-    "requests",
-    "failed",
-    "TTFT p50",
-    "TTFT p95",
-    "ms/ token",
-    "out tokens/s",
-    "requests/s",
-    "verdict",
-)
+_TOKENS = ("TTFT p50", "TTFT p95", "ms/ token", "out tokens/s")
+"""The columns of answers that are made of tokens."""
+
+_INPUTS = ("latency p50", "latency p95", "in tokens/s", "inputs/s")
+"""Those of answers that hold a result for each input instead."""
+
+COLUMNS = ("cell", "requests", "failed", *_TOKENS, "requests/s", "verdict")
 CPU = "CPU/ token"
 """The column that stands before the verdict where an engine computes on the CPU."""
 
@@ -77,15 +74,19 @@ def _all_simulated(results: Sequence[CellResult]) -> bool:
 
 
 def columns_of(results: Sequence[CellResult]) -> tuple[str, ...]:
-    """The headings of the table: those that all runs have, and `CPU` where it is known."""
+    """The headings of the table: those that all runs have, and others where they are known."""
     told = any(r.summary.computes_on_cpu and r.summary.cpu_per_token_ms for r in results)
-    return (*COLUMNS[:-1], CPU, COLUMNS[-1]) if told else COLUMNS
+    pooled = [r.summary.inputs_per_s is not None for r in results]
+    tokens = () if pooled and all(pooled) else _TOKENS
+    inputs = _INPUTS if any(pooled) else ()
+    cpu = (CPU,) if told else ()
+    return ("cell", "requests", "failed", *tokens, *inputs, "requests/s", *cpu, "verdict")
 
 
 def rows_of(results: Sequence[CellResult]) -> list[list[str]]:
     """The texts of the table: a row for each cell, in the columns of `columns_of`."""
-    mixed, with_cpu = not _all_simulated(results), CPU in columns_of(results)
-    return [_row(cells, mixed, with_cpu) for cells in _grouped(results)]
+    mixed, columns = not _all_simulated(results), columns_of(results)
+    return [_row(cells, mixed, columns) for cells in _grouped(results)]
 
 
 def _grouped(results: Sequence[CellResult]) -> list[list[CellResult]]:
@@ -95,23 +96,29 @@ def _grouped(results: Sequence[CellResult]) -> list[list[CellResult]]:
     return list(groups.values())
 
 
-def _row(cells: list[CellResult], mixed: bool, with_cpu: bool) -> list[str]:
+_TEXTS: dict[str, Callable[["pd.Series[Any]"], str]] = {
+    "requests": lambda row: requests_done(row["requests"], row["dropped"]),
+    "failed": lambda row: str(int(row["failed"])),
+    "TTFT p50": lambda row: quantile(row, "ttft_ms", "p50"),
+    "TTFT p95": lambda row: quantile(row, "ttft_ms", "p95"),
+    "ms/ token": lambda row: quantile(row, "time_per_token_ms", "p50"),
+    "out tokens/s": lambda row: number(row["output_tokens_per_s"]),
+    "latency p50": lambda row: quantile(row, "latency_ms", "p50"),
+    "latency p95": lambda row: quantile(row, "latency_ms", "p95"),
+    "in tokens/s": lambda row: number(row["input_tokens_per_s"]),
+    "inputs/s": lambda row: number(row["inputs_per_s"]),
+    "requests/s": lambda row: number(row["requests_per_s"]),
+    CPU: lambda row: number(row["cpu_per_token_ms"]),
+}
+
+
+def _row(cells: list[CellResult], mixed: bool, columns: Sequence[str]) -> list[str]:
     from llmbench.report.tables.cell_rows import by_cell, frame
 
     merged = by_cell(frame(cells)).iloc[0]
     repeats = f" ×{len(cells)}" if len(cells) > 1 else ""
-    return [
-        str(merged["cell"]) + repeats,
-        requests_done(merged["requests"], merged["dropped"]),
-        str(int(merged["failed"])),
-        quantile(merged, "ttft_ms", "p50"),
-        quantile(merged, "ttft_ms", "p95"),
-        quantile(merged, "time_per_token_ms", "p50"),
-        number(merged["output_tokens_per_s"]),
-        number(merged["requests_per_s"]),
-        *([number(merged["cpu_per_token_ms"])] if with_cpu else []),
-        verdict_word(cells, mixed),
-    ]
+    figures = [_TEXTS[name](merged) for name in columns[1:-1]]
+    return [str(merged["cell"]) + repeats, *figures, verdict_word(cells, mixed)]
 
 
 def verdict_word(cells: Sequence[CellResult], stamped: bool = True) -> str:
@@ -140,6 +147,7 @@ _PERCENTILES = [
     ("TTFT", "ttft_ms", "p95"),
     ("ms/token", "time_per_token_ms", "p50"),
 ]
+_OF_INPUTS = [("latency", "latency_ms", "p50"), ("latency", "latency_ms", "p95")]
 
 
 def _first_wide(results: Sequence[CellResult]) -> str | None:
@@ -147,7 +155,8 @@ def _first_wide(results: Sequence[CellResult]) -> str | None:
     from llmbench.report.tables.cell_rows import by_cell, frame
 
     for _, row in by_cell(frame(results)).iterrows():
-        for label, name, part in _PERCENTILES:
+        shown = _OF_INPUTS if row["inputs_per_s"] >= 0 else _PERCENTILES
+        for label, name, part in shown:
             if is_wide(row, name, part):
                 ends = interval(row, name, part)
                 if ends == f"{UNKNOWN} to {UNKNOWN}":

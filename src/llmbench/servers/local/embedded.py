@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from llmbench.apis import generates
 from llmbench.cells import Limits
 from llmbench.config import ConfigError, ModelConfig, ProcessServer
 from llmbench.servers.local.embedded_main import EngineSettings
@@ -53,6 +54,8 @@ def launch_process(
         context_tokens=server.context_tokens,
         slots=max(server.slots, slots or 0),
         cores=cores.server,
+        embeds=not generates(config.api),
+        pooling="rank" if config.api == "rerank" else server.pooling,
     )
     with running_local(
         config,

@@ -23,6 +23,8 @@ class EngineSettings(Struct, frozen=True):
     context_tokens: int
     slots: int
     cores: tuple[int, ...]
+    embeds: bool = False  # instead of generating
+    pooling: str | None = None  # of the vectors; None: the model's own
 
 
 def main(argv: list[str]) -> None:
@@ -51,6 +53,12 @@ def _parameters(p: Any, settings: EngineSettings) -> Any:
     p.cache_prompt = False
     p.cache_ram_mib = 0
     p.endpoint_metrics = True
+    p.embedding = settings.embeds
+    if settings.pooling is not None:
+        import xllamacpp
+
+        pooling = f"LLAMA_POOLING_TYPE_{settings.pooling.upper()}"
+        p.pooling_type = getattr(xllamacpp.llama_pooling_type, pooling)
     return p
 
 

@@ -20,6 +20,7 @@ from llmbench.apis import (
     Event,
     dialect,
     frames,
+    generates,
     salvaged,
     tailored,
     unframed_error,
@@ -80,8 +81,13 @@ def ask(
 ) -> tuple[str, dict[str, Any]]:
     """The path and the body of the request, as the load sends it."""
     speaks = dialect(config.api)
-    ask = Ask(prompt, tokens, config.model, stream=config.client.stream, unique="ready")
+    ask = Ask(prompt, tokens, config.model, stream=_streams(config), unique="ready")
     return speaks.path(ask), tailored(speaks.body(ask), fields)
+
+
+def _streams(config: ModelConfig) -> bool:
+    """Whether answers come token by token, as far as they hold any."""
+    return config.client.stream and generates(config.api)
 
 
 class Answered(Struct, frozen=True):
@@ -108,7 +114,7 @@ def answered(
             raise NotYet(f"{path} answers {response.status_code}: {_shown(_start(response))}")
         if not response.is_success:
             raise _refusal(config, path, response)
-        answer = _Answer(dialect(config.api), streamed=config.client.stream)
+        answer = _Answer(dialect(config.api), streamed=_streams(config))
         for part in bounded_parts(response):
             answer.take(part)
         answer.end()

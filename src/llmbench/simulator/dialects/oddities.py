@@ -1,6 +1,7 @@
 """What servers have been seen to write otherwise than their dialect has it, event by event."""
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,10 @@ def odd(event: bytes, oddity: str, first: int) -> bytes:
 
 
 FINISH = "finish-"
-FAILURES = ("finish-abort", "finish-error", "finish-cancelled", "impossible-count")
+FAILURES = (
+    *("finish-abort", "finish-error", "finish-cancelled", "impossible-count"),
+    *("missing-result", "doubled-result", "empty-result", "not-a-number"),
+)
 """Oddities of answers that are none."""
 
 
@@ -87,6 +91,38 @@ def _impossible_count(page: Page, first: int) -> None:
     _change(page, COUNTS, lambda count: IMPOSSIBLE)
 
 
+def _results(change: Callable[[list[Page]], None]) -> Callable[[Page, int], None]:
+    """Results, one for each input, as `change` leaves them."""
+
+    def changed(page: Page, first: int) -> None:
+        if results := page.get("data") or page.get("results"):
+            change(results)
+
+    return changed
+
+
+def _empty(results: list[Page]) -> None:
+    _change_last(results, lambda result: [])
+
+
+def _not_a_number(results: list[Page]) -> None:
+    _change_last(results, lambda r: [math.nan, *r[1:]] if isinstance(r, list) else math.nan)
+
+
+def _change_last(results: list[Page], change: Callable[[Any], Any]) -> None:
+    """Change the vector or the score of the last input."""
+    name = "embedding" if "embedding" in results[-1] else "relevance_score"
+    results[-1][name] = change(results[-1][name])
+
+
+def _leave_out_last(results: list[Page]) -> None:
+    results.pop()
+
+
+def _double(results: list[Page]) -> None:
+    results[-1]["index"] = results[0]["index"] if len(results) > 1 else 1
+
+
 _ODDITIES: dict[str, Callable[[Page, int], None]] = {
     "null-choices": _null_choices,
     "usage-in-choice": _usage_in_choice,
@@ -98,4 +134,8 @@ _ODDITIES: dict[str, Callable[[Page, int], None]] = {
     "unreadable-text": _unreadable_text,
     "zero-usage": _zero_usage,
     "impossible-count": _impossible_count,
+    "missing-result": _results(_leave_out_last),
+    "doubled-result": _results(_double),
+    "empty-result": _results(_empty),
+    "not-a-number": _results(_not_a_number),
 }

@@ -14,6 +14,9 @@ TOLERANCES: dict[str, float] = {
     "ttft_p99": 0.15,
     "time_per_token_p95": 0.05,
     "time_per_token_p99": 0.10,
+    "latency": 0.05,
+    "latency_p95": 0.10,
+    "inputs_per_s": 0.03,
     "cold_healthy": 0.10,
     "cold_first_token": 0.10,
     "cold_peak_memory": 0.05,
@@ -41,6 +44,7 @@ OTHERS = 0.10
 
 UNITS = {
     "throughput": "tokens/s",
+    "inputs_per_s": "inputs/s",
     "highest_load": "",
     "cold_healthy": "s",
     "cold_first_token": "s",
@@ -48,7 +52,7 @@ UNITS = {
 }
 """Units of the metrics that are not times in ms."""
 
-RATES = frozenset({"throughput", "highest_load"})
+RATES = frozenset({"throughput", "inputs_per_s", "highest_load"})
 """The metrics for which more is better."""
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from llmbench.results import CellResult, CellSummary, ClassSummary, Distribution
 
-ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99")
+ADVISORY = ("ttft_p95", "ttft_p99", "time_per_token_p95", "time_per_token_p99", "latency_p95")
 """The metrics that gate only if every repeat has enough requests to certify the percentile."""
 
 
@@ -30,6 +30,8 @@ def compared(summary: CellSummary) -> dict[str, float | None]:
     server has only a rate (its capacity), since its times grow for as long as the load lasts. The
     times of a mix are those of its classes (`compared_class`).
     """
+    if summary.inputs_per_s is not None:
+        return _of_inputs(summary)
     if summary.overloaded:
         return {"throughput": summary.output_tokens_per_s}
     is_open = summary.cell.shape.is_open_loop
@@ -39,6 +41,17 @@ def compared(summary: CellSummary) -> dict[str, float | None]:
     if summary.computes_on_cpu and summary.cpu_per_token_ms is not None:
         figures["cpu_per_token"] = summary.cpu_per_token_ms
     return figures
+
+
+def _of_inputs(summary: CellSummary) -> dict[str, float | None]:
+    """The same where no tokens come out: latency counts instead, and inputs/s are the rate."""
+    rate = {"inputs_per_s": summary.inputs_per_s}
+    if summary.overloaded:
+        return rate
+    is_open = summary.cell.shape.is_open_loop
+    latency = summary.scheduled_latency_ms if is_open else summary.latency_ms
+    times = {"latency": _at(latency, "p50"), "latency_p95": _at(latency, "p95")}
+    return times if is_open else times | rate
 
 
 def compared_class(summary: CellSummary, name: str) -> dict[str, float | None]:

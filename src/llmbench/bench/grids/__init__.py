@@ -1,0 +1,1 @@
+"""Which lengths requests have: those of the first grid of a found server, and those of an API."""
