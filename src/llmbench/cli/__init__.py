@@ -14,6 +14,7 @@ from llmbench.bench import parse_setting
 from llmbench.cli.audit_commands import add_audit_commands
 from llmbench.cli.file_commands import add_file_commands
 from llmbench.cli.judge_command import add_judge_command
+from llmbench.cli.plan_command import add_plan_command
 from llmbench.cli.twin_commands import add_twin_commands
 from llmbench.config import ConfigError, SimulatedServer, load_model
 from llmbench.value_types import PrefixCacheSize, nearest
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     add_audit_commands(partial(_command, commands))
     _history(commands)
     add_twin_commands(partial(_command, commands))
+    add_plan_command(partial(_command, commands))
     for add in (_schema, _docker_run, _simulate, _calibrate):
         add(commands)
     add_judge_command(partial(_command, commands))

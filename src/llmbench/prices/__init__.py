@@ -63,20 +63,38 @@ def with_machine(raw: dict[str, Any]) -> dict[str, Any]:
     nearest APIs to compare with.
     """
     price = raw.get("price")
-    against = price.get("against") if isinstance(price, dict) else None
-    if isinstance(against, str) and against not in price_list().apis:
-        raise UnknownPrice(_unknown("price.against", "API", against, price_list().apis))
-    name = price.get("machine") if isinstance(price, dict) else None
-    if not isinstance(price, dict) or not isinstance(name, str):
+    if not isinstance(price, dict):
         return raw
-    machines = price_list().machines
-    if name not in machines:
-        raise UnknownPrice(_unknown("price.machine", "machine", name, machines))
-    known = msgspec.structs.asdict(machines[name])
+    key = "price.against"
+    try:
+        if isinstance(price.get("against"), str):
+            api_named(price["against"])
+        key = "price.machine"
+        if not isinstance(price.get("machine"), str):
+            return raw
+        known = msgspec.structs.asdict(machine_named(price["machine"]))
+    except UnknownPrice as error:
+        raise UnknownPrice(f"key {key!r}: {error}") from error
     return raw | {"price": {key: known[key] for key in known if known[key] is not None} | price}
 
 
-def _unknown(key: str, noun: str, name: str, names: Iterable[str]) -> str:
+def machine_named(name: str) -> Machine:
+    """The machine of that name; `UnknownPrice` names the nearest."""
+    machines = price_list().machines
+    if name not in machines:
+        raise UnknownPrice(_unlisted("machine", name, machines))
+    return machines[name]
+
+
+def api_named(name: str) -> TokenPrice:
+    """The API of that name; `UnknownPrice` names the nearest."""
+    apis = price_list().apis
+    if name not in apis:
+        raise UnknownPrice(_unlisted("API", name, apis))
+    return apis[name]
+
+
+def _unlisted(noun: str, name: str, names: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.4)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return f"key {key!r}: no {noun} {name!r} in prices.toml{hint} (docs/models.md lists them)"
+    return f"no {noun} {name!r} in prices.toml{hint} (docs/models.md lists them)"

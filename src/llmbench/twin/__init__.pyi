@@ -1,8 +1,15 @@
 from .cost_fit import Told as Told
 from .fit_of_run import fit_run as fit_run
+from .fleet.drawing import PassingEvent as PassingEvent
+from .fleet.drawing import Workload as Workload
+from .fleet.routing import ROUTINGS as ROUTINGS
 from .foretelling import foretell as foretell
+from .money import break_even as break_even
+from .money import cost_curve as cost_curve
+from .plan_words import break_even_line as break_even_line
+from .plan_words import curve_lines as curve_lines
 from .plan_words import plan_lines as plan_lines
-from .planning import bill as bill
+from .planning import Question as Question
 from .planning import plan as plan
 from .twin_file import Twin as Twin
 from .twin_file import load_twin as load_twin
