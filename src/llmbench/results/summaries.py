@@ -248,5 +248,5 @@ class CellSummary(Struct, frozen=True):
     orphan_readings: int = 0  # of its gauge, in which requests that it kept would show
     orphans_seen: float | None = None  # mean of these: requests beyond those in flight
     orphans_expected: float | None = None  # the same, if it had let go of none
-    slower_beside_orphans: float | None = None  # latency of what was sent meanwhile / of the rest
+    slower_beside_orphans: float | None = None  # times of what was sent meanwhile / of the rest
     inputs_per_s: float | None = None  # where each input has a result, and no tokens come out

@@ -15,9 +15,12 @@ def hang_ups_said(summary: CellSummary) -> Iterator[str]:
 
 def _whether(summary: CellSummary) -> str:
     if summary.let_go is None:
+        shows = ""
+        if summary.slower_beside_orphans is not None:
+            shows = f"; nothing shows that it went on: {_meanwhile(summary.slower_beside_orphans)}"
         return (
-            "whether the server let go of them is not known, since no gauge was read while their "
-            "answers would have gone on (ask for longer answers, or for more requests)"
+            "whether the server let go of them is not known, as no reading of its gauge tells (ask "
+            f"for longer answers, or more requests){shows}"
         )
     if summary.let_go_by == "gauge":
         seen, expected = summary.orphans_seen or 0.0, summary.orphans_expected or 0.0
@@ -29,8 +32,12 @@ def _whether(summary: CellSummary) -> str:
         if summary.let_go:
             return f"the server let go of them ({proof})"
         return f"the server did NOT let go of them: {proof}"
-    slower = (summary.slower_beside_orphans or 1.0) - 1
-    compared = "requests sent while their answers would have gone on"
-    if summary.let_go:
-        return f"nothing shows that the server went on with them: {compared} took {slower:+.0%}"
-    return f"the server does NOT seem to have let go of them: {compared} took {slower:+.0%}"
+    slower = summary.slower_beside_orphans or 1.0
+    return f"the server does NOT seem to have let go of them: {_meanwhile(slower)}"
+
+
+def _meanwhile(slower: float) -> str:
+    return (
+        f"requests sent while their answers would have gone on took {slower - 1:+.0%} to the first "
+        "token or for each"
+    )

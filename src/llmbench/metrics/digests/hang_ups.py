@@ -2,11 +2,11 @@
 
 A server that doesn't notice computes such an answer to its end for nobody: an orphan. Then its
 gauges show more requests than the client has in flight, for as long as the rest of the answer
-takes; and what is sent meanwhile may be slower. Where the gauges tell, they decide.
+takes; and what is sent meanwhile may be slower. Where the gauges tell, they decide. Being slower
+shows that a server went on, but a server with room to spare need not be slower for that.
 """
 
 from collections.abc import Sequence
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,8 @@ LEAST_EXPECTED = 3.0
 shown: with fewer, a reading that falls between two events decides too much."""
 
 LEAST_REQUESTS = 5  # sent beside such requests, and apart from them, for a comparison of latencies
-SLOWER = 1.1  # more than requests differ by chance where both groups have a few
+SLOWER, ERROR = 1.1, 0.005
+"""They show that the server went on if they are clearly slower, and no accident says so (p)."""
 
 
 class Rests(Struct, frozen=True):
@@ -58,8 +59,8 @@ def hang_up_fields(
     slower = _slower(of_repeat, rests, zero_ns)
     if slower is None:
         return fields
-    by_rate = {"let_go": slower < SLOWER, "let_go_by": "rate", "slower_beside_orphans": slower}
-    return fields | by_rate
+    fields["slower_beside_orphans"], certain = slower
+    return fields | ({"let_go": False, "let_go_by": "rate"} if certain else {})
 
 
 def _rests(of_repeat: pd.DataFrame, hung_up: pd.DataFrame, zero_ns: int) -> Rests:
@@ -105,18 +106,28 @@ def _orphans(
     }
 
 
-def _slower(of_repeat: pd.DataFrame, rests: Rests, zero_ns: int) -> float | None:
-    """The latency of requests sent while hung-up ones would be computed, over that of the others.
+def _slower(of_repeat: pd.DataFrame, rests: Rests, zero_ns: int) -> tuple[float, bool] | None:
+    """How much slower requests were that were sent while hung-up ones would be computed, and
+    whether that is certain (Mann and Whitney 1947). None with too few of either.
 
-    Each latency is taken relative to its class, as classes differ. None with too few of either.
+    It is the median of TTFT, as orphans take slots, or of the time per token, as they take turns in
+    the batch, over that of the other requests; each relative to its class, as classes differ.
     """
+    from scipy.stats import mannwhitneyu
+
     good = of_repeat[of_repeat["ok"] & (of_repeat["phase"] == "measured")]
-    usual = good.groupby(good["traffic_class"].fillna(""))["latency_ms"].transform("median")
-    relative = (good["latency_ms"] / usual).to_numpy(np.float64)
     beside = rests.at(_since(good["sent_ns"], zero_ns)) > 0
-    if min(int(beside.sum()), int((~beside).sum())) < LEAST_REQUESTS:
-        return None
-    return float(median(relative[beside]) / median(relative[~beside]))
+    ratios = list[tuple[float, bool]]()
+    for quantity in ("ttft_ms", "time_per_token_ms"):
+        usual = good.groupby(good["traffic_class"].fillna(""))[quantity].transform("median")
+        relative = (good[quantity] / usual).to_numpy(np.float64)
+        with_them, without = (relative[k & np.isfinite(relative)] for k in (beside, ~beside))
+        if min(len(with_them), len(without)) < LEAST_REQUESTS:
+            continue
+        ratio = float(np.median(with_them) / np.median(without))
+        chance = mannwhitneyu(with_them, without, alternative="greater").pvalue
+        ratios.append((ratio, bool(ratio > SLOWER and chance < ERROR)))
+    return max(ratios, key=lambda found: (found[1], found[0]), default=None)
 
 
 def _until(instants: Array, moments: Array) -> Array:
