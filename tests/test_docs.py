@@ -13,7 +13,8 @@ from llmbench.gauges import GaugeSample
 from llmbench.plugin import hookspecs
 from llmbench.plugin.kinds import KINDS
 from llmbench.plugin.option_table import OPTIONS
-from llmbench.records import GpuSample, RequestRecord, ResourceSample
+from llmbench.records import RequestRecord, ResourceSample
+from llmbench.report.read import GPU_COLUMNS
 from llmbench.report.tables.cell_rows import columns
 from llmbench.report.tables.run_files import COLUMNS
 from llmbench.results import Distribution
@@ -148,7 +149,7 @@ def test_every_column_of_the_cells_is_named_in_its_order() -> None:
 def test_every_column_of_the_resources_is_named() -> None:
     names = documented("Columns of `resources.csv`")
     plain = [name for name in ResourceSample.__struct_fields__ if name != "gpus"]
-    of_gpu = [f"gpu0_{name}" for name in GpuSample.__struct_fields__ if name != "index"]
+    of_gpu = [f"gpu0_{name}" for name in GPU_COLUMNS]
     assert sorted(names) == sorted(["time", *plain, *of_gpu])
 
 

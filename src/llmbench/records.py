@@ -264,6 +264,7 @@ class GpuSample(Struct, frozen=True):
     sm_mhz: float | None = None
     slowed_by: tuple[str, ...] | None = None
     energy_j: float | None = None  # a counter, since its driver was loaded
+    mig: str | None = None  # of an instance of a GPU divided by MIG: 1/0, as in `Gpu`
 
 
 class ResourceSample(Struct, frozen=True):

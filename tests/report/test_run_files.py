@@ -240,6 +240,17 @@ def test_a_server_s_words_are_no_formula_in_a_spreadsheet(
     assert summary["notes"].startswith(f"'{words}")
 
 
+def test_instances_by_mig_have_columns_of_their_own(run_path: Path) -> None:
+    run = write_run(run_path, grid(users=(1,)))
+    parts = [GpuSample(0, f"MIG-{gi}", memory_bytes=gi, mig=f"{gi}/0") for gi in (10, 2)]
+    run.append_samples([ResourceSample(START_NS, "tiny", None, None, 1.0, 1, gpus=tuple(parts))])
+    files.write_resources(run, resources_of(run))
+    *_, last = rows(run.resources_file)
+    names = [name for name in last if name.endswith("_memory_bytes") and name != "memory_bytes"]
+    assert names == ["gpu_memory_bytes", "gpu0.2.0_memory_bytes", "gpu0.10.0_memory_bytes"]
+    assert (last["gpu0.10.0_memory_bytes"], last["gpu0.2.0_percent"]) == ("10.0", "")
+
+
 def test_each_gpu_has_columns_of_its_own_in_resources_csv(run_path: Path) -> None:
     run = write_run(run_path, grid(users=(1,)))
     now = ResourceSample(START_NS, "tiny", None, None, 1.0, 1)

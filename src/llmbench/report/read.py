@@ -81,6 +81,10 @@ def read_run(run: RunDir) -> RunData:
     )
 
 
+GPU_COLUMNS = tuple(n for n in GpuSample.__struct_fields__ if n not in ("index", "mig"))
+"""The fields that each GPU has a column for; the others are in the column's name."""
+
+
 def resources_of(run: RunDir) -> "pd.DataFrame":
     """A row for each sample of CPU, memory and GPUs; each GPU has columns of its own."""
     import pandas as pd
@@ -96,16 +100,22 @@ def _row_of(sample: ResourceSample) -> dict[str, object]:
         name: getattr(sample, name) for name in sample.__struct_fields__ if name != "gpus"
     }
     for gpu in sample.gpus:
-        for name in gpu.__struct_fields__[1:]:
+        instance = "" if gpu.mig is None else f".{gpu.mig.replace('/', '.')}"
+        prefix = f"gpu{gpu.index}{instance}"
+        for name in GPU_COLUMNS:
             value = getattr(gpu, name)
-            row[f"gpu{gpu.index}_{name}"] = ", ".join(value) if isinstance(value, tuple) else value
+            row[f"{prefix}_{name}"] = ", ".join(value) if isinstance(value, tuple) else value
     return row
 
 
-def _gpu_column(name: str) -> tuple[int, int]:
-    """The place of ``gpu10_power_w``: by the GPU's number, then as in `GpuSample`."""
-    gpu, _, part = name.partition("_")
-    return int(gpu.removeprefix("gpu")), GpuSample.__struct_fields__.index(part)
+def _gpu_column(name: str) -> tuple[list[int], int]:
+    """The place of ``gpu10_power_w``: by the GPU's number, then as in `GpuSample`.
+
+    An instance by MIG, as in ``gpu0.1.0_memory_bytes``, is sorted by all its numbers.
+    """
+    gpu, _, column = name.partition("_")
+    numbers = [int(number) for number in gpu.removeprefix("gpu").split(".")]
+    return numbers, GPU_COLUMNS.index(column)
 
 
 def gauges_of(run: RunDir) -> "pd.DataFrame":

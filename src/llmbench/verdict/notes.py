@@ -53,6 +53,11 @@ def notes(summary: CellSummary, run: CellRun, rules: Rules) -> Iterator[str]:
             f"GPUs ran slower than they could in {summary.gpu_slowed_share:.0%} of the samples; "
             "resources.csv says why (power cap, heat, …)"
         )
+    if any(name.startswith("MIG-") for name in run.endpoint.launch.gpus):
+        yield (
+            "GPU utilisation, power and energy are not known: NVML tells them of a whole GPU, not "
+            "of an instance by MIG"
+        )
     yield from _drafts(summary, run)
     path = list(on_the_way(summary, rules))
     if (summary.steal_share or 0.0) > rules.steal_note:

@@ -24,6 +24,7 @@ class FakeNvml:
     NVMLError = NVMLError
     NVML_TEMPERATURE_GPU = 0
     NVML_CLOCK_SM = 1
+    NVML_DEVICE_MIG_ENABLE = 1
 
     def __init__(self, *gpus: dict[str, Any]) -> None:
         self.gpus = gpus
@@ -42,6 +43,27 @@ class FakeNvml:
 
     def nvmlDeviceGetUUID(self, handle: dict[str, Any]) -> str:
         return str(self._told(handle, "uuid"))
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> dict[str, Any]:
+        every = [*self.gpus, *(part for gpu in self.gpus for part in gpu.get("parts", ()) if part)]
+        return next(handle for handle in every if handle["uuid"] == uuid)
+
+    def nvmlDeviceGetMigMode(self, handle: dict[str, Any]) -> list[int]:
+        return [int(bool(self._told(handle, "parts"))), 1]
+
+    def nvmlDeviceGetMaxMigDeviceCount(self, handle: dict[str, Any]) -> int:
+        return len(handle["parts"])
+
+    def nvmlDeviceGetMigDeviceHandleByIndex(self, handle: dict[str, Any], index: int) -> Any:
+        if handle["parts"][index] is None:
+            raise NVMLError("Not Found")
+        return handle["parts"][index]
+
+    def nvmlDeviceGetGpuInstanceId(self, handle: dict[str, Any]) -> Any:
+        return self._told(handle, "gi")
+
+    def nvmlDeviceGetComputeInstanceId(self, handle: dict[str, Any]) -> Any:
+        return self._told(handle, "ci")
 
     def nvmlDeviceGetUtilizationRates(self, handle: dict[str, Any]) -> SimpleNamespace:
         return SimpleNamespace(gpu=self._told(handle, "percent"), memory=0)

@@ -22,10 +22,21 @@ SLOWED_BY = {
 
 
 class Gpu(Struct, frozen=True):
-    """A GPU: its number as nvidia-smi has it, and its UUID, which is known only with NVML."""
+    """A GPU: its number as nvidia-smi has it, and its UUID, which is known only with NVML.
+
+    Or an instance of a GPU that is divided by MIG: then `mig` is the numbers of its GPU instance
+    and compute instance (``1/0``), and `whole` the UUID of the GPU that it is a part of.
+    """
 
     index: int
     uuid: str | None = None
+    mig: str | None = None
+    whole: str | None = None
+
+    @property
+    def name(self) -> str:
+        """As people call it: ``0``, or ``0 (MIG 1/0)``."""
+        return str(self.index) if self.mig is None else f"{self.index} (MIG {self.mig})"
 
     @property
     def id(self) -> str:
@@ -34,13 +45,39 @@ class Gpu(Struct, frozen=True):
 
 
 def gpus_here() -> tuple[Gpu, ...]:
-    """The NVIDIA GPUs of this host, from NVML or else from their device files."""
+    """The NVIDIA GPUs of this host, from NVML or else from their device files.
+
+    In the place of one that is divided by MIG there are its instances.
+    """
     nvml = _nvml()
     if nvml is None:
         numbers = (path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia*"))
         return tuple(Gpu(index) for index in sorted(int(n) for n in numbers if n.isdigit()))
     handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-    return tuple(Gpu(index, nvml.nvmlDeviceGetUUID(h)) for index, h in enumerate(handles))
+    return tuple(gpu for index, h in enumerate(handles) for gpu in _devices(nvml, index, h))
+
+
+def _devices(nvml: Any, index: int, handle: Any) -> list[Gpu]:
+    """The GPU `index`, or its instances."""
+    uuid = nvml.nvmlDeviceGetUUID(handle)
+    if not _is_divided(nvml, handle):
+        return [Gpu(index, uuid)]
+    instances = []
+    for number in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        with suppress(nvml.NVMLError):  # no instance has that number
+            part = nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, number)
+            gpu_instance = nvml.nvmlDeviceGetGpuInstanceId(part)
+            mig = f"{gpu_instance}/{nvml.nvmlDeviceGetComputeInstanceId(part)}"
+            instances.append(Gpu(index, nvml.nvmlDeviceGetUUID(part), mig, uuid))
+    return instances
+
+
+def _is_divided(nvml: Any, handle: Any) -> bool:
+    try:
+        mode, _pending = nvml.nvmlDeviceGetMigMode(handle)
+    except nvml.NVMLError:  # a GPU without MIG
+        return False
+    return bool(mode == nvml.NVML_DEVICE_MIG_ENABLE)
 
 
 def gpu_samples(gpus: Sequence[Gpu]) -> tuple[GpuSample, ...]:
@@ -48,7 +85,7 @@ def gpu_samples(gpus: Sequence[Gpu]) -> tuple[GpuSample, ...]:
     nvml = _nvml()
     if nvml is None:
         return ()
-    return tuple(_sample(nvml, gpu) for gpu in gpus)
+    return tuple(_sample(nvml, g) if g.mig is None else _sample_mig(nvml, g) for g in gpus)
 
 
 def with_gpus(sample: ResourceSample, gpus: tuple[GpuSample, ...]) -> ResourceSample:
@@ -86,6 +123,14 @@ def _sample(nvml: Any, gpu: Gpu) -> GpuSample:
         else tuple(name for bit, name in SLOWED_BY.items() if reasons & bit),
         energy_j=None if energy_mj is None else energy_mj / 1e3,
     )
+
+
+def _sample_mig(nvml: Any, gpu: Gpu) -> GpuSample:
+    """The memory of an instance; what else NVML tells is of the whole GPU, or not supported."""
+    used = None
+    with suppress(nvml.NVMLError):
+        used = nvml.nvmlDeviceGetMemoryInfo(nvml.nvmlDeviceGetHandleByUUID(gpu.uuid)).used
+    return GpuSample(gpu.index, gpu.uuid, memory_bytes=used, mig=gpu.mig)
 
 
 @cache
