@@ -24,6 +24,17 @@ def test_a_signal_interrupts_once(number: signal.Signals) -> None:
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def test_a_signal_in_a_destructor_is_not_lost(number: signal.Signals) -> None:
+    class Struck:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    signal.signal(number, signal.SIG_DFL)
+    with interrupted_by_signals(), pytest.raises(KeyboardInterrupt, match=number.name):
+        del [Struck()][0]
+        signal.pause()  # until it comes again
+
+
 def test_an_ignored_signal_stays_ignored(number: signal.Signals) -> None:
     signal.signal(number, signal.SIG_IGN)
     with interrupted_by_signals():

@@ -15,11 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 PARENT_POLL_S = 0.5
+DESTRUCTOR_S = 0.05
 
 GRACE_S = 10.0
 """The time that descendants have to end after SIGTERM before they get SIGKILL."""
@@ -78,10 +80,17 @@ def interrupted_by_signals() -> Iterator[None]:
     under way and do nothing: a dropped connection brings two. A signal that is ignored (nohup)
     stays ignored, and whatever handlers there were are put back. Python lets only the main thread
     do this; on another one nothing changes.
+
+    One that comes in a destructor comes again a moment later, since what is raised there is lost.
     """
     came: list[int] = []
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if _in_destructor(frame):
+            again = threading.Timer(DESTRUCTOR_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            return
         came.append(number)
         if len(came) == 1:
             raise KeyboardInterrupt(signal.Signals(number).name)
@@ -97,6 +106,15 @@ def interrupted_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _in_destructor(frame: FrameType | None) -> bool:
+    """Whether a ``__del__`` is running at `frame`."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def begin_child(argv: list[str], signum: int = signal.SIGKILL) -> tuple[bytes, int]:

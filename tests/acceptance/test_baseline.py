@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.verdict.test_schemas import validator
+
 GATE = """
     import pytest
 
@@ -158,3 +160,16 @@ def test_launches_that_can_not_be_are_refused(
     result = suite.runpytest_subprocess("--collect-only", "--llm-launches", "3", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: --llm-launches: *: {message}*"])
+
+
+def test_the_files_of_a_session_are_as_their_schemas_say(gated: pytest.Pytester) -> None:
+    gated.runpytest_subprocess(*ARGS, "--llm-baseline", "main")
+    reports = gated.path / "reports"
+    *_, run = sorted(path for path in (reports / "runs").iterdir() if not path.is_symlink())
+    files = {
+        "run": run / "run.json",
+        "baseline": reports / "baselines" / "main.json",
+        "comparison": run / "verdict.json",
+    }
+    for name, path in files.items():
+        validator(name).validate(json.loads(path.read_text(encoding="utf-8")))

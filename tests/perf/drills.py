@@ -223,7 +223,8 @@ def drill(kind: Kind, seed: int) -> Result:
         struck = time.monotonic()
         if session.poll() is None:
             kind.strike(Scene(site, session, server, relay, draw))
-        _watch(site, lambda: session.poll() is not None, END_S)
+        in_time = _watch(site, lambda: session.poll() is not None, END_S)
+        late = "" if in_time else _doing(site)
         wait_for(lambda: not _left(site, kind), max(1.0, struck + END_S - time.monotonic()), 0.2)
         ended_s = time.monotonic() - struck
         site.look()
@@ -234,7 +235,7 @@ def drill(kind: Kind, seed: int) -> Result:
             left += _after_the_next(site)
         if kind.room == "disk":
             _mount(site, "remount,size=64m")
-        wrong = "".join(site.printed.partition("Traceback")[1:])
+        wrong = late + "".join(site.printed.partition("Traceback")[1:])
         return Result(kind.name, phase, lost, left, _report(site), ended_s, wrong)
 
 
@@ -296,14 +297,25 @@ def _run(*command: str | Path) -> None:
     subprocess.run(command, check=True)
 
 
-def _watch(site: Site, over: Callable[[], bool], seconds: float) -> None:
-    """Look at what the server has finished until it is over."""
+def _watch(site: Site, over: Callable[[], bool], seconds: float) -> bool:
+    """Look at what the server has finished until it is over; whether it is in time."""
 
     def looked() -> bool:
         site.look()
         return over()
 
-    wait_for(looked, seconds)
+    return wait_for(looked, seconds)
+
+
+def _doing(site: Site) -> str:
+    """What a session that is late does: its progress, its processes, its last line."""
+    ended = len(site.run.cell_runs()) if site.run else 0
+    told = [f"late, {ended} of {len(USERS)} cells ended"]
+    for process in site.processes():
+        with suppress(psutil.Error):
+            used, what = process.cpu_times(), " ".join(process.cmdline())[-60:]
+            told.append(f"{process.status()}, {used.user + used.system:.1f} s of CPU: {what}")
+    return "; ".join((*told, *site.printed.splitlines()[-1:], ""))
 
 
 def _left(site: Site, kind: Kind) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Print how often the gate is wrong: gate_error_rates.py [SESSIONS [TABLE ...]].
+"""Print how often the gate is wrong: gate_error_rates.py [SESSIONS [TABLE[:ROWS] ...]].
 
 A session is 12 cells x 3 metrics (TTFT, time per token, seconds per output token), a baseline and
 a run of equally many repeats; any FAIL is that of a cell or of all cells together. Noise between
@@ -279,21 +279,21 @@ def faults(sessions: int) -> None:
         print(f"{share:.1%} before, {share + more:.1%} in one cell now{rates}", flush=True)
 
 
-def launches(sessions: int) -> None:
+def launches(sessions: int, rows: str = "") -> None:
     """Print both where launches of the same server differ, with three of them on each side."""
     from tests.perf import launch_error_rates as table
 
-    table.print_table(table.THREE, sessions)
+    table.print_table(table.THREE, sessions, rows)
 
 
-def one_launch(sessions: int) -> None:
+def one_launch(sessions: int, rows: str = "") -> None:
     """Print both where launches differ and each side has only one."""
     from tests.perf import launch_error_rates as table
 
-    table.print_table(table.ONE, sessions)
+    table.print_table(table.ONE, sessions, rows)
 
 
-TABLES = {
+TABLES: dict[str, Callable[..., None]] = {
     "unchanged": unchanged,
     "slower": slower,
     "stopping": stopping,
@@ -308,9 +308,10 @@ TABLES = {
 def main() -> None:
     """Print the tables asked for, all by default."""
     sessions = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    for name in sys.argv[2:] or TABLES:
+    for asked in sys.argv[2:] or TABLES:
         start = time.perf_counter()
-        TABLES[name](sessions)
+        name, _, rows = asked.partition(":")
+        TABLES[name](*([sessions, rows] if rows else [sessions]))
         print(f"({time.perf_counter() - start:.0f} s)\n", flush=True)
 
 

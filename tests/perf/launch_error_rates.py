@@ -1,7 +1,7 @@
 """How often the gate is wrong where launches of the same server differ.
 
 Two tables of gate_error_rates.py: ``python -m tests.perf.gate_error_rates 2000 launches`` and
-``one-launch``.
+``one-launch``; ``"launches:8% tails"`` prints the rows of that name.
 
 Sessions are those of that script: 12 cells x 3 metrics, noise of a repeat that the metrics partly
 share. Besides, each launch makes all repeats of it faster or slower (normal in logarithms): all
@@ -79,8 +79,11 @@ def fails(
     return count / sessions
 
 
-def print_table(design: Design, sessions: int) -> None:
-    """Print the share of A/A sessions that fail, and beside it what is caught."""
+def print_table(design: Design, sessions: int, rows: str = "") -> None:
+    """Print the share of A/A sessions that fail, and beside it what is caught.
+
+    `rows` is in the names of those to print, as in ``8% tails``, ``3% common``; empty: all.
+    """
     several = "launches" if design.launches > 1 else "launch"
     print(f"{design.launches} {several} of {design.repeats} repeats on each side.")
     print(
@@ -90,7 +93,7 @@ def print_table(design: Design, sessions: int) -> None:
     heads = "".join(f"{f'{cells} +{effect:.0%}':>10}" for cells, effect in SLOWER)
     print(f"{'noise':12}{'launches':14}{'A/A':>8}{heads}", flush=True)
     for noise in NOISES:
-        for apart in APART:
+        for apart in (each for each in APART if rows in f"{noise!s} {each!s}"):
             shares = [fails(noise, apart, design, sessions)]
             shares += [fails(noise, apart, design, sessions // 20, *more) for more in SLOWER]
             shown = f"{shares[0]:8.2%}" + "".join(f"{share:10.0%}" for share in shares[1:])

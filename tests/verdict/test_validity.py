@@ -42,6 +42,28 @@ def test_a_small_honest_run_is_valid() -> None:
     assert result.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("launched", "note"),
+    [
+        (
+            {"ssh_tunnel": True},
+            "requests and answers go through an SSH tunnel (--llm-ssh-tunnel), whose time is in "
+            "TTFT and in every gap",
+        ),
+        (
+            {"gpus": ("MIG-11",)},
+            "GPU utilisation, power and energy are not known: NVML tells them of a whole GPU, not "
+            "of an instance by MIG",
+        ),
+    ],
+)
+def test_how_a_server_was_reached_or_seen_is_noted(launched: dict[str, Any], note: str) -> None:
+    run = cell_run()
+    launch = structs.replace(run.endpoint.launch, **launched)
+    run = structs.replace(run, endpoint=structs.replace(run.endpoint, launch=launch))
+    assert judge(good(), run, Slo()).notes == (note,)
+
+
 def test_a_run_of_millisecond_tokens_is_valid() -> None:
     records = back_to_back(5, ttft_ms=3.0, gap_ms=1.0, tokens=8, idle_ms=0.4)
     records = [structs.replace(r, client_lag_ns=900_000) for r in records]
