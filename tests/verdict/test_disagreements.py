@@ -59,6 +59,13 @@ def test_time_per_token() -> None:
     )
 
 
+def test_tokens_that_were_all_read_at_once_are_told_too() -> None:
+    assert noted(gap_ms=0.0, told={"server_prompt_ms": 50.0, "server_decode_ms": 20.0}) == (
+        "time per token (median): 0.0 ms here, 5.0 ms by the server's clock; "
+        "its clock counts time that no request spent waiting here",
+    )
+
+
 def test_latency_stands_in_where_no_ttft_is_told() -> None:
     assert noted(latency=Sum(5, 600.0)) == (
         f"latency (mean): 130.0 ms here, 120.0 ms by the server's clock; {REST}",

@@ -1,6 +1,7 @@
 """Finds where the client's view of a cell and the server's are too far apart to be ignored."""
 
 from collections.abc import Iterator
+from math import inf
 
 from msgspec import Struct
 
@@ -39,7 +40,8 @@ def disagreements(summary: CellSummary, rules: Rules) -> Iterator[Disagreement]:
         ours = theirs + difference
         if abs(difference) > max(floor_ms, rules.server_view_share * ours):
             views = f"{name} ({kind}): {ours:.1f} ms here, {theirs:.1f} ms by the server's clock"
-            yield Disagreement(abs(difference) / ours, f"{views}; {_why(difference)}")
+            share = abs(difference) / ours if ours > 0 else inf  # 0: all tokens came in one read
+            yield Disagreement(share, f"{views}; {_why(difference)}")
 
 
 def _why(difference: float) -> str:
