@@ -162,13 +162,20 @@ curves are drawn over: users or requests/s (None where a shape runs through seve
 """
 
 
+class AnswerSchema(Struct, frozen=True):
+    """The JSON schema, as text, that answers are constrained to; an empty one leaves them free."""
+
+    name: str
+    text: str = ""
+
+
 class Cell(Struct, frozen=True):
     """One point of the grid: a model under limits, token lengths, and the shape of the load.
 
     With `traffic` each request has lengths of its own, and those of the cell are 0. `prefix_cache`
     is what the user asked for; None leaves it to the traffic, and off for prompts of one length.
     `inputs` are the texts of one request, where a result is asked for each and no output (0 output
-    tokens).
+    tokens). Cells that differ only in their `schema` get the same requests but for that.
     """
 
     model: str
@@ -179,6 +186,7 @@ class Cell(Struct, frozen=True):
     traffic: Traffic | None = None
     prefix_cache: Cache | None = None
     inputs: int = 1
+    schema: AnswerSchema | None = None
 
     @property
     def id(self) -> str:
@@ -217,10 +225,11 @@ class Cell(Struct, frozen=True):
 
     @property
     def config_name(self) -> str:
-        """The model, its limits and its prefix cache; cells that share it differ only in lengths
-        and load."""
+        """The model, its limits, its prefix cache and the schema of its answers; cells that share
+        it differ only in lengths and load."""
         cache = "" if self.prefix_cache is None else f"-cache{self.prefix_cache}"
-        return self.model + self.limits.suffix + cache
+        schema = "" if self.schema is None else f"-schema-{self.schema.name}"
+        return self.model + self.limits.suffix + cache + schema
 
     @property
     def reuses(self) -> bool:

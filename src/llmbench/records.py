@@ -122,6 +122,7 @@ ErrorKind = Literal[
     "error_event",  # an error inside a 200 stream
     "malformed",  # not HTTP, or events that are not the dialect's
     "empty",  # ended well, without a token
+    "invalid_output",  # doesn't conform to the schema that it was constrained to
     "dropped",  # never sent: too many in flight
     "cancelled",  # by the client, when it knew enough: not a failure
     "hung_up",  # by the client, as the traffic asks: not a failure either

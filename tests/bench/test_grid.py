@@ -144,10 +144,16 @@ class TestInputs:
         assert [(c.input_tokens, c.output_tokens) for c in cells] == [(32, 0), (128, 0)]
 
     def test_several_inputs_of_a_completion_are_refused(self) -> None:
-        merged = grid.merge(Grid(inputs=(1, 8), users=(1,)))
+        model = structs.replace(MODEL, grid=Grid(inputs=(1, 8)))
+        merged = grid.merge(model.grid, Grid(users=(1,)))
         words = f"inputs 1,8: a request of {MODEL.api} has one prompt; several inputs are for"
         with pytest.raises(ConfigError, match=words):
-            grid.cells(MODEL, merged, grid.closed_loop(merged))
+            grid.cells(model, merged, grid.closed_loop(merged))
+
+    def test_inputs_for_a_whole_session_pass_by_models_of_completions(self) -> None:
+        merged = grid.merge(Grid(inputs=(1, 8), users=(1,)))
+        (cell,) = grid.cells(MODEL, merged, grid.closed_loop(merged))
+        assert cell.inputs == 1
 
     def test_output_lengths_in_the_file_of_an_embedding_model_are_refused(self) -> None:
         model = structs.replace(self.EMBEDDINGS, grid=Grid(output_tokens=(8,)))

@@ -17,6 +17,7 @@ from llmbench.apis.openai_completions import (
     as_it_is,
     common,
     counted,
+    named,
     trouble_of,
 )
 from llmbench.apis.protocol import (
@@ -83,7 +84,9 @@ class OpenAIChat:
             return as_it_is(ask, ask.replayed, self._extras)
         said = ask.messages or (("user", ask.prompt),)
         messages = [{"role": role, "content": text} for role, text in said]
-        body = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
+        body: dict[str, Any] = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
+        if ask.schema is not None:
+            body["response_format"] = {"type": "json_schema", "json_schema": named(ask.schema)}
         return body | common(ask, self._extras)
 
     def event(self, data: bytes) -> Event:

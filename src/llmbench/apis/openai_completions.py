@@ -153,6 +153,11 @@ def as_it_is(ask: Ask, body: dict[str, Any], extras: Extras) -> dict[str, Any]:
     return body | {"model": ask.model, "stream": ask.stream} | streaming | apart
 
 
+def named(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema as OpenAI takes it, to be held to strictly."""
+    return {"name": "answer", "schema": schema, "strict": True}
+
+
 def without_cache(ask: Ask) -> dict[str, Any]:
     """The fields by which engines generate an exact length, repeatably and without their caches."""
     body: dict[str, Any] = {"seed": ask.seed}

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from llmbench.apis.openai_completions import CachedTokens, Timings, without_cache
+from llmbench.apis.openai_completions import CachedTokens, Timings, named, without_cache
 from llmbench.apis.protocol import (
     NO_HEADERS,
     NOTHING,
@@ -80,6 +80,8 @@ class OpenAIResponses:
             "stream": ask.stream,
             "store": False,
         }
+        if ask.schema is not None:
+            body["text"] = {"format": {"type": "json_schema", **named(ask.schema)}}
         return body | without_cache(ask)
 
     def event(self, data: bytes) -> Event:

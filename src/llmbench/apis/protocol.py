@@ -29,6 +29,7 @@ class Ask(Struct, frozen=True):
     temperature: float = 0.0
     messages: tuple[tuple[str, str], ...] = ()  # (role, text) of a chat, instead of the prompt
     replayed: dict[str, Any] | None = None  # a whole body, sent as it is instead of all that
+    schema: dict[str, Any] | None = None  # JSON's, that the answer shall conform to
     more_inputs: tuple[str, ...] = ()  # beside the prompt, where a result is asked for each
 
     @property

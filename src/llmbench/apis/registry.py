@@ -42,6 +42,9 @@ _CHAT = {
 } | dict.fromkeys(("openai-completions", "llama.cpp", "tgi", "sglang", "ollama"), "openai-chat")
 """The chat endpoint of the servers that speak each dialect."""
 
+_OF_SCHEMAS = ("openai-chat", "openai-chat-plain", "trtllm-chat", "openai-responses")
+"""Those whose requests can have a JSON schema for the answer."""
+
 _COMPLETIONS = {
     "openai-chat-plain": "openai-completions-plain",
     "trtllm-chat": "trtllm-completions",
@@ -67,6 +70,22 @@ def generates(name: str) -> bool:
 
 GENERATING: tuple[str, ...] = tuple(filter(generates, NAMES))
 """The names of those whose answers hold tokens."""
+
+
+def schema_api(name: str) -> str:
+    """The dialect in which a server of the dialect `name` takes a JSON schema for its answers.
+
+    `ConfigError` where it takes none.
+    """
+    if name in _OF_SCHEMAS:
+        return name
+    try:
+        return sibling(name, chat=True)
+    except ConfigError:
+        raise ConfigError(
+            f"api {name!r}: its servers take no schema for answers; give the api of one that does"
+            f" ({', '.join(_OF_SCHEMAS)})"
+        ) from None
 
 
 def sibling(name: str, *, chat: bool) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from llmbench.bench.grids.answer_schemas import answer_schemas
 from llmbench.bench.grids.request_lengths import lengths_of_requests
 from llmbench.bench.shelf import context_of
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
@@ -56,6 +57,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
     "instances": int,
     "traffic": str,
     "prefix_cache": str,
+    "schema": str,
 }
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int,
@@ -263,10 +265,11 @@ def cells(
     sent: list[tuple[int, int, Traffic | None, int]]
     sent = [(0, 0, one, 1) for one in traffic] or lengths_of_requests(model, grid, lengths(grid))
     caches = grid.prefix_cache or (None,)
+    schemas = answer_schemas(model, grid, traffic) or (None,)
     points = tuple(
-        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache, inputs)
-        for limit, cache, (tokens_in, tokens_out, what, inputs) in product(
-            limits_to_sweep, caches, sent
+        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache, inputs, schema)
+        for limit, cache, schema, (tokens_in, tokens_out, what, inputs) in product(
+            limits_to_sweep, caches, schemas, sent
         )
         for shape in _shapes_for(what, shapes)
     )

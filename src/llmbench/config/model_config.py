@@ -47,6 +47,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     input_tokens: Counts | None = None
     output_tokens: Counts | None = None
     pairs: tuple[tuple[Count, Count], ...] | None = None
+    schema: Names | None = None  # JSON files that answers shall conform to, and none
     inputs: Counts | None = None  # texts of one request for embeddings, documents of a rerank
     users: Counts | None = None
     rates: tuple[Positive, ...] | None = None  # requests/s

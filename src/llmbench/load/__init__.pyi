@@ -1,5 +1,7 @@
 from .cell import api_for as api_for
 from .cell import run_cell as run_cell
+from .conforming import SchemaError as SchemaError
+from .conforming import check_schema as check_schema
 from .plan.requests import kept_apart as kept_apart
 from .plan.shapes import due_ns as due_ns
 from .plan.traces import input_lengths as input_lengths

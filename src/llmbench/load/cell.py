@@ -8,7 +8,7 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from llmbench.apis import ChatDialect, dialect, generates, sibling
+from llmbench.apis import ChatDialect, dialect, generates, schema_api, sibling
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
@@ -61,7 +61,7 @@ def run_cell(
     seen = set() if seen is None else seen
     job = Job(
         cell=cell,
-        endpoint=_in_words_of(material, endpoint),
+        endpoint=_in_words_of(cell, material, endpoint),
         prompts=tuple(prompts),
         repeat=repeat,
         seed=seed,
@@ -101,11 +101,11 @@ def api_for(api: str, material: Material | None) -> str:
     return sibling(api, chat=chat)
 
 
-def _in_words_of(material: Material | None, endpoint: Endpoint) -> Endpoint:
+def _in_words_of(cell: Cell, material: Material | None, endpoint: Endpoint) -> Endpoint:
     """`endpoint` in the dialect that its traffic needs."""
     if not generates(endpoint.api) and material is None:
         return _unstreamed(endpoint)
-    api = api_for(endpoint.api, material)
+    api = api_for(endpoint.api, material) if cell.schema is None else schema_api(endpoint.api)
     if api == endpoint.api:
         return endpoint
     return replace(endpoint, api=api, others=tuple(replace(e, api=api) for e in endpoint.others))

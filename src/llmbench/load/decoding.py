@@ -41,7 +41,9 @@ class Decoder:
         repeat: int,
         worker: int,
         mask: Callable[[str], str] = str,
+        wrong: Callable[[str], str | None] | None = None,
     ) -> None:
+        self._wrong = wrong  # what is wrong with an answer's text, where it shall conform
         self._dialect, self._clock, self._mask = dialect, clock, mask
         self._cell, self._repeat, self._worker = cell, repeat, worker
 
@@ -56,6 +58,9 @@ class Decoder:
             if impossible is not None:
                 problem = problem or ("malformed", f"the server counted {impossible}")
             failure = _worst(exchange, problem, answer)
+            if failure is None and self._wrong is not None and answer.emptiness() is None:
+                wrong = self._wrong(self.said(planned, exchange))
+                failure = None if wrong is None else ("invalid_output", wrong)
         return self._fill(planned, exchange, when, answer, failure)
 
     def said(self, planned: PlannedRequest, exchange: Exchange) -> str:

@@ -132,12 +132,20 @@ def _counts(run: CellRun, of_repeat: pd.DataFrame, measured: pd.DataFrame) -> di
         "dropped": dropped,
         "warmup": int((of_repeat["phase"] == "warmup").sum()),
         "resent": int(measured["resent"].sum()),
+        "conforming_share": _conforming(run, succeeded, kinds.get("invalid_output", 0)),
         "errors": dict(sorted(kinds.items())),
         "common_errors": _common_errors(measured),
         "pauses": int(measured["paused_ns"].notna().sum()),
         "paused_s": float(measured["paused_ns"].fillna(0).sum()) / 1e9,
         "error_rate": (requests - succeeded) / requests if requests else 0.0,
     }
+
+
+def _conforming(run: CellRun, succeeded: int, invalid: int) -> float | None:
+    """The share of the answers that came whole which conform to the schema that was asked for."""
+    schema = run.cell.schema
+    asked = schema is not None and schema.text and succeeded + invalid
+    return succeeded / (succeeded + invalid) if asked else None
 
 
 def _common_errors(measured: pd.DataFrame) -> tuple[ErrorWords, ...]:

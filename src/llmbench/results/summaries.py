@@ -249,4 +249,5 @@ class CellSummary(Struct, frozen=True):
     orphans_seen: float | None = None  # mean of these: requests beyond those in flight
     orphans_expected: float | None = None  # the same, if it had let go of none
     slower_beside_orphans: float | None = None  # times of what was sent meanwhile / of the rest
+    conforming_share: float | None = None  # of answers that came whole, to the cell's schema
     inputs_per_s: float | None = None  # where each input has a result, and no tokens come out

@@ -45,5 +45,6 @@ from .repeat_digest import RepeatDigest as RepeatDigest
 from .repeat_digest import harness as harness
 from .repeat_digest import keep_digest as keep_digest
 from .rules import Rules as Rules
+from .schema_costs import schema_costs as schema_costs
 from .schemas import SCHEMAS as SCHEMAS
 from .schemas import schema as schema

@@ -4,8 +4,16 @@ from collections.abc import Sequence
 from itertools import product
 
 from llmbench.apis import generates
-from llmbench.config import ConfigError, Grid, ModelConfig
+from llmbench.config import ConfigError, Grid, ModelConfig, RemoteServer
 from llmbench.traffic import Traffic
+
+
+def is_meant(model: ModelConfig, own: object) -> bool:
+    """Whether a setting is for this model, as its own file has it or it is the only one.
+
+    Other settings are for all models of a session, and pass by those that have no use for them.
+    """
+    return own is not None or isinstance(model.server, RemoteServer)
 
 
 def lengths_of_requests(
@@ -14,12 +22,12 @@ def lengths_of_requests(
     """What is sent for each of the `pairs` of (input, output) lengths of `grid`.
 
     That is an input and an output length, no traffic, and a number of inputs. Where answers of the
-    model's API hold no tokens, the output length is 0. `ConfigError` for several inputs, or for
-    output lengths in the model's own file, where the API has none.
+    model's API hold no tokens, the output length is 0. `ConfigError` for several inputs that are
+    meant for a model whose API has none, and for output lengths in the file of such a model.
     """
     inputs = grid.inputs or (1,)
     if generates(model.api):
-        if set(inputs) != {1}:
+        if set(inputs) != {1} and is_meant(model, model.grid.inputs):
             raise ConfigError(
                 f"{model.name}: inputs {','.join(map(str, inputs))}: a request of {model.api} has "
                 "one prompt; several inputs are for openai-embeddings and rerank"

@@ -8,7 +8,9 @@ speed, and is the same for both sides of a comparison.
 import hashlib
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from llmbench.apis import Ask, PoolingDialect, dialect
@@ -61,6 +63,8 @@ class RequestMaker:
         drawing: Drawing,
     ) -> None:
         self._cell, self._prompts, self._targets, self._drawing = cell, prompts, targets, drawing
+        text = "" if cell.schema is None else cell.schema.text
+        self._schema = msgspec.json.decode(text, type=dict[str, Any]) if text else None
         self._permutation = order_of(cell, len(prompts), drawing)
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}
@@ -106,6 +110,8 @@ class RequestMaker:
             stream=target.endpoint.client.stream,
             unique=None if cell.reuses else f"{self._drawing.salt}-{ordinal}-{phase}",
             reuse=cell.reuses,
+            schema=self._schema,
+            exact=self._schema is None,  # what conforms has an end of its own
             seed=self._drawing.seed % 2**31,
         )
         return PlannedRequest(
@@ -115,7 +121,7 @@ class RequestMaker:
             prompt=index,
             prompt_tokens=prompt.tokens,
             input_tokens=wanted[0],
-            output_tokens=wanted[1],
+            output_tokens=wanted[1] if ask.exact else None,
             payload=target.request(ask),
             stream=ask.stream,
             other_payloads=tuple([other.request(ask) for other in others]),

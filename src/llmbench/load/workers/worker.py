@@ -9,6 +9,7 @@ from llmbench.access import masked
 from llmbench.apis import dialect
 from llmbench.clock import Clock
 from llmbench.config import ConfigError
+from llmbench.load.conforming import checker
 from llmbench.load.decoding import Decoder
 from llmbench.load.loops.aborting import Faults, guarded
 from llmbench.load.loops.closed import ClosedLoop
@@ -49,7 +50,8 @@ async def run_shard(
     targets = [Target(endpoint, spoken) for endpoint in job.endpoint.replicas]
     maker = _maker(job, targets, share)
     mask = partial(masked, client=with_all_headers(job.endpoint.client, job.cell.traffic))
-    decoder = Decoder(spoken, clock, job.cell.id, job.repeat, job.worker, mask)
+    wrong = checker(job.cell.schema)
+    decoder = Decoder(spoken, clock, job.cell.id, job.repeat, job.worker, mask, wrong)
     with Quiet() as quiet, Faults():
         dispatcher = Dispatcher(targets, maker, decoder, sink)
         load_loop = _loop(dispatcher, share, clock, alone=job.workers == 1)

@@ -13,6 +13,7 @@ from llmbench.report.launch_facts import launch_spreads, spread_text
 from llmbench.report.numbers import number, plural, size
 from llmbench.report.terminal.classes_table import classes_found
 from llmbench.report.terminal.depth_table import depths_found
+from llmbench.report.terminal.schema_lines import schemas_found
 from llmbench.report.terminal.turns_table import caches_found, turns_found
 from llmbench.results import CellResult, CellSummary, Search
 from llmbench.store import RunDir
@@ -35,6 +36,7 @@ def highlights(run: RunDir) -> "Iterator[Table | str]":
             yield from ramp_found(cell)
     yield from turns_found(results)
     yield from caches_found(results)
+    yield from schemas_found(results)
     yield from depths_found(results)
     yield from classes_found(results)
     yield from hang_ups_found(results)
