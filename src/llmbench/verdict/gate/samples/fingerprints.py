@@ -20,6 +20,7 @@ ADDED = frozenset(
     [
         *("draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"),
         *("numa_node", "smt", "instances", "launch_spread", "prefix_cache", "checks_history"),
+        "pooling",
     ]
 )
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
@@ -124,6 +125,8 @@ def _shape(shape: Shape) -> dict[str, Any]:
     """The load as it was asked for; trials are not compared, so nothing is said about them."""
     asked: dict[str, Any] = msgspec.to_builtins(shape)
     asked.pop("is_trial", None)
+    if not asked.get("depth"):  # which 0.1.0 did not have
+        asked.pop("depth", None)
     return asked
 
 
@@ -143,6 +146,7 @@ def _cell(run: CellRun) -> dict[str, str]:
         "client": _text(_client(run.endpoint)),
         "timeouts": _text(_timeouts(client)),
         "request": _text(msgspec.to_builtins(run.endpoint.request)),
+        **({} if run.cell.schema is None else {"schema": run.cell.schema.text or "none"}),
     }
 
 
