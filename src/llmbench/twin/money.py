@@ -22,8 +22,12 @@ class Bill(Struct, frozen=True):
 
 
 class CostPoint(Struct, frozen=True):
-    """The replicas of a plan at another rate."""
+    """The replicas of a plan at another rate, a share of the most that they could serve.
 
+    That most is what they could with as much of the prompts cached as in the plan.
+    """
+
+    utilisation: float
     rate_per_s: float
     answer: FleetAnswer
     bill: Bill
@@ -61,10 +65,11 @@ def cost_curve(twin: Twin, plan: Plan, usd_per_hour: float) -> list[CostPoint]:
         rate = utilisation * capacity
         workload = structs.replace(question.workload, rate_per_s=rate)
         at_rate = fleet_answer(fleet, workload, question.slo, question.lost)
-        points.append(CostPoint(rate, at_rate, bill(answer, rate, usd_per_hour)))
+        points.append(CostPoint(utilisation, rate, at_rate, bill(answer, rate, usd_per_hour)))
     rate = question.workload.rate_per_s
     if question.peak == 1.0:
-        points.append(CostPoint(rate, answer, bill(answer, rate, usd_per_hour)))
+        costs = bill(answer, rate, usd_per_hour)
+        points.append(CostPoint(answer.utilisation, rate, answer, costs))
     return sorted(points, key=lambda point: point.rate_per_s)
 
 

@@ -93,7 +93,7 @@ def curve_lines(plan: Plan, points: list[CostPoint]) -> Iterator[str]:
         met = "met" if point.answer.meets_slo else "missed"
         bar = "█" * max(1, round(_BAR * point.bill.per_million_output / most))
         yield (
-            f"  {point.answer.utilisation:>5.0%} {number(point.rate_per_s):>11} "
+            f"  {point.utilisation:>5.0%} {number(point.rate_per_s):>11} "
             f"{number(point.bill.per_million_input):>9} {number(point.bill.per_million_output):>9}"
             f"  {value:>18}  {met:<6} {bar}"
         )
