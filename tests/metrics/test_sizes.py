@@ -129,6 +129,8 @@ def test_instances_without_a_limit_of_cores_have_returns_too() -> None:
     assert found.ideal.limits == Limits(instances=1)
     assert (found.axis, found.returns) == ("instances", "more than 2 instances stop paying")
     assert [found.extent(row) for row in found.rows] == ["1", "2", "4"]
+    found = sizing([size(0, 0, rate, instances=n) for n, rate in ((1, 50), (2, 60))])
+    assert found.returns == "more than 1 instance stops paying"
 
 
 def test_the_model_s_own_instances_count() -> None:

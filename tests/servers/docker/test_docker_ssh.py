@@ -250,6 +250,7 @@ def test_a_port_that_is_closed_off_is_told(tmp_path: Path, monkeypatch: pytest.M
     engine = FakeEngine()
     with engine.serving() as address, closing(_client(address)) as client:
         watch = Watch(client.containers.get(ID), "far", tmp_path / "far.log", None)
+        watch.join_log()
         for behind_ssh in (False, True):
             with (
                 pytest.raises(LaunchError) as error,

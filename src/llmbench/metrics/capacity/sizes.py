@@ -84,6 +84,8 @@ class Sizing(Struct, frozen=True):
         what, extent = "instances" if last.cores is None else "cores", _extent(last)
         if extent == most:
             return f"more {what} paid up to {most:g}, the most tried"
+        if extent == 1:
+            return f"more than 1 {what.removesuffix('s')} stops paying"
         return f"more than {extent:g} {what} stop paying"
 
 
