@@ -72,6 +72,20 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 
 @pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """vLLM on CPU with the same model made to give vectors instead of text."""
+    place = engines()
+    command: tuple[Any, ...] = (place / "bin" / "vllm", "serve", place / "smol", "--port", "{port}")
+    command += ("--served-model-name", "smol", "--max-model-len", 2048, "--max-num-seqs", SLOTS)
+    command += ("--runner", "pooling", "--convert", "embed", "--dtype", "bfloat16")
+    command += ("--enforce-eager", "--no-enable-prefix-caching")
+    server = CommandServer(tuple(map(str, command)), settings=VLLM, start_timeout_s=240)
+    config = ModelConfig("embedder", "vLLM", "smol", "openai-embeddings", "none", server)
+    with launched(config, tmp_path_factory.mktemp("embedder")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
 def transformers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """``transformers serve``, which refuses fields that it doesn't know."""
     place = engines()

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmbench.bench import Sought, served
-from llmbench.cells import Cell, Users
+from llmbench.cells import AnswerSchema, Cell, Users
 from llmbench.gauges import GaugeSample
 from llmbench.load.cell import run_cell
 from llmbench.metrics.summary import summarise
@@ -22,6 +22,7 @@ from tests.engines.conftest import BLOCK, SLOTS
 from tests.perf.conversation_truth import scripts
 
 OUTPUT_TOKENS = 16
+MOOD = '{"type": "object", "properties": {"a": {"enum": [1, 2]}}, "required": ["a"]}'
 TEXT = "Tell me, in the plainest words that you can find, what a river does to the stone in it. "
 PROMPTS = tuple(Prompt(f"{number}. {TEXT}", 24) for number in range(40))
 NOTHING_LONGER_THAN = 0.1
@@ -72,6 +73,29 @@ def test_vllm_gives_what_was_asked_for(vllm: RunningServer, tmp_path: Path, api:
     records, _ = load(vllm.endpoint, tmp_path, 2, api)
     assert_whole(records, 2)
     assert vllm.endpoint.left_out == ()
+
+
+def test_vllm_gives_a_vector_for_each_input(embedder: RunningServer, tmp_path: Path) -> None:
+    cell = Cell("engine", 24, 0, Users(2, 2), inputs=3)
+    run = RunDir.create(tmp_path, None)
+    run_cell(cell, embedder.endpoint, PROMPTS, run=run, repeat=1, seed=1, prompts_sha256="")
+    records = [record for record in run.requests() if record.phase == "measured"]
+    assert [(record.error_kind, record.error) for record in records] == [(None, None)] * 4
+    assert all((record.input_tokens or 0) > 3 * 10 for record in records)
+    assert {(record.inputs, record.output_tokens) for record in records} == {(3, None)}
+
+
+@pytest.mark.parametrize("engine", ["vllm", "llama_cpp"])
+def test_answers_conform_to_a_schema(
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server: RunningServer = request.getfixturevalue(engine)
+    schema = AnswerSchema("mood", MOOD)
+    cell = Cell("engine", 24, OUTPUT_TOKENS, Users(1, 3), schema=schema)
+    run = RunDir.create(tmp_path, None)
+    done = run_cell(cell, server.endpoint, PROMPTS, run=run, repeat=1, seed=1, prompts_sha256="")
+    summary = summarise(done, table(run.requests()))
+    assert (summary.errors, summary.conforming_share) == ({}, 1.0)
 
 
 def test_vllms_own_times_are_ours(vllm: RunningServer, tmp_path: Path) -> None:

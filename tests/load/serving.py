@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from llmbench.cells import Cell, Shape, Users
+from llmbench.cells import AnswerSchema, Cell, Shape, Users
 from llmbench.load.cell import run_cell
 from llmbench.records import CellRun, ClientSettings, Endpoint, Launch, Prompt, RequestRecord
 from llmbench.store import RunDir
@@ -42,12 +42,14 @@ class Load:
         *,
         output_tokens: int = 8,
         inputs: int = 1,
+        schema: AnswerSchema | None = None,
         prompts: Sequence[Prompt] = PROMPTS,
         **options: Any,
     ) -> CellRun:
         """Run one repeat of a cell; its records are on disk."""
         self._repeat += 1
-        cell = Cell("sim", 8, output_tokens, shape or Users(1, 1), inputs=inputs)
+        users = shape or Users(1, 1)
+        cell = Cell("sim", 8, output_tokens, users, inputs=inputs, schema=schema)
         known: dict[str, Any] = {"warmup_per_user": 0, "seed": 1, "prompts_sha256": "x"}
         self.cell_run = run_cell(
             cell, where, prompts, run=self.run, repeat=self._repeat, **(known | options)

@@ -1,5 +1,6 @@
 """The endpoints of the embedded llama.cpp besides completions, measured for real."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from llmbench.apis import Ask, ChatDialect, Dialect, Event, dialect
-from llmbench.cells import Limits, Users
+from llmbench.cells import AnswerSchema, Limits, Users
 from llmbench.servers.launching import launch
 from llmbench.servers.placement.placing import place
 from llmbench.servers.running import LaunchError, RunningServer
@@ -104,3 +105,12 @@ def test_a_model_that_pools_nothing_says_so_at_its_launch(tmp_path: Path) -> Non
     start = launch(config, Limits(), log_dir=tmp_path, cores=place(1), session="s")
     with pytest.raises(LaunchError, match="ooling type 'none' is not OAI compatible"), start:
         pass
+
+
+def test_a_real_engines_answers_conform_to_a_schema(engine: RunningServer, tmp_path: Path) -> None:
+    load = Load(tmp_path / "run")
+    mood = {"type": "object", "properties": {"mood": {"enum": ["glad", "calm"]}}}
+    schema = AnswerSchema("mood", json.dumps(mood | {"required": ["mood"]}))
+    records = load(engine.endpoint, Users(1, 2), output_tokens=48, schema=schema)
+    assert [(record.error_kind, record.error) for record in records] == [(None, None)] * 2
+    assert {record.finish_reason for record in records} == {"stop"}
