@@ -91,7 +91,7 @@ def test_answers_conform_to_a_schema(
 ) -> None:
     server: RunningServer = request.getfixturevalue(engine)
     schema = AnswerSchema("mood", MOOD)
-    cell = Cell("engine", 24, OUTPUT_TOKENS, Users(1, 3), schema=schema)
+    cell = Cell("engine", 24, 3 * OUTPUT_TOKENS, Users(1, 3), schema=schema)
     run = RunDir.create(tmp_path, None)
     done = run_cell(cell, server.endpoint, PROMPTS, run=run, repeat=1, seed=1, prompts_sha256="")
     summary = summarise(done, table(run.requests()))

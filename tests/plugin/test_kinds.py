@@ -158,3 +158,10 @@ def test_the_prefix_cache_is_an_axis() -> None:
     assert off.load_name == on.load_name  # and so they draw the same requests
     assert off.server_key != on.server_key
     assert (off.reuses, on.reuses) == (False, True)
+
+
+@pytest.mark.parametrize("kind", ["traffic", "depth"])
+def test_a_model_without_output_has_no_turns_and_no_depths(kind: str) -> None:
+    model = structs.replace(MODEL, api="openai-embeddings", grid=Grid(users=(1,)))
+    folder = Path(__file__).parents[2] / "fixtures" / "traffic"
+    assert cells_of(KINDS[kind], model, structs.replace(options(), traffic_dir=folder)) == ()

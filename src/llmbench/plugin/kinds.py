@@ -5,6 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from llmbench.apis import generates
 from llmbench.bench import grid
 from llmbench.cells import Cell, Limits, Shape
 from llmbench.config import Grid, ModelConfig
@@ -64,7 +65,8 @@ def cells_of(
 ) -> tuple[Cell, ...]:
     """The cells of one model for one kind of benchmark.
 
-    `default` stands below what users set; `context_tokens` is what a server told of its own.
+    `default` stands below what users set; `context_tokens` is what a server told of its own. There
+    are none where the model's API can't be asked for what the kind is about.
     """
     merged = options.grid_of(model, default)
     sweep = grid.limits(model, merged) if kind.sweeps_limits else (Limits(),)
@@ -75,6 +77,8 @@ def cells_of(
         merged = grid.first_lengths(merged)
     shapes = grid.trace(trace) if trace else kind.shapes(merged)
     sent = () if trace or kind.traffic == "never" else _traffic(kind, merged, options)
+    if not generates(model.api) and (sent or kind.deepens):
+        return ()  # without tokens there are no conversations, and nothing is decoded at a depth
     of_lengths = kind.traffic == "besides" or not sent
     cells = grid.cells(model, merged, shapes, sweep) if of_lengths else ()
     return (*cells, *(grid.cells(model, merged, shapes, sweep, sent) if sent else ()))
