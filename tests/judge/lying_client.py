@@ -9,6 +9,7 @@ import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -23,8 +24,15 @@ def complete(url: str, tokens: int) -> None:
 
 
 def main(url: str, users: int, requests: int, result: str, lie: float, mute: bool) -> None:
+    together = Barrier(users)  # so that all users are at it at once, also on a busy host
+
+    def complete_one(number: int) -> None:
+        if number < users:
+            together.wait()
+        complete(url, 8)
+
     with ThreadPoolExecutor(users) as pool:
-        list(pool.map(lambda _: complete(url, 8), range(requests)))
+        list(pool.map(complete_one, range(requests)))
     with urllib.request.urlopen(f"{url}/stats/requests") as answer:
         served = json.load(answer)
     good = [it for it in served if it["outcome"] == "ok"]

@@ -48,8 +48,13 @@ def test_a_command_of_anybodys_is_judged(
     ],
 )
 def test_a_mistake_is_one_line_and_2(
-    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["judge", *arguments]) == 2
     told = capsys.readouterr().err
     assert told.startswith(f"llmbench: {message}")

@@ -27,7 +27,6 @@ def judged(
         startup_s=1.0,
         server_late_p50_ms=0.05,
         server_late_p99_ms=late_ms,
-        command="theirs {url} {result}",
     )
 
 

@@ -73,7 +73,7 @@ def judge(args: argparse.Namespace) -> int:
         client_cores=args.client_cores,
     )
     folder = args.out or Path("reports/judge") / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    judgement = room.judge(recipes, terms, say=lambda line: print(line, flush=True))
+    judgement = room.judge(recipes, terms, folder, say=lambda line: print(line, flush=True))
     print(room.terminal_text(judgement))
     for file in room.write_judgement(judgement, folder):
         print(f"written: {file}")

@@ -21,8 +21,8 @@ def run_client(recipe: Recipe, folder: Path, cores: Placement, timeout_s: float)
     settings = SupervisedClient(
         command=recipe.command,
         environment=recipe.environment,
-        folder=str(Path.cwd() if recipe.where_called else folder),
-        log_file=str(log_of(folder)),
+        folder=str(Path.cwd() if recipe.where_called else folder.absolute()),
+        log_file=str(log_of(folder).absolute()),
         cores=cores.client,
         own_cores=cores.server,
         timeout_s=timeout_s,

@@ -90,7 +90,6 @@ class JudgedLoad(Struct, frozen=True):
     startup_s: float | None
     server_late_p50_ms: float | None
     server_late_p99_ms: float | None
-    command: str
 
     @property
     def server_was_late(self) -> bool:

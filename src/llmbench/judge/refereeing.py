@@ -4,7 +4,6 @@ import platform
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -99,12 +98,15 @@ def planned_loads(
 
 
 def judge(
-    recipes: Sequence[Recipe], terms: Terms, *, say: Callable[[str], None] = print
+    recipes: Sequence[Recipe], terms: Terms, folder: Path, *, say: Callable[[str], None] = print
 ) -> Judgement:
     """Run each client under each load; `say` gets a line for each.
 
-    `ConfigError` where no client left any figures: then with the first one's reason.
+    What a client read, wrote and said is kept in a folder of each load below ``loads/``, which
+    must not be there yet. `ConfigError` where no client left any figures: with the first reason.
     """
+    if (folder / "loads").exists():
+        raise ConfigError(f"{folder}: has the loads of another judgement; give another --out")
     cores = _cores(terms, say)
     judged = []
     for recipe in recipes:
@@ -116,7 +118,7 @@ def judge(
                 command=shown_command(recipe),
                 remark=recipe.remark,
                 files=recipe.files,
-                loads=tuple(_each_load(recipe, terms, cores, say)),
+                loads=tuple(_each_load(recipe, terms, cores, folder / "loads", say)),
             )
         )
     everything = [load for client in judged for load in client.loads]
@@ -174,35 +176,37 @@ def version_of(recipe: Recipe) -> str:
 
 
 def _each_load(
-    recipe: Recipe, terms: Terms, cores: Placement, say: Callable[[str], None]
+    recipe: Recipe, terms: Terms, cores: Placement, folder: Path, say: Callable[[str], None]
 ) -> Iterator[JudgedLoad]:
-    for load in terms.loads:
-        judged = judge_load(recipe, load, terms, cores)
+    for number, load in enumerate(terms.loads, start=1):
+        name = f"{recipe.name}-{number}-{load.users}-{load.fault}".replace(" ", "-").rstrip("-")
+        judged = judge_load(recipe, load, terms, cores, folder / name)
         said = judged.noticed if load.fault else judged.verdict
         say(f"{recipe.name}, {load.users_text}: {said}")
         yield judged
 
 
-def judge_load(recipe: Recipe, load: PlannedLoad, terms: Terms, cores: Placement) -> JudgedLoad:
-    """One client under one load, on a fresh server and in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="llmbench-judge-") as text:
-        folder = Path(text)
-        config = _server_of(load)
-        with launch(config, Limits(), log_dir=folder, cores=cores, session="judge") as server:
-            url = server.endpoint.base_url
-            with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
-                http.post("/stats/reset")
-                run = filled(recipe, _values(load, terms, cores, url, folder))
-                timeout_s = TIMEOUT_S + TIMEOUT_FACTOR * load.seconds
-                use = run_client(run, folder, cores, timeout_s)
-                stats = msgspec.json.decode(http.get("/stats").content)
-                page = http.get("/stats/requests").content
-        served = msgspec.json.decode(page, type=list[ServedRequest])
-        result, failure = None, ""
-        try:
-            result = result_of(recipe, use, folder, timeout_s)
-        except ConfigError as error:
-            failure = str(error).replace(str(folder), "…")
+def judge_load(
+    recipe: Recipe, load: PlannedLoad, terms: Terms, cores: Placement, folder: Path
+) -> JudgedLoad:
+    """One client under one load, on a fresh server and in a new `folder` of its own."""
+    folder.mkdir(parents=True)
+    config = _server_of(load)
+    timeout_s = TIMEOUT_S + TIMEOUT_FACTOR * load.seconds
+    with launch(config, Limits(), log_dir=folder, cores=cores, session="judge") as server:
+        url = server.endpoint.base_url
+        with httpx.Client(base_url=url, trust_env=False, timeout=60) as http:
+            http.post("/stats/reset")
+            run = filled(recipe, _values(load, terms, cores, url, folder.absolute()))
+            use = run_client(run, folder, cores, timeout_s)
+            stats = msgspec.json.decode(http.get("/stats").content)
+            page = http.get("/stats/requests").content
+    served = msgspec.json.decode(page, type=list[ServedRequest])
+    result, failure = None, ""
+    try:
+        result = result_of(recipe, use, folder, timeout_s)
+    except ConfigError as error:
+        failure = str(error)
     asked = None if result is None else result.measurement.asked
     true = served_load(served, asked, recipe.rates) if served else None
     late = stats["lateness_ms"] or {}
@@ -219,7 +223,6 @@ def judge_load(recipe: Recipe, load: PlannedLoad, terms: Terms, cores: Placement
         startup_s=None if true is None else (true.first_ns - use.started_ns) / 1e9,
         server_late_p50_ms=late.get("p50"),
         server_late_p99_ms=late.get("p99"),
-        command=shown_command(recipe),
     )
 
 
