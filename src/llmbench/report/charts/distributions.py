@@ -72,7 +72,8 @@ def _colours(cells: list[str]) -> list[Any]:
 
 def _spread(rows: "pd.DataFrame", cells: list[str]) -> tuple[list[str], str]:
     """At most a dozen of the cells, spread from the fastest median TTFT to the slowest."""
-    have = [cell for cell in cells if cell in set(rows["cell"])]
+    measured = set(rows["cell"])
+    have = [cell for cell in cells if cell in measured]
     if len(have) <= MOST_LINES:
         return have, ""
     ttft = rows[rows["quantity"] == "ttft_ms"]

@@ -15,9 +15,9 @@ def wrapped(text: str, width_in: float, points: float, weight: str = "normal") -
 
 def _width_in(text: str, points: float, weight: str) -> float:
     """How wide a line of text is, in inches."""
-    from matplotlib.font_manager import FontProperties
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties, findfont, get_font
 
-    plain = text.replace("$", "0").strip()  # two dollar signs would be taken for a formula
-    path = TextPath((0, 0), plain or ".", size=points, prop=FontProperties(weight=weight))
-    return float(path.get_extents().width) / 72
+    font = get_font(findfont(FontProperties(weight=weight)))
+    font.set_size(points, 72)
+    font.set_text(text)
+    return float(font.get_width_height()[0]) / 64 / 72

@@ -69,6 +69,7 @@ def _rc(fonts: Sequence[str]) -> Any:
         "axes.edgecolor": MUTED,
         "axes.titlesize": 11,
         "axes.titlecolor": INK,
+        "axes.titley": 1.0,  # else each drawing looks for ticks above the axes, of which it has none
         "axes.labelsize": 11,
         "xtick.color": MUTED,
         "ytick.color": MUTED,

@@ -114,29 +114,49 @@ def by_cell(cells: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
-    groups = [_merge(group) for _, group in cells.groupby("cell", sort=False)]
-    return _numbers(pd.DataFrame(groups, columns=[*cells.columns, "repeats", "invalid_repeats"]))
+    groups = cells.groupby("cell", sort=False)
+    used = cells[cells["valid"] | ~groups["valid"].transform("any")]
+    first = used.drop_duplicates("cell").set_index("cell", drop=False)
+    outcome = _worst(groups, "outcome")
+    telling = cells[cells["outcome"] == cells["cell"].map(outcome)].drop_duplicates("cell")
+    middle = _medians(used).drop(columns=[*_SUMS, "error_rate"])
+    merged = {name: groups[name].sum() for name in _SUMS} | {
+        "error_rate": groups["failed"].sum() / groups["requests"].sum().clip(lower=1),
+        "valid": groups["valid"].all(),
+        "meets_slo": groups["meets_slo"].all(),
+        "slo": _worst(groups, "slo"),
+        "outcome": outcome,
+        "stamp": telling.set_index("cell")["stamp"],
+        "why": groups["why"].agg(lambda some: "\n".join(dict.fromkeys(filter(None, some)))),
+        "repeats": groups.size(),
+        "invalid_repeats": (~cells["valid"]).groupby(cells["cell"]).sum(),
+    }
+    rest = first.drop(columns=[name for name in (*middle, *merged) if name in first])
+    table = pd.concat([rest, middle, pd.DataFrame(merged)], axis=1).loc[list(groups.groups)]
+    names = [*cells.columns, "repeats", "invalid_repeats"]
+    return _numbers(table[names].reset_index(drop=True))
+
+
+def _worst(groups: Any, name: str) -> "pd.Series[str]":
+    """The value of `name` of each cell that comes last in its order."""
+    order = {"slo": _SLOS, "outcome": _OUTCOMES}[name]
+    worst: pd.Series[str] = groups[name].agg(lambda some: max(some, key=order.index))
+    return worst
 
 
 _OUTCOMES = ("valid", "overloaded", "invalid")  # the last that any repeat has is the cell's
+_SLOS = ("met", "undecided", "missed")  # here too
 _SUMS = ("requests", "succeeded", "failed", "dropped", "warmup")
 
 
-def _merge(group: "pd.DataFrame") -> dict[str, Any]:
-    used = group[group["valid"]] if group["valid"].any() else group
+def _medians(used: "pd.DataFrame") -> "pd.DataFrame":
+    """The median of each number by cell; of a bound, not known where one repeat doesn't know it."""
     numbers = used.select_dtypes("number").drop(columns=["repeat", "users"])
-    bounds = numbers.filter(regex="_(low|high)$")  # not known where a repeat doesn't know it
-    merged: dict[str, Any] = dict(used.iloc[0])
-    merged |= dict(numbers.median()) | dict(bounds.median(skipna=False))
-    merged |= {name: int(group[name].sum()) for name in _SUMS}
-    merged["error_rate"] = float(group["failed"].sum() / max(1, group["requests"].sum()))
-    merged["valid"] = bool(group["valid"].all())
-    merged["meets_slo"] = bool(group["meets_slo"].all())
-    merged["slo"] = next(s for s in ("missed", "undecided", "met") if s in set(group["slo"]))
-    merged["outcome"] = max(group["outcome"], key=_OUTCOMES.index)
-    merged["stamp"] = group["stamp"][group["outcome"] == merged["outcome"]].iloc[0]
-    merged["why"] = "\n".join(dict.fromkeys(w for w in group["why"] if w))
-    return merged | {"repeats": len(group), "invalid_repeats": int((~group["valid"]).sum())}
+    middle: pd.DataFrame = numbers.groupby(used["cell"]).median()
+    bounds = numbers.filter(regex="_(low|high)$")
+    unknown = bounds.isna().groupby(used["cell"]).any()
+    middle[bounds.columns] = middle[bounds.columns].mask(unknown)
+    return middle
 
 
 _TEXT = (
