@@ -132,6 +132,42 @@ def test_nothing_is_wider_than_a_phone(browser: Any, drawn: RunDir, scheme: str)
     found.page.close()
 
 
+WORDS = """charts => charts.filter(chart => chart.clientWidth).flatMap(chart => {
+  const edge = chart.getBoundingClientRect(), scale = edge.width / chart.viewBox.baseVal.width;
+  return Array.from(chart.querySelectorAll("text")).map(text => {
+    const box = text.getBoundingClientRect();
+    return {
+      words: text.textContent,
+      px: parseFloat(getComputedStyle(text).fontSize) * scale,
+      inside: box.left > edge.left - 1 && box.right < edge.right + 1
+        && box.top > edge.top - 1 && box.bottom < edge.bottom + 1,
+    };
+  });
+})"""
+"""The words of the charts that are shown: how large they are, and whether they are cut off."""
+
+
+@pytest.mark.parametrize(("width", "least_px"), [(375, 9.0), (1280, 11.0)])
+def test_words_of_charts_are_whole_and_can_be_read(
+    browser: Any, drawn: RunDir, width: int, least_px: float
+) -> None:
+    found = Seen(browser, drawn, viewport={"width": width, "height": 800})
+    words = found.page.locator("svg.chart").evaluate_all(WORDS)
+    assert len(words) > 100
+    assert [word["words"] for word in words if not word["inside"]] == []
+    assert min(word["px"] for word in words) >= least_px
+    found.page.close()
+
+
+def test_a_phone_gets_charts_of_its_own(browser: Any, drawn: RunDir) -> None:
+    found = Seen(browser, drawn, viewport={"width": 375, "height": 800})
+    assert not found.page.locator("figure .wide").first.is_visible()
+    assert found.page.locator("figure .narrow").first.is_visible()
+    found.page.emulate_media(media="print")
+    assert found.page.locator("figure .wide").first.is_visible()
+    found.page.close()
+
+
 def test_dark_swaps_paper_and_ink_of_the_charts_too(browser: Any, drawn: RunDir) -> None:
     found = Seen(browser, drawn, color_scheme="dark")
     fills = "elements => elements.map(element => getComputedStyle(element).fill)"

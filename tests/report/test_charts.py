@@ -16,14 +16,12 @@ from llmbench.report.charts import (
     against_users,
     capacity,
     distributions,
-    over_time,
-    server_gauges,
     theme,
     tradeoff,
-    where_time_went,
 )
 from llmbench.report.charts.context import against_depth
 from llmbench.report.charts.lettering import _width_in, wrapped
+from llmbench.report.charts.timelines import over_time, server_gauges, where_time_went
 from llmbench.report.page import headlines, listing
 from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of, without_slowdown

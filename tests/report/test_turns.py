@@ -60,7 +60,8 @@ def test_the_terminal_shows_a_row_for_each_turn(talked: CellResult) -> None:
 
 
 def test_the_chart_says_how_ttft_changes(talked: CellResult) -> None:
-    (chart,) = against_turns.charts([talked])
+    (draw,) = against_turns.charts([talked])
+    chart = draw()
     assert chart is not None
     assert chart.title == "chat: TTFT goes from 60.0 ms in turn 1 to 80.0 ms in turn 2 (users1)"
     assert list(against_turns.charts([])) == []
@@ -96,7 +97,8 @@ def test_turns_without_and_with_the_cache_stand_side_by_side(both: list[CellResu
 
 
 def test_the_chart_says_what_the_cache_brings(both: list[CellResult]) -> None:
-    (chart,) = against_turns.charts(both)
+    (draw,) = against_turns.charts(both)
+    chart = draw()
     assert chart is not None
     assert chart.title == (
         "chat: in turn 2 TTFT is 80.0 ms with the prefix cache and 200 ms without"

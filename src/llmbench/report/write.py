@@ -18,23 +18,23 @@ def write_report(run: RunDir, verdict: "Verdict | None" = None, *, anew: bool = 
     Cells without a digest, or all cells (`anew`), are first judged from the journal, with their
     ``requests/*.csv``. `ConfigError` says that ``run.json`` is damaged.
     """
-    from llmbench.report.charts.gallery import gallery
-    from llmbench.report.page.pictures import save
     from llmbench.report.page.render import render
+    from llmbench.report.page.second_drawer import second_drawer
     from llmbench.report.read import read_run
     from llmbench.report.tables import run_files as files
     from llmbench.verdict import undigested
 
-    cell_ids = None if anew else undigested(run)
-    if cell_ids != []:
-        files.write_judged_anew(run, cell_ids)
-    data = read_run(run)
-    files.write_cells(run, data.cells)
-    files.write_resources(run, data.resources.drop(columns="time_s"))
-    files.write_parquet(run)
-    files.write_server_metrics(run, data.gauges.drop(columns="time_s"))
-    verdict = kept_verdict(run, verdict)
-    pictures = [save(chart, run.charts) for chart in gallery(data, verdict)]
+    with second_drawer() as drawer:
+        cell_ids = None if anew else undigested(run)
+        if cell_ids != []:
+            files.write_judged_anew(run, cell_ids)
+        data = read_run(run)
+        files.write_cells(run, data.cells)
+        files.write_resources(run, data.resources.drop(columns="time_s"))
+        files.write_parquet(run)
+        files.write_server_metrics(run, data.gauges.drop(columns="time_s"))
+        verdict = kept_verdict(run, verdict)
+        pictures = drawer.pictures(data, verdict)
     replace_file(run.page_file, render(data, pictures, verdict).encode())
     return run.page_file
 

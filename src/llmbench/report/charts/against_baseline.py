@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import plural
 from llmbench.verdict import Verdict
@@ -53,7 +53,7 @@ def chart(verdict: Verdict) -> Chart | None:
     title += f", {open_ones} inconclusive, of {plural(len(table), 'comparison')}"
     shown = table.head(MOST)
     with theme.style():
-        figure, axes = theme.panels(1, 1, each_in=0.5 + 0.27 * len(shown))
+        figure, axes = layout.panels(1, 1, each_in=0.5 + layout.bar_in() * len(shown))
         axis = axes[0][0]
         axis.axvline(0, color=theme.MUTED, lw=1)
         for y, (_, row) in enumerate(shown.iterrows()):
@@ -61,7 +61,7 @@ def chart(verdict: Verdict) -> Chart | None:
             axis.plot([row["low"], row["high"]], [y, y], color=colour, lw=2.4)
             axis.plot(row["change"], y, "o", color=colour, ms=6)
             axis.plot([row["limit"]] * 2, [y - 0.35, y + 0.35], color=theme.INK, lw=1.4)
-        axis.set_yticks(range(len(shown)), [str(label) for label in shown["label"]])
+        left_in = layout.names(axis, [str(label) for label in shown["label"]])
         axis.set_ylim(len(shown) - 0.4, -0.6)
         axis.set_xlabel("change against the baseline, %")
         note = (
@@ -69,9 +69,5 @@ def chart(verdict: Verdict) -> Chart | None:
             " whole bar is beyond it."
         )
         stamp = "SIMULATED" if verdict.simulated else ""
-        theme.finish(figure, title, note, stamp, above_in=0.1, left_in=_room(shown["label"]))
+        layout.finish(figure, title, note, stamp, above_in=0.1, left_in=left_in)
     return Chart("baseline", GROUP, title, f"{title}. {note}", figure)
-
-
-def _room(labels: "pd.Series[str]") -> float:
-    return min(5.5, 0.35 + 0.075 * max(len(label) for label in labels))

@@ -1,9 +1,10 @@
 """TTFT and time per token of each class of a mix, side by side for each load."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number
 from llmbench.results import CellResult, CellSummary, ClassSummary, Distribution
@@ -16,14 +17,14 @@ MOST_CELLS = 8
 PANELS = {"ttft": "TTFT, ms", "token": "time per token, ms"}
 
 
-def charts(results: Sequence[CellResult]) -> Iterator[Chart | None]:
-    """A chart for each mix."""
+def charts(results: Sequence[CellResult]) -> Iterator[Callable[[], Chart]]:
+    """How to draw a chart for each mix."""
     of_mix: dict[str, list[CellResult]] = {}
     for result in results:
         if result.summary.classes:
             of_mix.setdefault(result.summary.cell.lengths_name, []).append(result)
     for name, some in of_mix.items():
-        yield chart(name, some)
+        yield partial(chart, name, some)
 
 
 def data(results: Sequence[CellResult]) -> "pd.DataFrame":
@@ -65,7 +66,7 @@ def chart(name: str, results: Sequence[CellResult]) -> Chart:
     cells = list(table.groupby("cell", sort=False))[:MOST_CELLS]
     handles: list[Any] = []
     with theme.style():
-        figure, axes = theme.panels(1, 2)
+        figure, axes = layout.panels(1, 2)
         for k, (cell, rows) in enumerate(cells):
             colour, marker = sns.color_palette("colorblind")[k], theme.MARKERS[k]
             shift = 0.5 * ((k + 0.5) / len(cells) - 0.5)  # so that loads don't hide one another
@@ -84,7 +85,7 @@ def chart(name: str, results: Sequence[CellResult]) -> Chart:
             " requests a class."
         )
         stamp = theme.stamp_of([result.stamp for result in results])
-        theme.finish(figure, title, note, stamp, handles, above_in=0.3)
+        layout.finish(figure, title, note, stamp, handles, above_in=0.3)
     return Chart(f"classes-{name}", GROUP, title, f"{title}. {note}", figure)
 
 

@@ -5,7 +5,7 @@ There is a panel for each in × out; traffic has charts of its own, with a panel
 
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number, plural
 
@@ -69,7 +69,9 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
     title = finding(table, quantity)
     of_traffic, grid = bool(table["input"].isna().any()), _grid(table)
     with theme.style():
-        figure, axes = theme.panels(len(grid), len(grid[0]), sharex=True, sharey=_alike(table))
+        figure, axes = layout.panels(
+            len(grid), len(grid[0]), small=True, sharex=True, sharey=_alike(table)
+        )
         for line, across in zip(axes, grid, strict=True):
             for axis, place in zip(line, across, strict=True):
                 _panel(axis, table, place)
@@ -80,7 +82,7 @@ def chart(cells: "pd.DataFrame", quantity: str) -> Chart | None:
             line[0].set_ylabel(f"{label}, {unit}" if len(grid) < 3 and quantity in SPREAD else unit)
         note = _note(table, quantity)
         stamp = theme.stamp_of(table["stamp"])
-        theme.finish(figure, title, note, stamp, _handles(table, quantity))
+        layout.finish(figure, title, note, stamp, _handles(table, quantity))
     name = f"{name}-traffic" if of_traffic else name
     return Chart(name, GROUP, title, f"{title}. {note}", figure)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmbench.cells import format_bytes
 from llmbench.config import ModelConfig
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import money, number, plural
 from llmbench.report.run_curves import Curve, cost_of
@@ -53,7 +53,7 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
         ("peak", findings.peak, "^"),
     ]
     with theme.style():
-        figure, axes = theme.panels(2, 1, each_in=1.9, sharex=True)
+        figure, axes = layout.panels(2, 1, each_in=1.9, sharex=True)
         top, low = axes[0][0], axes[1][0]
         blue, orange = list(theme.palette(["a", "b"]).values())
         top.plot(table["users"], table["requests_per_s"], color=blue, marker="o", ms=4)
@@ -74,7 +74,7 @@ def ramp_chart(curve: Curve, stamp: str) -> Chart | None:
             f" to {int(table['n'].max())} requests a step; latency: p50, shaded to p95; dashed:"
             f" {findings.rule.factor:g}× the least load's {findings.rule.percentile}."
         )
-        theme.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
+        layout.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
     return Chart(f"ramp-{curve.cell.id}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -156,7 +156,7 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
     values, texts = squares["tokens_per_s"][extents], squares["text"][extents].fillna("")
     blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
     with theme.style():
-        figure, axes = theme.panels(1, 1, each_in=max(1.6, 0.72 * len(order)))
+        figure, axes = layout.panels(1, 1, each_in=max(1.6, 0.72 * len(order)))
         axis = axes[0][0]
         axis.set_facecolor(theme.GRID)
         sns.heatmap(
@@ -179,7 +179,7 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
             f"Of {plural(len(table), 'size')}, its best cell's output tokens/s; framed: the ideal"
         )
         note += f" ({sizes.rule}); grey or crossed: will not do."
-        theme.finish(figure, title, note, stamp, above_in=0.1)
+        layout.finish(figure, title, note, stamp, above_in=0.1)
     return Chart(f"sizing-{model}", GROUP, title, f"{title}. {note}", figure)
 
 
@@ -239,7 +239,7 @@ def cost_chart(curves: Sequence[Curve], config: ModelConfig, stamp: str) -> Char
     places = sorted({*theme.spread(len(drawable), MOST_LINES), cheapest})
     shown = [drawable[k] for k in places]
     with theme.style():
-        figure, axes = theme.panels(1, 1)
+        figure, axes = layout.panels(1, 1)
         handles = [_cost_line(axes[0][0], k, *pair) for k, pair in enumerate(shown)]
         axes[0][0].set(xlabel="requests/s", ylabel="US dollars for 1,000 requests")
         axes[0][0].set_xlim(left=0)
@@ -250,7 +250,7 @@ def cost_chart(curves: Sequence[Curve], config: ModelConfig, stamp: str) -> Char
             f"Price of {price.date}, {price.region}, {price.source}{use}. Numbers at points: load."
             f" Hollow: {beyond}.{theme.drawn(_cells(shown), _cells(tables))}"
         )
-        theme.finish(figure, title, note, stamp, handles, above_in=0.1)
+        layout.finish(figure, title, note, stamp, handles, above_in=0.1)
     return Chart(f"cost-{config.name}", GROUP, title, f"{title}. {note}", figure)
 
 

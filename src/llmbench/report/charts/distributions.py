@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
-from llmbench.report.charts.over_time import short_names
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
+from llmbench.report.charts.timelines.over_time import short_names
 from llmbench.report.numbers import number, plural
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
     valid = set(merged[merged["valid"]]["cell"])
     title = f"{config}: {_finding(rows[rows['cell'].isin(valid)])}"
     with theme.style():
-        figure, axes = theme.panels(1, 2, sharey=True)
+        figure, axes = layout.panels(1, 2, sharey=True)
         colours = _colours(shown)
         for axis, quantity in zip(axes[0], ("ttft_ms", "time_per_token_ms"), strict=True):
             for k, (cell, label) in enumerate(zip(shown, short_names(shown), strict=True)):
@@ -48,7 +48,7 @@ def ecdf_chart(quantiles: "pd.DataFrame", merged: "pd.DataFrame", config: str) -
         low, high = int(rows["n"].min()), int(rows["n"].max())
         note = f"ECDF over the steady window; n = {low:,} to {high:,} requests a cell{picked}."
         stamp = theme.stamp_of(merged[merged["config"] == config]["stamp"])
-        theme.finish(
+        layout.finish(
             figure,
             title,
             note,
@@ -129,7 +129,7 @@ def heat_chart(merged: "pd.DataFrame", config: str) -> Chart | None:
     title = f"{config}: {_heat_finding(first)}"
     blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
     with theme.style():
-        figure, axes = theme.panels(1, 3, each_in=max(1.2, 0.5 * len(first)))
+        figure, axes = layout.panels(1, 3, each_in=max(1.2, 0.5 * len(first)))
         for axis, (name, label) in zip(axes[0], HEAT.items(), strict=True):
             values = tables[name]
             sns.heatmap(
@@ -151,7 +151,7 @@ def heat_chart(merged: "pd.DataFrame", config: str) -> Chart | None:
         users = plural(first.attrs["users"], "user")
         note = f"At {users}; medians over repeats; darker is more, from 0 up."
         stamp = theme.stamp_of(merged[merged["config"] == config]["stamp"])
-        theme.finish(figure, title, note, stamp)
+        layout.finish(figure, title, note, stamp)
     return Chart(f"heat-{config}", GROUP, title, f"{title}. {note}", figure)
 
 

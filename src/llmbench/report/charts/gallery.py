@@ -1,6 +1,7 @@
-"""Draws all charts of a run that have data, in the order in which the page shows them."""
+"""Knows all charts of a run, in the order in which the page shows them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from llmbench.config import Slo
@@ -10,14 +11,12 @@ from llmbench.report.charts import (
     against_users,
     capacity,
     distributions,
-    over_time,
     pareto,
-    server_gauges,
     tradeoff,
-    where_time_went,
 )
 from llmbench.report.charts.context import against_depth, against_turns
 from llmbench.report.charts.theme import Chart, stamp_of
+from llmbench.report.charts.timelines import over_time, server_gauges, where_time_went
 from llmbench.report.read import RunData
 from llmbench.report.run_curves import config_of, curves_of
 from llmbench.verdict import Verdict
@@ -39,31 +38,34 @@ GROUPS = {
 """The groups of charts and their headings on the page."""
 
 
-def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Chart]:
-    """Every chart that this run has data for; with a `verdict`, the comparison comes first."""
-    compared = () if verdict is None else (against_baseline.chart(verdict),)
-    for chart in (*compared, *_candidates(data)):
-        if chart is not None:
-            yield chart
+Drawing = Callable[[], Chart | None]
+"""Draws a chart; None says that the run has no data for it."""
 
 
-def _capacity(data: RunData) -> Iterator[Chart | None]:
+def gallery(data: RunData, verdict: Verdict | None = None) -> Iterator[Drawing]:
+    """How to draw each chart of the run; with a `verdict`, the comparison comes first."""
+    if verdict is not None:
+        yield partial(against_baseline.chart, verdict)
+    yield from _drawings(data)
+
+
+def _capacity(data: RunData) -> Iterator[Drawing]:
     """The ramps, then for each model its sizes and what its loads cost."""
     from llmbench.metrics import sizing_of
 
     curves = curves_of(data)
     for curve in curves:
         if curve.ramp:
-            yield capacity.ramp_chart(curve, _stamp(data, curve.model))
-    yield pareto.chart(data, curves, stamp_of(data.merged["stamp"]))
+            yield partial(capacity.ramp_chart, curve, _stamp(data, curve.model))
+    yield partial(pareto.chart, data, curves, stamp_of(data.merged["stamp"]))
     for name in (str(model) for model in dict.fromkeys(data.merged["model"])):
         model = config_of(data, name)
         sizes = sizing_of(data.results, name, model)
         if sizes is not None:
-            yield capacity.size_chart(sizes, name, _stamp(data, name))
+            yield partial(capacity.size_chart, sizes, name, _stamp(data, name))
         if model is not None and model.price is not None:
             of_model = [c for c in curves if c.model == name and not c.ramp]
-            yield capacity.cost_chart(of_model, model, _stamp(data, name))
+            yield partial(capacity.cost_chart, of_model, model, _stamp(data, name))
 
 
 def _stamp(data: RunData, model: str) -> str:
@@ -110,29 +112,29 @@ def _of_inputs(cells: "pd.DataFrame") -> "pd.DataFrame":
     return rows.assign(config=names, requested_output_tokens=0)
 
 
-def _candidates(data: RunData) -> Iterator[Chart | None]:
+def _drawings(data: RunData) -> Iterator[Drawing]:
     configs = most_telling(data)
     for cells in _lengths_and_traffic(data.cells):
         for quantity in against_users.NAMES:
-            yield against_users.chart(cells, quantity)
+            yield partial(against_users.chart, cells, quantity)
     of_inputs = _of_inputs(data.cells)
     for quantity in against_users.WITHOUT_TOKENS:
-        yield against_users.chart(of_inputs, quantity)
+        yield partial(against_users.chart, of_inputs, quantity)
     yield from against_turns.charts(data.results)
-    yield against_depth.chart(data.results)
+    yield partial(against_depth.chart, data.results)
     yield from against_classes.charts(data.results)
     yield from _capacity(data)
     for config in configs:
         for cells in _lengths_and_traffic(data.merged):
-            yield tradeoff.chart(cells, config, slo_of(data, config))
+            yield partial(tradeoff.chart, cells, config, slo_of(data, config))
     for config in configs:
-        yield distributions.ecdf_chart(data.quantiles, data.merged, config)
-        yield distributions.heat_chart(data.merged, config)
+        yield partial(distributions.ecdf_chart, data.quantiles, data.merged, config)
+        yield partial(distributions.heat_chart, data.merged, config)
     for config in configs:
-        yield where_time_went.chart(data.merged, config)
+        yield partial(where_time_went.chart, data.merged, config)
     for target in dict.fromkeys(data.gauges["target"]):
-        yield server_gauges.chart(data.gauges, data.merged, str(target))
+        yield partial(server_gauges.chart, data.gauges, data.merged, str(target))
     for model in dict.fromkeys(data.merged["model"]):
-        yield over_time.load_chart(data.timeline, data.merged, str(model))
+        yield partial(over_time.load_chart, data.timeline, data.merged, str(model))
     for target in dict.fromkeys(data.resources["target"]):
-        yield over_time.resources_chart(data.resources, data.merged, str(target))
+        yield partial(over_time.resources_chart, data.resources, data.merged, str(target))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number, plural
 
@@ -61,7 +61,7 @@ def chart(samples: "Sequence[Sample]", states: Sequence[str]) -> Chart | None:
     shown = [cells[k] for k in theme.spread(len(cells), MOST_CELLS)]
     metrics = [metric for metric in METRICS if metric in set(table["metric"])]
     with theme.style():
-        figure, axes = theme.panels(len(metrics), 1, each_in=1.9, sharex=True)
+        figure, axes = layout.panels(len(metrics), 1, each_in=1.9, sharex=True)
         for line, metric in zip(axes, metrics, strict=True):
             rows = table[table["metric"] == metric]
             for cell in shown:
@@ -82,7 +82,7 @@ def chart(samples: "Sequence[Sample]", states: Sequence[str]) -> Chart | None:
         )
         stamp = "SIMULATED" if any(sample.simulated for sample in samples) else ""
         handles = _handles(shown, cells)
-        theme.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
+        layout.finish(figure, title, note, stamp, handles, between_in=(0, 0.25), above_in=0.1)
     return Chart("history", "history", title, f"{title}. {note}", figure)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import money, number, plural
 from llmbench.report.read import RunData
@@ -89,7 +89,7 @@ def chart(run: RunData, curves: Sequence[Curve], stamp: str) -> Chart | None:
     title = finding(table, str(unit))
     with theme.style():
         each = 3.0 if len(quantities) == 1 else 2.5
-        figure, axes = theme.panels(len(quantities), len(shown), each_in=each)
+        figure, axes = layout.panels(len(quantities), len(shown), each_in=each)
         for line, (column, label) in zip(axes, quantities.items(), strict=True):
             for axis, ((wanted, output), rows) in zip(line, shown.items(), strict=True):
                 _panel(axis, rows, column, _look(table))
@@ -104,7 +104,7 @@ def chart(run: RunData, curves: Sequence[Curve], stamp: str) -> Chart | None:
         )
         between = (0.62, 0.75)
         handles = _handles(table)
-        theme.finish(figure, title, note, stamp, handles, between_in=between, above_in=0.3)
+        layout.finish(figure, title, note, stamp, handles, between_in=between, above_in=0.3)
     return Chart("pareto", GROUP, title, f"{title}. {note}", figure)
 
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmbench.report.charts.lettering import wrapped
+from llmbench.report.charts.lettering import is_narrow, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 INK, MUTED, GRID, PAPER = "#1c2430", "#5b6675", "#dfe4ea", "#fefefe"
 WARN, BAD, GOOD = "#b35c00", "#b3261e", "#1a7f4b"
@@ -27,9 +26,6 @@ SHADES = (1.0, 0.6, 1.35)
 """The ten colours as they are, then darker, then lighter."""
 
 DASHES = ((), (5, 2), (1.5, 1.5), (6, 2, 1.5, 2), (3, 1), (1, 3))
-WIDTH_IN = 10.0
-_LEFT_IN, _RIGHT_IN = 0.92, 0.22
-_TITLE_PT, _NOTE_PT = 15.0, 10.0
 
 
 class Chart(Struct, frozen=True):
@@ -60,21 +56,22 @@ def style() -> Iterator[None]:
 
 
 def _rc(fonts: Sequence[str]) -> Any:
+    here = width()
     return {
         "font.family": "sans-serif",
         "font.sans-serif": list(fonts),
-        "font.size": 11,
+        "font.size": here.label_pt,
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": MUTED,
-        "axes.titlesize": 11,
+        "axes.titlesize": here.label_pt,
         "axes.titlecolor": INK,
-        "axes.titley": 1.0,  # else each drawing looks for ticks above the axes, of which it has none
-        "axes.labelsize": 11,
+        "axes.titley": 1.0,  # else each drawing looks for ticks above the axes; there are none
+        "axes.labelsize": here.label_pt,
         "xtick.color": MUTED,
         "ytick.color": MUTED,
-        "xtick.labelsize": 10,
-        "ytick.labelsize": 10,
+        "xtick.labelsize": here.tick_pt,
+        "ytick.labelsize": here.tick_pt,
         "grid.color": GRID,
         "grid.linewidth": 0.8,
         "axes.linewidth": 0.8,
@@ -84,7 +81,7 @@ def _rc(fonts: Sequence[str]) -> Any:
         "lines.linewidth": 2.0,
         "lines.markersize": 6,
         "legend.frameon": False,
-        "legend.fontsize": 10,
+        "legend.fontsize": min(10, here.label_pt),
         "figure.facecolor": PAPER,
         "axes.facecolor": PAPER,
         "savefig.facecolor": PAPER,
@@ -136,108 +133,6 @@ def drawn(shown: int, count: int) -> str:
     return f" {shown:,} of {count:,} cells drawn." if shown < count else ""
 
 
-def panels(
-    rows: int, columns: int, *, each_in: float | None = None, **options: Any
-) -> "tuple[Figure, list[list[Axes]]]":
-    """A figure of `rows` × `columns` axes, as wide as a slide; `finish` makes room for words."""
-    from matplotlib.figure import Figure
-
-    each = each_in or (3.3 if rows == 1 else max(1.35, 2.35 - 0.2 * rows))
-    width = max(WIDTH_IN, 0.9 + 1.7 * columns)
-    figure = Figure(figsize=(width, each * rows))
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    return figure, [list(line) for line in axes]
-
-
-def finish(
-    figure: "Figure",
-    title: str,
-    note: str,
-    stamp: str = "",
-    handles: Sequence[Any] = (),
-    *,
-    between_in: tuple[float, float] = (0.62, 0.42),
-    above_in: float = 0.28,
-    left_in: float = _LEFT_IN,
-) -> "Figure":
-    """Put the finding, the small print and the stamp above the axes and a legend below them.
-
-    `between_in` is the room between columns and between rows of axes, `above_in` the room for
-    what stands right above the first row.
-    """
-    width, axes_in = (float(side) for side in figure.get_size_inches())
-    beside_in = 0.12 * len(stamp) + 0.3 if stamp else 0.0
-    lines = wrapped(title, width - 0.3 - beside_in, _TITLE_PT, "bold")
-    small = wrapped(note, width - 0.3, _NOTE_PT)
-    columns = legend_columns(handles)
-    legend_rows = -(-len(handles) // columns) if handles else 0
-    top = 0.14 + 0.27 * len(lines) + 0.2 * len(small) + 0.14 + above_in
-    bottom = 0.62 + 0.24 * legend_rows
-    rows, across = figure.axes[0].get_subplotspec().get_gridspec().get_geometry()  # type: ignore[union-attr]
-    height = axes_in + top + bottom + between_in[1] * (rows - 1)
-    figure.set_size_inches(width, height)
-    one_wide = (width - left_in - _RIGHT_IN - between_in[0] * (across - 1)) / across
-    figure.subplots_adjust(
-        left=left_in / width,
-        right=1 - _RIGHT_IN / width,
-        top=1 - top / height,
-        bottom=bottom / height,
-        wspace=between_in[0] / one_wide,
-        hspace=between_in[1] / (axes_in / rows),
-    )
-    _words(figure, lines, small)
-    if stamp:
-        _stamp(figure, stamp)
-    if handles:
-        place: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.02 / height)}
-        figure.legend(handles=list(handles), ncols=columns, borderaxespad=0.2, **place)
-    return figure
-
-
-def legend_columns(handles: Sequence[Any]) -> int:
-    """The number of columns that the longest label leaves room for, at most five."""
-    longest = max((len(str(handle.get_label())) for handle in handles), default=1)
-    return max(1, min(5, len(handles), int(9.0 // (0.085 * longest + 0.75))))
-
-
-def _words(figure: "Figure", lines: list[str], small: list[str]) -> None:
-    width, height = figure.get_size_inches()
-    figure.text(
-        0.14 / width,
-        1 - 0.14 / height,
-        "\n".join(lines),
-        fontsize=_TITLE_PT,
-        fontweight="bold",
-        va="top",
-        linespacing=1.15,
-    )
-    figure.text(
-        0.14 / width,
-        1 - (0.2 + 0.27 * len(lines)) / height,
-        "\n".join(small),
-        fontsize=_NOTE_PT,
-        color=MUTED,
-        va="top",
-        linespacing=1.2,
-    )
-
-
-def _stamp(figure: "Figure", stamp: str) -> None:
-    width, height = figure.get_size_inches()
-    colour = BAD if "INVALID" in stamp else WARN
-    figure.text(
-        1 - 0.22 / width,
-        1 - 0.2 / height,
-        stamp,
-        ha="right",
-        va="top",
-        color=colour,
-        fontsize=11,
-        fontweight="bold",
-        bbox={"boxstyle": "square,pad=0.35", "facecolor": "none", "edgecolor": colour, "lw": 1.6},
-    )
-
-
 def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0, which: str = "y") -> None:
     """Make an axis logarithmic where the values span more than `factor`, else start it at 0."""
     positive = values[values > 0]
@@ -255,8 +150,16 @@ def _plain_log_ticks(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     axis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    short = is_narrow()  # now, and not when the figure is saved
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, short=short)))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float, *, short: bool) -> str:
+    """The number at a tick: ``30,000``, or shorter ``30k``."""
+    if short and value >= 1000:
+        return f"{value / 1e6:g}M" if value >= 1e6 else f"{value / 1e3:g}k"
+    return f"{value:,g}"
 
 
 def users_axis(axis: "Axes", users: Sequence[float]) -> None:
@@ -266,7 +169,8 @@ def users_axis(axis: "Axes", users: Sequence[float]) -> None:
     values = sorted(set(users))
     if len(values) > 1 and values[-1] / values[0] > 3:
         axis.set_xscale("log", base=2)
-    shown = values if len(values) <= 7 else values[:: -(-len(values) // 7)]
+    most = width().most_users
+    shown = values if len(values) <= most else values[:: -(-len(values) // most)]
     axis.xaxis.set_major_locator(FixedLocator(shown))
     axis.xaxis.set_minor_locator(NullLocator())
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

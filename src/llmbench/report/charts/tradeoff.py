@@ -4,8 +4,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from llmbench.config import Slo
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.against_users import places
+from llmbench.report.charts.lettering import is_narrow
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import is_wide, number, plural
 from llmbench.value_types import Percentiles
@@ -71,7 +72,7 @@ def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
     with theme.style():
         grid = [(facet, name) for name in _LABELS for facet in facets]
         rows = 1 if len(facets) == 1 else len(_LABELS)
-        figure, axes = theme.panels(rows, len(grid) // rows, each_in=3.3 if rows == 1 else 2.4)
+        figure, axes = layout.panels(rows, len(grid) // rows, each_in=3.3 if rows == 1 else 2.4)
         handles: dict[str, Any] = {}
         for axis, (facet, quantity) in zip(chain(*axes), grid, strict=True):
             part, limit = part_of(limits[quantity], "p95" if quantity == "ttft_ms" else "p50")
@@ -90,7 +91,7 @@ def chart(merged: "pd.DataFrame", config: str, slo: Slo) -> Chart | None:
             axis.set_xlabel("requests/s")
         note = _note(table, any(limits.values())) + theme.drawn(len(shown), len(table))
         stamp = theme.stamp_of(table["stamp"])
-        theme.finish(figure, title, note, stamp, list(handles.values()), above_in=0.3)
+        layout.finish(figure, title, note, stamp, list(handles.values()), above_in=0.3)
     name = f"tradeoff-{config}" if (table["output"] > 0).all() else f"tradeoff-{config}-traffic"
     return Chart(name, GROUP, title, f"{title}. {note}", figure)
 
@@ -185,7 +186,8 @@ def _line(
         face = colour if row["outcome"] == "valid" else theme.PAPER
         axis.plot(row["requests_per_s"], row[quantity], marker, color=colour, mfc=face, ms=6.5)
         if place in ends or not (crowded or len(points) > MOST_LABELS):
-            n = f"n={int(row['n'])}" if quantity == "ttft_ms" and not crowded else ""
+            bare = crowded or is_narrow() or quantity != "ttft_ms"
+            n = "" if bare else f"n={int(row['n'])}"
             hint = f" ~{n}" if row[f"{quantity}_wide"] else ""
             theme.label(axis, f"{row['amount']:g}{hint}", row["requests_per_s"], row[quantity])
     return Line2D([], [], color=colour, marker=marker, label=label)

@@ -1,5 +1,6 @@
 """The page of a comparison, which is one file like the page of a run."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,12 +13,11 @@ def comparison_page(verdict: Verdict) -> str:
     """The HTML of `verdict`: a chart of each gated metric's change, and a table of all changes."""
     from llmbench.report.charts import against_baseline
     from llmbench.report.numbers import number
-    from llmbench.report.page.pictures import save
+    from llmbench.report.page.pictures import picture
     from llmbench.report.page.render import environment, marked, script_and_style
 
-    chart = against_baseline.chart(verdict)
     with TemporaryDirectory() as folder:
-        pictures = [save(chart, Path(folder))] if chart is not None else []
+        drawn = picture(partial(against_baseline.chart, verdict), Path(folder))
     page: str = (
         environment()
         .get_template("comparison.html.j2")
@@ -26,7 +26,7 @@ def comparison_page(verdict: Verdict) -> str:
             kinds=_KINDS,
             number=number,
             css=script_and_style()["css"],
-            chart=next(iter(marked(pictures)), None),
+            chart=next(iter(marked([drawn] if drawn else [])), None),
         )
     )
     return page

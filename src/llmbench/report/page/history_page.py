@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -35,16 +36,17 @@ def history_page(folder: Path, out: Path) -> Path:
     Each is judged against the one before it. `ConfigError` where there are fewer than two.
     """
     from llmbench.report.charts import over_runs
-    from llmbench.report.page.pictures import save
+    from llmbench.report.page.pictures import picture
     from llmbench.report.page.render import environment, marked, script_and_style
 
     samples = samples_in(folder)
     if len(samples) < 2:
         raise ConfigError(f"{folder}: a history needs two runs or baselines, has {len(samples)}")
     lines = run_lines(samples)
-    chart = over_runs.chart(samples, [line.state for line in lines])
     with TemporaryDirectory() as temporary:
-        pictures = [save(chart, Path(temporary))] if chart is not None else []
+        drawn = picture(
+            partial(over_runs.chart, samples, [line.state for line in lines]), Path(temporary)
+        )
     page: str = (
         environment()
         .get_template("history.html.j2")
@@ -53,7 +55,7 @@ def history_page(folder: Path, out: Path) -> Path:
             lines=lines,
             simulated=any(sample.simulated for sample in samples),
             css=script_and_style()["css"],
-            chart=next(iter(marked(pictures)), None),
+            chart=next(iter(marked([drawn] if drawn else [])), None),
         )
     )
     replace_file(out, page.encode())

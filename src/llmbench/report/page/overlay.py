@@ -1,6 +1,7 @@
 """Draws several runs on the same axes, to compare models, engines or sizes."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,13 @@ def overlay(runs: Sequence[RunDir], page: Path) -> Path:
     from tempfile import TemporaryDirectory
 
     from llmbench.report.charts import against_users
-    from llmbench.report.page.pictures import save
+    from llmbench.report.page.pictures import picture
 
     cells = cells_of(runs)
-    drawn = [against_users.chart(cells, quantity) for quantity in against_users.NAMES]
+    drawings = [partial(against_users.chart, cells, name) for name in against_users.NAMES]
     with TemporaryDirectory() as folder:
-        pictures = [save(chart, Path(folder)) for chart in drawn if chart is not None]
+        drawn = [picture(draw, Path(folder)) for draw in drawings]
+    pictures = [some for some in drawn if some is not None]
     labels = labels_of(runs)
     overlaid = [
         Overlaid(label, str(run.path), f"{(cells['run'] == label).sum()} results")

@@ -9,6 +9,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from llmbench.report.charts import theme
+from llmbench.report.charts.gallery import Drawing
+from llmbench.report.charts.lettering import on_a_phone
 from llmbench.report.charts.theme import Chart
 
 DPI = 160
@@ -27,28 +29,49 @@ _SWAPS = {
 
 
 class Picture(Struct, frozen=True):
-    """A chart as the page shows it; `body` is markup that is safe to insert as it is."""
+    """A chart as the page shows it; `body` and `narrow` are markup that is safe to insert."""
 
     name: str
     group: str
     body: str
+    narrow: str  # the same chart for a phone
 
 
-def save(chart: Chart, folder: Path) -> Picture:
+def picture(draw: Drawing, folder: Path) -> Picture | None:
+    """Draw a chart for the page, a phone and `folder`; None where the run has no data for it."""
+    chart = draw()
+    if chart is None:
+        return None
+    with on_a_phone():
+        narrow = draw()
+    return save(chart, chart if narrow is None else narrow, folder)
+
+
+def save(chart: Chart, narrow: Chart, folder: Path) -> Picture:
     """Write the chart as PNG and SVG into `folder`, and return it as part of a page."""
-    import matplotlib as mpl
-
     folder.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", chart.name)
-    png, svg = BytesIO(), StringIO()
-    with theme.style(), mpl.rc_context({"svg.hashsalt": name}):
+    svg = _svg(chart, name)
+    (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+    with theme.style():
+        chart.figure.savefig(folder / f"{name}.png", format="png", dpi=DPI)
+    bodies = (_body(chart, svg), _body(narrow, _svg(narrow, f"{name}-narrow")))
+    return Picture(name, chart.group, *bodies)
+
+
+def _svg(chart: Chart, salt: str) -> str:
+    """The chart as SVG; the ids in it differ from those with another `salt`."""
+    import matplotlib as mpl
+
+    svg = StringIO()
+    with theme.style(), mpl.rc_context({"svg.hashsalt": salt}):
         chart.figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": "llmbench"})
-        chart.figure.savefig(png, format="png", dpi=DPI)
-    (folder / f"{name}.svg").write_text(svg.getvalue(), encoding="utf-8")
-    (folder / f"{name}.png").write_bytes(png.getvalue())
-    if len(svg.getvalue()) > LARGEST_SVG:
-        return Picture(name, chart.group, _embedded_png(chart))
-    return Picture(name, chart.group, inline(svg.getvalue(), chart.alt))
+    return svg.getvalue()
+
+
+def _body(chart: Chart, svg: str) -> str:
+    body = inline(svg, chart.alt)
+    return _embedded_png(chart) if len(body) > LARGEST_SVG else body
 
 
 def _embedded_png(chart: Chart) -> str:
@@ -69,6 +92,7 @@ def inline(svg: str, alt: str) -> str:
     for colour, variable in _SWAPS.items():
         body = body.replace(colour, variable)
     body = re.sub(r">\s+<", "><", body)
+    body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), body)
     view = re.search(r'viewBox="[^"]+"', body)
     head = f'<svg class="chart" {view[0] if view else ""} role="img" aria-label="{escape(alt)}"'
     names = ' xmlns:xlink="http://www.w3.org/1999/xlink" xmlns="http://www.w3.org/2000/svg">'

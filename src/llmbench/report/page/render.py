@@ -76,7 +76,7 @@ def marked(pictures: Sequence[Picture]) -> list[Picture]:
     """`pictures` with their markup marked, so that Jinja2 leaves it as it is."""
     from markupsafe import Markup
 
-    return [Picture(p.name, p.group, Markup(p.body)) for p in pictures]
+    return [Picture(p.name, p.group, Markup(p.body), Markup(p.narrow)) for p in pictures]
 
 
 def script_and_style() -> dict[str, Any]:

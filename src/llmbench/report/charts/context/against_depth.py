@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number
 from llmbench.report.terminal.depth_table import speeds_by_config
@@ -33,7 +33,7 @@ def chart(results: Sequence[CellResult]) -> Chart | None:
 
     handles: list[Any] = []
     with theme.style():
-        figure, axes = theme.panels(1, 2)
+        figure, axes = layout.panels(1, 2)
         for k, (config, speeds) in enumerate(of_configs.items()):
             colour, marker = theme.look(k)
             handles.append(Line2D([], [], color=colour, marker=marker, label=config))
@@ -50,7 +50,7 @@ def chart(results: Sequence[CellResult]) -> Chart | None:
             " tokens / more TTFT, from one length to the next."
         )
         stamps = [result.stamp for result in results if result.summary.cell.is_depth]
-        theme.finish(figure, title, note, theme.stamp_of(stamps), handles, above_in=0.3)
+        layout.finish(figure, title, note, theme.stamp_of(stamps), handles, above_in=0.3)
     return Chart("depth", GROUP, title, f"{title}. {note}", figure)
 
 

@@ -1,9 +1,10 @@
 """TTFT and the cached share of the prompt against the turn of a conversation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number
 from llmbench.results import CellResult, CellSummary
@@ -15,14 +16,14 @@ GROUP = "turns"
 MOST_LINES = 8
 
 
-def charts(results: Sequence[CellResult]) -> Iterator[Chart | None]:
-    """A chart for each traffic of conversations that had more than one turn."""
+def charts(results: Sequence[CellResult]) -> Iterator[Callable[[], Chart]]:
+    """How to draw a chart for each traffic of conversations that had more than one turn."""
     of_traffic: dict[str, list[CellResult]] = {}
     for result in results:
         if len(result.summary.turns) > 1:
             of_traffic.setdefault(result.summary.cell.lengths_name, []).append(result)
     for name, some in of_traffic.items():
-        yield chart(name, some)
+        yield partial(chart, name, some)
 
 
 def data(results: Sequence[CellResult]) -> "pd.DataFrame":
@@ -64,7 +65,7 @@ def chart(name: str, results: Sequence[CellResult]) -> Chart:
     title = f"{name}: {finding(table)}"
     handles: list[Any] = []
     with theme.style():
-        figure, axes = theme.panels(1, 2)
+        figure, axes = layout.panels(1, 2)
         left, right = axes[0]
         for k, (cell, rows) in enumerate(list(table.groupby("cell", sort=False))[:MOST_LINES]):
             colour, marker = sns.color_palette("colorblind")[k], theme.MARKERS[k]
@@ -87,7 +88,7 @@ def chart(name: str, results: Sequence[CellResult]) -> Chart:
             " requests a turn. Cached: as the server tells; dashed: what could have been."
         )
         stamp = theme.stamp_of([result.stamp for result in results])
-        theme.finish(figure, title, note, stamp, handles, above_in=0.3)
+        layout.finish(figure, title, note, stamp, handles, above_in=0.3)
     return Chart(f"turns-{name}", GROUP, title, f"{title}. {note}", figure)
 
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from llmbench.report.charts import theme
-from llmbench.report.charts.over_time import short_names
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
+from llmbench.report.charts.timelines.over_time import short_names
 from llmbench.report.numbers import milliseconds, percent, plural
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def chart(merged: "pd.DataFrame", config: str) -> Chart | None:
     title = f"{config}: {finding(table)}"
     shown = table.nlargest(MOST_CELLS, "whole").sort_index()
     with theme.style():
-        figure, axes = theme.panels(1, 1, each_in=max(1.2, 0.5 + 0.3 * len(shown)))
+        figure, axes = layout.panels(1, 1, each_in=max(1.2, 0.5 + layout.bar_in() * len(shown)))
         axis = axes[0][0]
         colours = theme.palette(list(PARTS.values()))
         names = short_names(shown["cell"].tolist())
@@ -47,19 +47,26 @@ def chart(merged: "pd.DataFrame", config: str) -> Chart | None:
             if not shown[column].any():
                 continue
             part = shown[column].clip(lower=0)
-            axis.barh(names, part, left=left, color=colours[label], label=label, height=0.66)
+            axis.barh(
+                range(len(shown)),
+                part,
+                left=left,
+                color=colours[label],
+                label=label,
+                height=layout.BAR,
+            )
             left = left + part
         axis.invert_yaxis()
         axis.set_xlabel("mean TTFT, ms")
         axis.grid(axis="y", visible=False)
-        left_in = 0.35 + 0.085 * max(map(len, names))
+        left_in = layout.names(axis, names)
         rest = f" The {len(shown)} longest of {len(table)}." if len(shown) < len(table) else ""
         note = (
             f"Means over the steady window of {plural(len(shown), 'cell')}.{rest} Unaccounted: on"
             " the way to the server's clock and back, and a queue that it doesn't tell."
         )
         handles = axis.get_legend_handles_labels()[0]
-        theme.finish(figure, title, note, theme.stamp_of(table["stamp"]), handles, left_in=left_in)
+        layout.finish(figure, title, note, theme.stamp_of(table["stamp"]), handles, left_in=left_in)
     return Chart(f"where-time-went-{config}", GROUP, title, f"{title}. {note}", figure)
 
 

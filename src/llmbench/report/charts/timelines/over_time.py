@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
+from llmbench.report.charts import layout, theme
+from llmbench.report.charts.lettering import is_narrow
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number, plural, size
 
@@ -22,9 +23,11 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
     title = f"{model}: {load_finding(rows, of_model)}"
     bands = spans(rows)
     with theme.style():
-        figure, axes = theme.panels(3, 1, each_in=1.35, sharex=True)
+        figure, axes = layout.panels(3, 1, each_in=1.35, sharex=True)
         top, middle, low = (line[0] for line in axes)
-        for _, part in rows.groupby(["cell", "repeat"], sort=False):
+        step = -(-len(rows) // MOST_ON_A_PHONE) if is_narrow() else 1
+        for _, whole in rows.groupby(["cell", "repeat"], sort=False):
+            part = whole.iloc[::step]
             _rates(top, part)
             _latency(middle, part)
             low.fill_between(
@@ -40,7 +43,7 @@ def load_chart(timeline: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> C
         mark_cells(axes[0][0], [line[0] for line in axes], bands)
         note = f"{plural(len(bands), 'cell')}, warm-up included; a request counts where it ended."
         stamp = theme.stamp_of(of_model["stamp"])
-        theme.finish(
+        layout.finish(
             figure,
             title,
             note,
@@ -112,14 +115,14 @@ def _load_handles(rows: "pd.DataFrame") -> list[Any]:
 
 def mark_cells(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, float]]) -> None:
     """Shade every other cell, and name them where they are few enough to be read."""
-    for k, (_, start, end) in enumerate(bands):
+    many = len(bands) > (FLAT_NAMES if is_narrow() else MOST_NAMES)
+    for _, start, end in () if many and is_narrow() else bands[::2]:
         for axis in axes:
-            if k % 2 == 0:
-                axis.axvspan(start, end, color=theme.INK, alpha=0.05, lw=0)
-    if len(bands) > MOST_NAMES:
+            axis.axvspan(start, end, color=theme.INK, alpha=0.05, lw=0)
+    if many:
         return
     least = 0.03 * (bands[-1][2] - bands[0][1])
-    few = len(bands) <= FLAT_NAMES
+    few = len(bands) <= FLAT_NAMES and not is_narrow()
     for (_, start, end), label in zip(bands, short_names([b[0] for b in bands]), strict=True):
         if end - start >= least or few:
             top.text(
@@ -137,13 +140,15 @@ def mark_cells(top: "Axes", axes: "list[Axes]", bands: list[tuple[str, float, fl
 
 
 FLAT_NAMES, MOST_NAMES = 4, 16
+MOST_ON_A_PHONE = 1000
+"""The points of a line that a phone's page still opens quickly."""
 
 
 def names_in(bands: list[tuple[str, float, float]]) -> float:
     """The room that the names of cells need above the axes, in inches."""
-    if len(bands) > MOST_NAMES:
+    if len(bands) > (FLAT_NAMES if is_narrow() else MOST_NAMES):
         return 0.12
-    if len(bands) <= FLAT_NAMES:
+    if len(bands) <= FLAT_NAMES and not is_narrow():
         return 0.3
     return 0.25 + 0.036 * max(len(name) for name in short_names([b[0] for b in bands]))
 
@@ -168,7 +173,7 @@ def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: st
     )
     bands = spans(busy)
     with theme.style():
-        figure, axes = theme.panels(2, 1, each_in=1.7, sharex=True)
+        figure, axes = layout.panels(2, 1, each_in=1.7, sharex=True)
         cpu, memory = axes[0][0], axes[1][0]
         blue, orange, _, red = _colours()
         cpu.plot(rows["time_s"], rows["cpu_percent"], color=blue, lw=1.4)
@@ -186,7 +191,7 @@ def resources_chart(resources: "pd.DataFrame", cells: "pd.DataFrame", target: st
             f" {plural(len(bands), 'cell')} marked; dashed: the limit, where there is one."
         )
         stamp = theme.stamp_of(cells[cells["model"] == target]["stamp"])
-        theme.finish(figure, title, note, stamp, between_in=(0, 0.22), above_in=names_in(bands))
+        layout.finish(figure, title, note, stamp, between_in=(0, 0.22), above_in=names_in(bands))
     return Chart(f"resources-{target}", GROUP, title, f"{title}. {note}", figure)
 
 

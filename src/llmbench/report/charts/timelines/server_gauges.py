@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from llmbench.report.charts import theme
-from llmbench.report.charts.over_time import mark_cells, names_in, short_names, spans
+from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
+from llmbench.report.charts.timelines.over_time import mark_cells, names_in, short_names, spans
 from llmbench.report.numbers import milliseconds, number, plural
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def chart(gauges: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> Chart | 
         return None
     title, bands = f"{model}: {finding(of_model)}", spans(rows)
     with theme.style():
-        figure, grid = theme.panels(1 + len(panels), 1, each_in=1.25, sharex=True)
+        figure, grid = layout.panels(1 + len(panels), 1, each_in=1.25, sharex=True)
         axes = [line[0] for line in grid]
         handles = _ttft(axes[0], of_model, bands)
         for axis, (label, draw) in zip(axes[1:], panels, strict=True):
@@ -61,7 +61,7 @@ def chart(gauges: "pd.DataFrame", cells: "pd.DataFrame", model: str) -> Chart | 
         note = _note(rows, bands)
         stamp = theme.stamp_of(of_model["stamp"])
         room = {"between_in": (0, 0.22), "above_in": names_in(bands)}
-        theme.finish(figure, title, note, stamp, handles, **room)  # type: ignore[arg-type]
+        layout.finish(figure, title, note, stamp, handles, **room)  # type: ignore[arg-type]
     return Chart(f"server-gauges-{model}", GROUP, title, f"{title}. {note}", figure)
 
 
