@@ -296,3 +296,6 @@ class ResourceSample(Struct, frozen=True):
     gpus: tuple[GpuSample, ...] = ()  # each one; the two above are their mean and sum
     steal_ns: int | None = None  # taken from the server's cores since boot, mean of the cores
     cpu_mhz: float | None = None  # of the server's cores, mean
+    package_j: float | None = None  # counted since the launch: of the whole host's processors
+    dram_j: float | None = None  # the same of its memory, where that has a counter of its own
+    idle_power_w: float | None = None  # of both, right before the launch

@@ -21,7 +21,7 @@ from llmbench.report.charts import (
 )
 from llmbench.report.charts.context import against_depth
 from llmbench.report.charts.lettering import _width_in, wrapped
-from llmbench.report.charts.timelines import over_time, server_gauges, where_time_went
+from llmbench.report.charts.timelines import over_time, power, server_gauges, where_time_went
 from llmbench.report.page import headlines, listing
 from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of, without_slowdown
@@ -484,3 +484,26 @@ def test_the_least_cost_is_of_all_lengths_and_of_loads_that_were_served_well() -
     chart = capacity.cost_chart([*curves, best], config, "")
     assert chart is not None
     assert "24 of 30 cells drawn" in chart.alt
+
+
+def test_power_over_time_is_the_gain_of_the_counters() -> None:
+    watts = pd.DataFrame(
+        {
+            "target": "tiny",
+            "cell": ["a", "a", "a", "b"],
+            "time_s": [0.0, 1.0, 3.0, 4.0],
+            "package_j": [0.0, 50.0, 170.0, 5.0],  # launched anew before the last
+            "dram_j": None,
+            "idle_power_w": 20.0,
+            "gpu0_power_w": [100.0, 300.0, 250.0, 90.0],
+        }
+    )
+    table = power.data(watts, "tiny")
+    assert table["processors"].tolist()[1:3] == [50.0, 60.0]
+    assert table["processors"].isna().tolist() == [True, False, False, True]
+    cells = pd.DataFrame({"model": ["tiny"], "stamp": [""]})
+    chart = power.chart(watts, cells, "tiny")
+    assert chart is not None
+    assert chart.title == "tiny: at most 350 W of processors and GPUs"
+    nothing = watts.assign(package_j=None, gpu0_power_w=None)
+    assert power.chart(nothing, cells, "tiny") is None

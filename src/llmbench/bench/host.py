@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llmbench.bench.hardware import describe_hardware
-from llmbench.servers import usable_cores
+from llmbench.servers import energy_unknown, usable_cores
 
 PACKAGES = (
     "pytest-llmbench",
@@ -39,7 +39,14 @@ def describe_host() -> dict[str, Any]:
         "gpus": gpu_models(),
         "python": platform.python_version(),
         **describe_hardware(),
+        **_energy(),
     }
+
+
+def _energy() -> dict[str, str]:
+    """Why the energy of a server on this host can't be known; empty where it can."""
+    reason = energy_unknown()
+    return {} if reason is None else {"energy_unknown": reason}
 
 
 def cpu_model() -> str:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from llmbench.access import unverified
 from llmbench.cells import Cell, Limits
-from llmbench.config import ModelConfig
+from llmbench.config import ModelConfig, RemoteServer, SimulatedServer
 from llmbench.gauges import GaugeSample
 from llmbench.journal import WriteError
 from llmbench.records import ResourceSample
@@ -18,6 +18,7 @@ from llmbench.servers import (
     Placement,
     RunningServer,
     Sampler,
+    energy_meter,
     launch_instances,
     place_server,
 )
@@ -25,6 +26,11 @@ from llmbench.store import RunDir
 from llmbench.traffic import Cache, hang_ups_of
 
 _Key = tuple[str, Limits, int | None, tuple[str, ...]]  # model, limits, slots, command
+
+
+def _elsewhere(model: ModelConfig) -> bool:
+    """Whether this host's energy says nothing of the model: it runs elsewhere, or not at all."""
+    return isinstance(model.server, RemoteServer | SimulatedServer)
 
 
 class Observed:
@@ -138,6 +144,7 @@ class Servers:
             self._say(f"{model.name}: {self.placement.note}")
         if note := unverified(model):
             self._say(note)
+        meter = None if _elsewhere(model) else energy_meter(self._say)
         with ExitStack() as stack:
             server = stack.enter_context(
                 launch_instances(
@@ -152,7 +159,7 @@ class Servers:
                     number=self.launch,
                 )
             )
-            sampler = Sampler(server, self._keep)
+            sampler = Sampler(server, self._keep, meter=meter)
             stack.callback(sampler.stop)
             gauges = GaugeWatch(model.name, server.endpoint.replicas, self._keep_gauges)
             stack.callback(gauges.close)

@@ -56,11 +56,12 @@ def energy_in(samples: Sequence[ResourceSample], window: Window) -> float | None
             if gpu.energy_j is None:
                 return None
             counters.setdefault(gpu.index, []).append((sample.time_ns, gpu.energy_j))
-    parts = [_gained(readings, window) for readings in counters.values()]
+    parts = [gained(readings, window) for readings in counters.values()]
     return _sum(parts)
 
 
-def _gained(readings: Sequence[tuple[int, float]], window: Window) -> float | None:
+def gained(readings: Sequence[tuple[int, float]], window: Window) -> float | None:
+    """What a counter of energy gained in the window; None where readings span too little of it."""
     instants = [(time_ns - window.start_ns) / 1e9 for time_ns, _energy in readings]
     first, last = max(0.0, instants[0]), min(window.seconds, instants[-1])
     if last - first < LEAST_COVERED * window.seconds or last <= first:

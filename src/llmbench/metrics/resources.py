@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from llmbench.metrics.cpu_energy import cpu_energy
 from llmbench.metrics.gpu_use import gpu_use
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
@@ -26,7 +27,9 @@ def usage(
     if not used:
         return {}
     mhz = [s.cpu_mhz for s in used if s.cpu_mhz is not None]
-    return gpu_use(used, of_run, window, output_tokens_per_s) | {
+    figures = gpu_use(used, of_run, window, output_tokens_per_s)
+    figures |= cpu_energy(of_run, window, output_tokens_per_s)
+    return figures | {
         "cpu_percent_mean": sum(s.cpu_percent for s in used) / len(used),
         "cpu_percent_max": max(s.cpu_percent for s in used),
         "memory_bytes_max": max(s.memory_bytes for s in used),

@@ -1,8 +1,8 @@
+from .charts.layout import finish as finish
+from .charts.layout import panels as panels
 from .charts.theme import INK as INK
-from .charts.theme import finish as finish
 from .charts.theme import log_if_wide as log_if_wide
 from .charts.theme import look as look
-from .charts.theme import panels as panels
 from .charts.theme import style as style
 from .charts.theme import users_axis as users_axis
 from .ci.annotations import annotations as annotations

@@ -8,6 +8,8 @@ from .detection.first_requests import Asking as Asking
 from .detection.first_requests import FirstRequests as FirstRequests
 from .detection.first_requests import first_requests as first_requests
 from .docker.spec import docker_run_line as docker_run_line
+from .energy import energy_meter as energy_meter
+from .energy import energy_unknown as energy_unknown
 from .instances import launch_instances as launch_instances
 from .instructions import cpu_instructions as cpu_instructions
 from .launching import launch as launch

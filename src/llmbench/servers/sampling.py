@@ -13,6 +13,7 @@ from llmbench.clock import Clock
 from llmbench.records import ResourceSample
 from llmbench.servers.core_state import mhz, steal_ns
 from llmbench.servers.cpu_trace import READ_PERIOD_S, CpuTrace
+from llmbench.servers.energy import EnergyMeter
 from llmbench.servers.running import RunningServer
 
 
@@ -20,7 +21,8 @@ class Sampler:
     """Samples `server` every `period_s` in a thread of its own and hands each sample to `sink`.
 
     `tag` names the cell that runs from now on; what was used before is credited to the last tag.
-    `stop` takes a last sample. The sampler is also a context manager, which stops it.
+    With a `meter`, samples tell the energy too. `stop` takes a last sample. The sampler is also a
+    context manager, which stops it.
     """
 
     def __init__(
@@ -28,10 +30,12 @@ class Sampler:
         server: RunningServer,
         sink: Callable[[ResourceSample], None],
         period_s: float = 1.0,
+        meter: EnergyMeter | None = None,
     ) -> None:
         self._server = server
         self._sink = sink
         self._period_s = period_s
+        self._meter = meter
         self._clock = Clock()
         self._cell: str | None = None
         self._repeat: int | None = None
@@ -95,6 +99,7 @@ class Sampler:
         here = self._server.cpu_ns() is not None
         replicas = self._server.endpoint.replicas if here else ()
         cores = tuple(core for replica in replicas for core in replica.launch.cores)
+        package_j, dram_j = self._meter.joules() if self._meter else (None, None)
         self._sink(
             msgspec.structs.replace(
                 sample,
@@ -102,5 +107,8 @@ class Sampler:
                 repeat=self._repeat,
                 steal_ns=steal_ns(cores),
                 cpu_mhz=mhz(cores) if cores else None,
+                package_j=package_j,
+                dram_j=dram_j,
+                idle_power_w=self._meter.idle.power_w if self._meter else None,
             )
         )

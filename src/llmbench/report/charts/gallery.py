@@ -16,7 +16,7 @@ from llmbench.report.charts import (
 )
 from llmbench.report.charts.context import against_depth, against_turns
 from llmbench.report.charts.theme import Chart, stamp_of
-from llmbench.report.charts.timelines import over_time, server_gauges, where_time_went
+from llmbench.report.charts.timelines import over_time, power, server_gauges, where_time_went
 from llmbench.report.read import RunData
 from llmbench.report.run_curves import config_of, curves_of
 from llmbench.verdict import Verdict
@@ -138,3 +138,4 @@ def _drawings(data: RunData) -> Iterator[Drawing]:
         yield partial(over_time.load_chart, data.timeline, data.merged, str(model))
     for target in dict.fromkeys(data.resources["target"]):
         yield partial(over_time.resources_chart, data.resources, data.merged, str(target))
+        yield partial(power.chart, data.resources, data.merged, str(target))

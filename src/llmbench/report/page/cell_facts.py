@@ -15,6 +15,13 @@ Facts = Mapping[str, tuple[str, Callable[[Any], str]]]
 CPU: Facts = {
     "cpu_per_token_ms": ("server's CPU for each output token", milliseconds),
     "cpu_per_prompt_token_ms": ("server's CPU for each prompt token", milliseconds),
+    "cpu_energy_per_token_j": (
+        "energy of processors and memory for each output token, without idle",
+        lambda v: f"{number(v)} J",
+    ),
+    "cpu_energy_j": ("the same in the window", lambda v: f"{number(v)} J"),
+    "cpu_power_w_mean": ("power of processors and memory, mean", lambda v: f"{number(v)} W"),
+    "idle_power_w": ("of which idle, before the launch", lambda v: f"{number(v)} W"),
     "steal_share": ("stolen from the server's cores", percent),
     "cpu_mhz": ("frequency of the server's cores", lambda v: f"{number(v)} MHz"),
 }

@@ -42,6 +42,8 @@ def _settings(host: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"turbo {'on' if host['turbo'] else 'off'}" if "turbo" in host else "",
     ]
     yield "frequency", ", ".join(filter(None, frequency)) or "not told"
+    if "energy_unknown" in host:
+        yield "energy of the CPU", f"not known: {host['energy_unknown']}"
     if "huge_pages" in host:
         yield "huge pages", str(host["huge_pages"])
     if "topology" in host:
