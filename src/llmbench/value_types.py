@@ -82,6 +82,7 @@ class ModelSize(Struct, frozen=True, forbid_unknown_fields=True):
     kv_heads: Count
     head_size: Count
     kv_number_bytes: Positive = 2.0  # of a number in the KV cache: 2 in 16 bits
+    bandwidth_gb_per_s: Positive | None = None  # of the memory that holds both, 10^9 bytes/s
 
     def kv_bytes(self, tokens: int) -> int:
         """The KV cache of so many tokens in all."""

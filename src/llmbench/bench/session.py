@@ -277,8 +277,8 @@ class Session:
     def _ended(self, run: CellRun, watched: Observed) -> RepeatDigest:
         """Keep that a repeat ended, and judge it."""
         self.run_dir.append_cell_run(run)
-        slo = self._model(run.cell).slo
-        digest, requests = judge_repeat(self.run_dir, run, slo, watched.resources, watched.gauges)
+        model, seen = self._model(run.cell), (watched.resources, watched.gauges)
+        digest, requests = judge_repeat(self.run_dir, run, model.slo, *seen, size=model.size)
         self._judged(digest, requests)
         keep_digest(self.run_dir, digest)
         return digest

@@ -1,3 +1,4 @@
+from .bandwidth import bandwidth_use as bandwidth_use
 from .capacity.curves import Findings as Findings
 from .capacity.curves import Point as Point
 from .capacity.curves import curve_of as curve_of

@@ -196,6 +196,7 @@ class CellSummary(Struct, frozen=True):
     gpu_slowed_share: float | None = None  # of the samples, by power, heat or their hardware
     gpu_energy_j: float | None = None  # of all of them, in the window
     gpu_energy_per_token_j: float | None = None  # the same / output tokens
+    bandwidth_use: float | None = None  # of the memory's bandwidth, by decoding (MBU)
     cpu_energy_j: float | None = None  # of processors and memory, in the window, idle subtracted
     cpu_energy_per_token_j: float | None = None  # the same / output tokens
     cpu_power_w_mean: float | None = None  # of both in the window, idle included

@@ -10,10 +10,11 @@ from msgspec import Struct, structs
 
 from llmbench.config import Slo
 from llmbench.gauges import GaugeSample
-from llmbench.metrics import Point, requests_digest, summarise, table
+from llmbench.metrics import Point, bandwidth_use, requests_digest, summarise, table
 from llmbench.records import CellRun, ResourceSample
 from llmbench.results import CellResult
 from llmbench.store import RunDir
+from llmbench.value_types import ModelSize
 from llmbench.verdict.begun import Begun, begun
 from llmbench.verdict.repeat_digest import RepeatDigest, harness, kept_digest
 from llmbench.verdict.validity import judge
@@ -80,7 +81,7 @@ def judge_anew(
 
     Each comes with its requests. They are read a repeat at a time, to keep memory small.
     """
-    slos = {model.name: model.slo for model in run_dir.info().models}
+    models = {model.name: model for model in run_dir.info().models}
     samples: dict[str | None, list[ResourceSample]] = {}
     for sample in run_dir.samples():
         samples.setdefault(sample.cell, []).append(sample)
@@ -90,9 +91,10 @@ def judge_anew(
     for cell_id, repeats in begun(run_dir).items():
         if cell_ids is None or cell_id in cell_ids:
             for repeat in repeats:
-                slo = slos.get(repeat.run.cell.model, Slo())
+                model = models.get(repeat.run.cell.model)
+                slo, size = (model.slo, model.size) if model else (Slo(), None)
                 seen = samples.get(cell_id, ()), gauges.get(cell_id, ())
-                yield judge_repeat(run_dir, repeat.run, slo, *seen, ended=repeat.ended)
+                yield judge_repeat(run_dir, repeat.run, slo, *seen, ended=repeat.ended, size=size)
 
 
 def judge_repeat(
@@ -103,6 +105,7 @@ def judge_repeat(
     gauges: Sequence[GaugeSample] = (),
     *,
     ended: bool = True,
+    size: ModelSize | None = None,
 ) -> tuple[RepeatDigest, "DataFrame"]:
     """Judge one repeat from its own journal files; its requests come with its digest.
 
@@ -113,6 +116,7 @@ def judge_repeat(
     if not ended and len(requests):
         run = structs.replace(run, ended_ns=int(requests["done_ns"].max()))
     summary = summarise(run, requests, samples, slo, gauges=gauges)
+    summary = structs.replace(summary, bandwidth_use=bandwidth_use(summary, size))
     result = judge(summary, run, slo, ended=ended)
     return RepeatDigest(run, result, requests_digest(run, summary, requests), harness()), requests
 

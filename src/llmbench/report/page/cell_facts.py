@@ -15,6 +15,7 @@ Facts = Mapping[str, tuple[str, Callable[[Any], str]]]
 CPU: Facts = {
     "cpu_per_token_ms": ("server's CPU for each output token", milliseconds),
     "cpu_per_prompt_token_ms": ("server's CPU for each prompt token", milliseconds),
+    "bandwidth_use": ("memory bandwidth used by decoding (MBU)", percent),
     "cpu_energy_per_token_j": (
         "energy of processors and memory for each output token, without idle",
         lambda v: f"{number(v)} J",
