@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmbench.metrics.cpu_energy import cpu_energy
+from llmbench.metrics.hardware.cpu_energy import cpu_energy
 from llmbench.metrics.windows import Window
 from llmbench.records import ResourceSample
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llmbench.metrics.gpu_use import energy_in
+from llmbench.metrics.hardware.gpu_use import energy_in
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.metrics.windows import Window

@@ -3,7 +3,7 @@
 import pytest
 from msgspec import structs
 
-from llmbench.metrics.server_cpu import cpu_in
+from llmbench.metrics.hardware.server_cpu import cpu_in
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
 from llmbench.metrics.windows import Window

@@ -1,4 +1,3 @@
-from .bandwidth import bandwidth_use as bandwidth_use
 from .capacity.curves import Findings as Findings
 from .capacity.curves import Point as Point
 from .capacity.curves import curve_of as curve_of
@@ -30,6 +29,7 @@ from .digests.requests_digest import requests_digest as requests_digest
 from .digests.thinning import Values as Values
 from .digests.thinning import pooled as pooled
 from .formulas import input_tokens as input_tokens
+from .hardware.bandwidth import bandwidth_use as bandwidth_use
 from .overload import UNSERVED as UNSERVED
 from .percentiles import certifiable as certifiable
 from .percentiles import samples_needed as samples_needed

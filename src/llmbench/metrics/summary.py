@@ -17,12 +17,12 @@ from llmbench.metrics.digests.classes import class_summaries, goodput_of_mix
 from llmbench.metrics.digests.hang_ups import hang_up_fields
 from llmbench.metrics.digests.turns import cached_share, possible_share, turn_summaries
 from llmbench.metrics.gauge_means import gauge_fields
+from llmbench.metrics.hardware.resources import usage
+from llmbench.metrics.hardware.server_cpu import cpu_for_tokens
 from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.replicas import replica_summaries
-from llmbench.metrics.resources import usage
-from llmbench.metrics.server_cpu import cpu_for_tokens
 from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import goodput, limit_counts, resolve
 from llmbench.metrics.windows import Window

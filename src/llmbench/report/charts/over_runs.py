@@ -5,12 +5,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from llmbench.report.charts import layout, theme
+from llmbench.report.charts.lettering import is_narrow
 from llmbench.report.charts.theme import Chart
 from llmbench.report.numbers import number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from llmbench.report.page.change_points import ChangePoint
     from llmbench.verdict import Sample
 
 METRICS = {
@@ -52,8 +54,13 @@ def _launches(values: Sequence[float | None], launches: Sequence[int]) -> list[f
     return [median(some) for some in by_launch.values()]
 
 
-def chart(samples: "Sequence[Sample]", states: Sequence[str]) -> Chart | None:
-    """A panel for each metric, a line for each cell; `states` are the verdicts of each run."""
+def chart(
+    samples: "Sequence[Sample]", states: Sequence[str], changes: "Sequence[ChangePoint]" = ()
+) -> Chart | None:
+    """A panel for each metric, a line for each cell; `states` are the verdicts of each run.
+
+    A dashed line stands before the first run of each new level in `changes`.
+    """
     table = data(samples)
     if table.empty or table["place"].nunique() < 2:
         return None
@@ -71,13 +78,18 @@ def chart(samples: "Sequence[Sample]", states: Sequence[str]) -> Chart | None:
             for place, state in enumerate(states):
                 if state == "FAIL":
                     line[0].axvline(place, color=theme.BAD, lw=6, alpha=0.15)
+            for place in sorted({c.place for c in changes if c.metric == metric}):
+                line[0].axvline(place - 0.5, color=theme.INK, lw=1.2, dashes=(4, 3))
         names = [f"{s.created[:10]}\n{(s.git_commit or s.name)[:8]}" for s in samples]
-        places = theme.spread(len(samples), 7)
+        places = theme.spread(len(samples), 3 if is_narrow() else 7)
         axes[-1][0].set_xticks(places, [names[place] for place in places])
+        if is_narrow():
+            axes[-1][0].get_xticklabels()[-1].set_horizontalalignment("right")
         title = finding(table, states)
         note = (
             f"{plural(len(samples), 'run')}, the oldest first. Point: median of repeats; bar: from"
             " the lowest to the highest median of a launch; red: FAIL against the run before."
+            + (" Dashed: a change that lasts (Otava)." if changes else "")
             + theme.drawn(len(shown), len(cells))
         )
         stamp = "SIMULATED" if any(sample.simulated for sample in samples) else ""

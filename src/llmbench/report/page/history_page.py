@@ -36,6 +36,8 @@ def history_page(folder: Path, out: Path) -> Path:
     Each is judged against the one before it. `ConfigError` where there are fewer than two.
     """
     from llmbench.report.charts import over_runs
+    from llmbench.report.numbers import number
+    from llmbench.report.page.change_points import change_points
     from llmbench.report.page.pictures import picture
     from llmbench.report.page.render import environment, marked, script_and_style
 
@@ -43,16 +45,20 @@ def history_page(folder: Path, out: Path) -> Path:
     if len(samples) < 2:
         raise ConfigError(f"{folder}: a history needs two runs or baselines, has {len(samples)}")
     lines = run_lines(samples)
+    changes = change_points(over_runs.data(samples))
+    draw = partial(over_runs.chart, samples, [line.state for line in lines], changes or ())
     with TemporaryDirectory() as temporary:
-        drawn = picture(
-            partial(over_runs.chart, samples, [line.state for line in lines]), Path(temporary)
-        )
+        drawn = picture(draw, Path(temporary))
     page: str = (
         environment()
         .get_template("history.html.j2")
         .render(
             title=folder.resolve().name,
             lines=lines,
+            changes=changes,
+            samples=samples,
+            labels=over_runs.METRICS,
+            number=number,
             simulated=any(sample.simulated for sample in samples),
             css=script_and_style()["css"],
             chart=next(iter(marked([drawn] if drawn else [])), None),

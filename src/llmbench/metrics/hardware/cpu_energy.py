@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from llmbench.metrics.gpu_use import gained
+from llmbench.metrics.hardware.gpu_use import gained
 from llmbench.metrics.windows import Window
 from llmbench.records import ResourceSample
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
-from llmbench.metrics.cpu_energy import cpu_energy
-from llmbench.metrics.gpu_use import gpu_use
+from llmbench.metrics.hardware.cpu_energy import cpu_energy
+from llmbench.metrics.hardware.gpu_use import gpu_use
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun, ResourceSample
 
