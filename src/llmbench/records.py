@@ -271,15 +271,14 @@ class GpuSample(Struct, frozen=True):
 class ResourceSample(Struct, frozen=True):
     """CPU and memory of a server's process tree or container at one moment.
 
-    `cpu_percent` is over the time since the last sample; 100 is one core. The memory of a
-    container is counted as by ``docker stats``; that of a process is its resident set.
+    A container's memory is counted as by ``docker stats``; a process's is its resident set.
     """
 
     time_ns: int
     target: str  # the model's name
     cell: str | None
     repeat: int | None
-    cpu_percent: float
+    cpu_percent: float  # since the last sample; 100 is one core
     memory_bytes: int
     cpu_limit_cores: float | None = None
     memory_limit_bytes: int | None = None
