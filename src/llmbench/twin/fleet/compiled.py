@@ -4,7 +4,6 @@ from collections.abc import Callable
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import gettempdir
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,8 +40,9 @@ def compiled_and_kept(function: F) -> F:
         return function
     import numba
 
-    before, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(_folder())
+    before = numba.config.CACHE_DIR
     try:
+        numba.config.CACHE_DIR = str(_folder())
         made: F = numba.njit(cache=True)(function)
     except (RuntimeError, OSError):  # there is no place to keep it
         made = numba.njit(function)
@@ -54,8 +54,4 @@ def compiled_and_kept(function: F) -> F:
 def _folder() -> Path:
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:16]
-    try:
-        home = Path.home()
-    except RuntimeError:
-        home = Path(gettempdir())
-    return home / ".cache" / "llmbench" / f"fleet-{digest}"
+    return Path.home() / ".cache" / "llmbench" / f"fleet-{digest}"
