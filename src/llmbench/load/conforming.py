@@ -1,7 +1,7 @@
 """Checks answers against the JSON schema that they were constrained to."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from llmbench.cells import AnswerSchema
@@ -14,7 +14,7 @@ class SchemaError(ValueError):
     """What is wrong with a schema, or what is missing to check answers by it."""
 
 
-def check_schema(schema: Mapping[str, object]) -> None:
+def check_schema(schema: dict[str, Any]) -> None:
     """Raise `SchemaError` where `schema` is no JSON schema, or none can be checked here."""
     _validator(schema)
 
@@ -36,7 +36,7 @@ def checker(schema: AnswerSchema | None) -> Callable[[str], str | None] | None:
     return wrong
 
 
-def _validator(schema: Mapping[str, object]) -> Any:
+def _validator(schema: dict[str, Any]) -> Any:
     try:
         from jsonschema import exceptions, validators
     except ImportError:
