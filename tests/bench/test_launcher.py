@@ -6,14 +6,14 @@ from pathlib import Path
 import trustme
 from msgspec import structs
 
-from llmbench.bench.launcher import Servers
+from llmbench.bench.launcher import Servers, computes_here
 from llmbench.bench.runs import new_run
 from llmbench.bench.settings import Settings
 from llmbench.cells import Limits
 from llmbench.config import DockerServer, ModelConfig, ProcessServer, RemoteServer, SimulatedServer
 from llmbench.records import ClientSettings
 from llmbench.servers.placement.demand import demand_of
-from llmbench.servers.placement.placing import placements
+from llmbench.servers.placement.placing import Placement, placements
 from llmbench.servers.placement.topology import flat
 from tests.load.serving import ANSWER, Scripted, answering
 
@@ -25,6 +25,17 @@ def client_cores(server: object, limits: Limits = NO_LIMITS) -> tuple[int, ...]:
     config = ModelConfig("m", "M", "m", "openai-completions", "none", SimulatedServer())
     config = structs.replace(config, server=server)
     return placements(demand_of(config.server, limits), flat(HERE), workers=4)[0].client
+
+
+def test_this_hosts_energy_is_no_other_hosts_nor_a_simulators() -> None:
+    config = ModelConfig("m", "M", "m", "openai-completions", "none", SimulatedServer())
+    here, there = Placement((0,), (1,)), Placement((0,), (1,), elsewhere=True)
+    container = structs.replace(config, server=DockerServer("vllm", ("serve",), port=8000))
+    remote = structs.replace(config, server=RemoteServer("http://gpu-host:8000"))
+    assert computes_here(container, here)
+    assert not computes_here(container, there)  # an engine behind ssh or tcp
+    assert not computes_here(remote, here)
+    assert not computes_here(config, here)
 
 
 def test_all_cores_are_the_clients_where_the_server_is_remote() -> None:

@@ -1,4 +1,4 @@
-"""Energy by a recorded tree of /sys/class/powercap, and the reasons why it is not known."""
+"""Energy by a tree laid out as /sys/class/powercap is, and the reasons why it is not known."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 from llmbench.servers.energy import EnergyMeter, Idle, domains, energy_meter, energy_unknown
 
 RANGE_UJ = 262_143_328_850
-"""Of a Xeon Gold 6130, whose tree this is: two packages, each with its memory."""
+"""Where these counters begin again: two packages, each with its memory."""
 
 
 @pytest.fixture

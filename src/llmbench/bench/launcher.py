@@ -28,9 +28,10 @@ from llmbench.traffic import Cache, hang_ups_of
 _Key = tuple[str, Limits, int | None, tuple[str, ...]]  # model, limits, slots, command
 
 
-def _elsewhere(model: ModelConfig) -> bool:
-    """Whether this host's energy says nothing of the model: it runs elsewhere, or not at all."""
-    return isinstance(model.server, RemoteServer | SimulatedServer)
+def computes_here(model: ModelConfig, placement: Placement) -> bool:
+    """Whether this host's energy says something of the model: it runs here, and really."""
+    remote = placement.elsewhere or isinstance(model.server, RemoteServer)
+    return not remote and not isinstance(model.server, SimulatedServer)
 
 
 class Observed:
@@ -144,7 +145,7 @@ class Servers:
             self._say(f"{model.name}: {self.placement.note}")
         if note := unverified(model):
             self._say(note)
-        meter = None if _elsewhere(model) else energy_meter(self._say)
+        meter = energy_meter(self._say) if computes_here(model, self.placement) else None
         with ExitStack() as stack:
             server = stack.enter_context(
                 launch_instances(

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 MOST_P = 0.001
 """Otava's own limit, with which it accepts one change of unchanged runs in a thousand."""
 
-LEAST_RUNS = 6
-"""A test of means needs three runs on each side for so small a p."""
+LEAST_RUNS = 10
+"""Fewer have too few on each side of a change to accept one at so small a p."""
 
 
 class ChangePoint(Struct, frozen=True):
