@@ -28,6 +28,10 @@ LEAST_REQUESTS = 5  # sent beside such requests, and apart from them, for a comp
 SLOWER, ERROR = 1.1, 0.005
 """They show that the server went on if they are clearly slower, and no accident says so (p)."""
 
+NOTICING_TOKENS = 2.0
+"""A server that lets go keeps a slot until it next writes, which is a token later: so long a wait
+for the first token is no sign of one that went on."""
+
 
 class Rests(Struct, frozen=True):
     """When each hung-up request ended, and when its answer would have (ns since the first send)."""
@@ -117,6 +121,7 @@ def _slower(of_repeat: pd.DataFrame, rests: Rests, zero_ns: int) -> tuple[float,
 
     good = of_repeat[of_repeat["ok"] & (of_repeat["phase"] == "measured")]
     beside = rests.at(_since(good["sent_ns"], zero_ns)) > 0
+    noticing_ms = NOTICING_TOKENS * _median(good["time_per_token_ms"])
     ratios = list[tuple[float, bool]]()
     for quantity in ("ttft_ms", "time_per_token_ms"):
         usual = good.groupby(good["traffic_class"].fillna(""))[quantity].transform("median")
@@ -126,7 +131,10 @@ def _slower(of_repeat: pd.DataFrame, rests: Rests, zero_ns: int) -> tuple[float,
             continue
         ratio = float(np.median(with_them) / np.median(without))
         chance = mannwhitneyu(with_them, without, alternative="greater").pvalue
-        ratios.append((ratio, bool(ratio > SLOWER and chance < ERROR)))
+        is_clear = ratio > SLOWER and (
+            quantity != "ttft_ms" or (ratio - 1) * _median(good[quantity]) > noticing_ms
+        )
+        ratios.append((ratio, bool(is_clear and chance < ERROR)))
     return max(ratios, key=lambda found: (found[1], found[0]), default=None)
 
 
