@@ -71,9 +71,12 @@ def vllm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """vLLM on CPU with the same model made to give vectors instead of text."""
+@pytest.fixture
+def embedder(tmp_path: Path) -> Iterator[RunningServer]:
+    """vLLM on CPU with the same model made to give vectors instead of text.
+
+    It ends with its test: beside two other engines it left transformers too little memory.
+    """
     place = engines()
     command: tuple[Any, ...] = (place / "bin" / "vllm", "serve", place / "smol", "--port", "{port}")
     command += ("--served-model-name", "smol", "--max-model-len", 2048, "--max-num-seqs", SLOTS)
@@ -81,7 +84,7 @@ def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
     command += ("--enforce-eager", "--no-enable-prefix-caching")
     server = CommandServer(tuple(map(str, command)), settings=VLLM, start_timeout_s=240)
     config = ModelConfig("embedder", "vLLM", "smol", "openai-embeddings", "none", server)
-    with launched(config, tmp_path_factory.mktemp("embedder")) as running:
+    with launched(config, tmp_path) as running:
         yield running
 
 
