@@ -16,7 +16,7 @@ from llmbench.simulator.dialects.engine_formats import (
 )
 from llmbench.simulator.dialects.named_formats import MessagesFormat, ResponsesFormat
 from llmbench.simulator.dialects.openai_format import OpenAIFormat
-from llmbench.simulator.dialects.result_formats import EmbeddingsFormat, RerankFormat
+from llmbench.simulator.dialects.result_formats import ResultFormat, embeddings, scores
 from llmbench.simulator.manner import Manner
 from llmbench.simulator.scheduling.account import Told
 
@@ -61,8 +61,8 @@ FORMATS: dict[str, Format] = {
     "openai-chat": OpenAIFormat(chat=True),
     "openai-responses": ResponsesFormat(),
     "anthropic-messages": MessagesFormat(),
-    "openai-embeddings": EmbeddingsFormat(),
-    "rerank": RerankFormat(),
+    "openai-embeddings": ResultFormat(embeddings),
+    "rerank": ResultFormat(scores),
     "tgi": TgiFormat(),
     "llama.cpp": LlamaCppFormat(),
     "sglang": SGLangFormat(),

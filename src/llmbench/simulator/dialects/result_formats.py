@@ -1,10 +1,10 @@
 """Embeddings and scores: one body with a result for each input, as vLLM writes them."""
 
+from collections.abc import Callable
 from math import sin
 from typing import Any, Literal
 
 import msgspec
-from msgspec.structs import replace
 
 from llmbench.simulator.asked import Asked
 from llmbench.simulator.dialects.unnamed import Unnamed
@@ -17,9 +17,12 @@ DIMENSIONS = 64
 
 
 class ResultFormat(Unnamed):
-    """What embeddings and scores have in common: they never stream, so they have no events."""
+    """A body that never streams, so it has no events; `results` are its members for the inputs."""
 
     framing: Literal["sse"] = "sse"
+
+    def __init__(self, results: Callable[[int], dict[str, Any]]) -> None:
+        self._results = results
 
     def event(
         self, asked: Asked, manner: Manner, first: int, last: int, total: int, account: Told = None
@@ -37,38 +40,29 @@ class ResultFormat(Unnamed):
 
     def whole(self, asked: Asked, manner: Manner, total: int, account: Told = None) -> bytes:
         tokens = {"prompt_tokens": asked.prompt_tokens, "total_tokens": asked.prompt_tokens}
-        page = {"model": asked.model, **self.results(asked if total else replace(asked, inputs=0))}
+        page = {"model": asked.model, **self._results(asked.inputs if total else 0)}
         return encode(page | ({"usage": tokens} if manner.usage else {}))
 
     def error_body(self, status: int, message: str) -> bytes:
         return encode({"error": {"message": message, "type": "simulated", "code": status}})
 
-    def results(self, asked: Asked) -> dict[str, Any]:
-        """The members of the page that hold the results."""
-        raise NotImplementedError
+
+def embeddings(inputs: int) -> dict[str, Any]:
+    """What OpenAI's ``/v1/embeddings`` holds; no vector is like another."""
+    data = [
+        {
+            "object": "embedding",
+            "index": number,
+            "embedding": [round(sin(1 + number + place), 6) for place in range(DIMENSIONS)],
+        }
+        for number in range(inputs)
+    ]
+    return {"object": "list", "data": data}
 
 
-class EmbeddingsFormat(ResultFormat):
-    """OpenAI's ``/v1/embeddings``; no vector is like another."""
-
-    def results(self, asked: Asked) -> dict[str, Any]:
-        vectors = (
-            [round(sin(1 + number + place), 6) for place in range(DIMENSIONS)]
-            for number in range(asked.inputs)
-        )
-        data = [
-            {"object": "embedding", "index": number, "embedding": vector}
-            for number, vector in enumerate(vectors)
-        ]
-        return {"object": "list", "data": data}
-
-
-class RerankFormat(ResultFormat):
-    """``/v1/rerank``: the documents by their scores, the best first, which is the first sent."""
-
-    def results(self, asked: Asked) -> dict[str, Any]:
-        scores = (
-            {"index": number, "relevance_score": round(1 / (1 + number), 6)}
-            for number in range(asked.inputs)
-        )
-        return {"id": "rerank-simulated", "results": list(scores)}
+def scores(inputs: int) -> dict[str, Any]:
+    """What ``/v1/rerank`` holds: documents by their scores, the best first, which came first."""
+    results = [
+        {"index": number, "relevance_score": round(1 / (1 + number), 6)} for number in range(inputs)
+    ]
+    return {"id": "rerank-simulated", "results": results}
