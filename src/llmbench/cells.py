@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from msgspec import Struct, structs
 
 from llmbench.traffic import Cache, Traffic, converse
+from llmbench.value_types import Images
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -175,7 +176,8 @@ class Cell(Struct, frozen=True):
     With `traffic` each request has lengths of its own, and those of the cell are 0. `prefix_cache`
     is what the user asked for; None leaves it to the traffic, and off for prompts of one length.
     `inputs` are the texts of one request, where a result is asked for each and no output (0 output
-    tokens). Cells that differ only in their `schema` get the same requests but for that.
+    tokens). `images` are sent beside each prompt, whose length is that of its text alone. Cells
+    that differ only in their `schema` or `images` get the same requests but for that.
     """
 
     model: str
@@ -187,6 +189,7 @@ class Cell(Struct, frozen=True):
     prefix_cache: Cache | None = None
     inputs: int = 1
     schema: AnswerSchema | None = None
+    images: Images | None = None
 
     @property
     def id(self) -> str:
@@ -215,8 +218,9 @@ class Cell(Struct, frozen=True):
         if self.traffic is not None:
             return self.traffic.name
         times = f" × {self.inputs}" if self.inputs > 1 else ""
+        images = "" if self.images is None else f" + {self.images.text}"
         output = f" · out {self.output_tokens}" if self.output_tokens else ""
-        return f"in {self.input_tokens}{times}{output}"
+        return f"in {self.input_tokens}{times}{images}{output}"
 
     @property
     def converses(self) -> bool:
@@ -225,11 +229,12 @@ class Cell(Struct, frozen=True):
 
     @property
     def config_name(self) -> str:
-        """The model, its limits, its prefix cache and the schema of its answers; cells that share
-        it differ only in lengths and load."""
+        """The model, its limits, its prefix cache, the schema of its answers and the images of its
+        requests; cells that share it differ only in lengths and load."""
         cache = "" if self.prefix_cache is None else f"-cache{self.prefix_cache}"
         schema = "" if self.schema is None else f"-schema-{self.schema.name}"
-        return self.model + self.limits.suffix + cache + schema
+        images = "" if self.images is None else f"-{self.images.name}"
+        return self.model + self.limits.suffix + cache + schema + images
 
     @property
     def reuses(self) -> bool:

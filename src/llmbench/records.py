@@ -137,9 +137,8 @@ class RequestRecord(Struct, frozen=True):
     `first_token_ns` and `last_token_ns` are the arrivals of the first and last event that held
     generated tokens (the latest that the kernel's stamps allow; `first_token_earliest_ns` is
     the other bound, equal to it when the stamp is exact). `event_ns` has one offset from
-    `sent_ns` for each event with tokens, `event_tokens` how many tokens it held where the
-    server says so (empty: one each); `bounded_events` lists (index, earliest offset) of
-    those that shared a read with a later event. `done_ns` is the end of the message.
+    `sent_ns` for each event with tokens, `event_tokens` how many it held where the server says so
+    (empty: one each); `bounded_events` has (index, earliest offset) of those read with a later one.
     """
 
     cell: str
@@ -150,7 +149,7 @@ class RequestRecord(Struct, frozen=True):
     worker: int
     scheduled_ns: int  # as planned; open-loop latency may count from here
     sent_ns: int | None  # right before the write; None: never sent
-    done_ns: int
+    done_ns: int  # the end of the message
     requested_input_tokens: int | None  # None: as many as the conversation or the body has
     requested_output_tokens: int | None  # None: no certain number
     prompt_tokens: int | None  # by the prompt file's tokenizer; None: only the server counts them
@@ -194,6 +193,7 @@ class RequestRecord(Struct, frozen=True):
     think_ns: int | None = None  # duration; from the answer before to when this turn was due
     conversation_end: str | None = None  # why no further turn followed this one
     inputs: int | None = None  # texts with a result each; None: its answer is made of tokens
+    images: int | None = None  # sent beside the prompt
 
     @property
     def ok(self) -> bool:

@@ -112,6 +112,29 @@ class Price(Struct, frozen=True, forbid_unknown_fields=True):
     output_weight: Positive = 4.0  # price of an output token over an input token's
 
 
+class Images(Struct, frozen=True):
+    """The pictures of one request: how many, and the size of each in pixels."""
+
+    count: int
+    width: int
+    height: int
+
+    @property
+    def name(self) -> str:
+        """As in the id of a cell, without the ``@`` that pytest's ``-k`` doesn't take."""
+        return f"images{self.count}-{self.size}"
+
+    @property
+    def size(self) -> str:
+        """The size of each as it is written: ``512x512``."""
+        return f"{self.width}x{self.height}"
+
+    @property
+    def text(self) -> str:
+        """All as a person says it: ``2 images of 512x512``."""
+        return f"{self.count} image{'' if self.count == 1 else 's'} of {self.size}"
+
+
 class RequestFields(Struct, frozen=True, forbid_unknown_fields=True):
     """How the fields of a request differ from those of its dialect.
 

@@ -11,6 +11,7 @@ from llmbench.cells import AnswerSchema, Cell, Shape, Users
 from llmbench.load.cell import run_cell
 from llmbench.records import CellRun, ClientSettings, Endpoint, Launch, Prompt, RequestRecord
 from llmbench.store import RunDir
+from llmbench.value_types import Images
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -43,13 +44,14 @@ class Load:
         output_tokens: int = 8,
         inputs: int = 1,
         schema: AnswerSchema | None = None,
+        images: Images | None = None,
         prompts: Sequence[Prompt] = PROMPTS,
         **options: Any,
     ) -> CellRun:
         """Run one repeat of a cell; its records are on disk."""
         self._repeat += 1
         users = shape or Users(1, 1)
-        cell = Cell("sim", 8, output_tokens, users, inputs=inputs, schema=schema)
+        cell = Cell("sim", 8, output_tokens, users, inputs=inputs, schema=schema, images=images)
         known: dict[str, Any] = {"warmup_per_user": 0, "seed": 1, "prompts_sha256": "x"}
         self.cell_run = run_cell(
             cell, where, prompts, run=self.run, repeat=self._repeat, **(known | options)

@@ -11,7 +11,7 @@ from rich.console import Console
 from llmbench.cells import Arrivals, Cell, Limits, Ramp
 from llmbench.report import highlights, markdown
 from llmbench.report.markdown import summary
-from llmbench.report.terminal.cell_table import caption, rows_of, terminal_table
+from llmbench.report.terminal.cell_table import caption, columns_of, rows_of, terminal_table
 from llmbench.report.terminal.highlights import rates_found
 from llmbench.results import CellResult, Distribution, Problem
 from llmbench.verdict.judging import results
@@ -155,3 +155,11 @@ def test_the_cpu_time_of_a_token_has_a_column_where_an_engine_computes_on_the_cp
     assert [row[-2] for row in rows] == ["12.3", "–"]
     assert "CPU/" not in printed(judged)
     assert "CPU/" in printed([msgspec.structs.replace(judged[0], summary=computing)])
+
+
+def test_images_per_second_stand_where_requests_have_images(judged: list[CellResult]) -> None:
+    with_images = msgspec.structs.replace(judged[0].summary, images_per_s=7.25)
+    seeing = msgspec.structs.replace(judged[0], summary=with_images)
+    assert columns_of([seeing, judged[1]])[-3:] == ("images/s", "requests/s", "verdict")
+    assert [row[-3] for row in rows_of([seeing, judged[1]])] == ["7.25", "–"]
+    assert "images/s" not in columns_of(judged)

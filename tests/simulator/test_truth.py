@@ -1,5 +1,6 @@
 from array import array
 
+from llmbench.simulator.texts.seen_images import SeenImage
 from llmbench.simulator.truth import Histogram, ServedRequest, Truth, quantiles
 
 MS = 1_000_000
@@ -35,6 +36,7 @@ def test_times_are_of_what_was_sent() -> None:
 
 def test_a_reset_forgets_times_but_no_counter() -> None:
     truth = Truth()
+    truth.shown([SeenImage(28, 28, 1, checksum=1)])
     truth.streamed(0, [50 * MS], [0])
     truth.finished("ok", prompt_tokens=7, output_tokens=1, received_ns=0)
     truth.reset()
@@ -48,6 +50,8 @@ def test_a_reset_forgets_times_but_no_counter() -> None:
         "queue_ms": None,
         "prefill_ms": None,
         "decode_ms": None,
+        "images": {},
+        "different_images": 0,
         "cached_tokens": 0,
         "turns": {},
         "drafts": {"steps": 0, "drafted": 0, "accepted": 0},

@@ -15,6 +15,7 @@ from .registry import GENERATING as GENERATING
 from .registry import NAMES as NAMES
 from .registry import dialect as dialect
 from .registry import generates as generates
+from .registry import image_api as image_api
 from .registry import schema_api as schema_api
 from .registry import sibling as sibling
 from .salvage import no_stream as no_stream

@@ -78,9 +78,13 @@ class AnthropicMessages:
     def body(self, ask: Ask) -> dict[str, Any]:
         said = ask.messages or (("user", ask.prompt),)
         system = "".join(text for role, text in said if role == "system")
+        messages: list[dict[str, Any]]
+        messages = [{"role": role, "content": text} for role, text in said if role != "system"]
+        if ask.images:
+            messages[-1]["content"] = _with_images(said[-1][1], ask.images)
         body: dict[str, Any] = {
             "model": ask.model,
-            "messages": [{"role": role, "content": t} for role, t in said if role != "system"],
+            "messages": messages,
             "max_tokens": ask.output_tokens,
             "temperature": ask.temperature,
             "stream": ask.stream,
@@ -130,6 +134,13 @@ class AnthropicMessages:
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
+
+
+def _with_images(text: str, images: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The content of a message that shows `images`."""
+    kind = {"type": "base64", "media_type": "image/png"}
+    shown = [{"type": "image", "source": kind | {"data": image}} for image in images]
+    return [{"type": "text", "text": text}, *shown]
 
 
 def _counted(usage: _Usage | None, reason: str | None = None) -> Event:

@@ -24,6 +24,7 @@ from llmbench.apis.protocol import (
     END,
     NO_HEADERS,
     NOTHING,
+    PNG,
     REASONING,
     TEXT,
     Ask,
@@ -83,7 +84,9 @@ class OpenAIChat:
         if ask.replayed is not None:
             return as_it_is(ask, ask.replayed, self._extras)
         said = ask.messages or (("user", ask.prompt),)
-        messages = [{"role": role, "content": text} for role, text in said]
+        messages: list[dict[str, Any]] = [{"role": role, "content": text} for role, text in said]
+        if ask.images:
+            messages[-1]["content"] = _with_images(said[-1][1], ask.images)
         body: dict[str, Any] = {"model": ask.model, "messages": messages, limit: ask.output_tokens}
         if ask.schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": named(ask.schema)}
@@ -125,6 +128,12 @@ class OpenAIChat:
 
     def error(self, data: bytes) -> str | None:
         return error_words(data)
+
+
+def _with_images(text: str, images: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The content of a message that shows `images`."""
+    shown = [{"type": "image_url", "image_url": {"url": PNG + image}} for image in images]
+    return [{"type": "text", "text": text}, *shown]
 
 
 def _spoken(message: _Message) -> tuple[bool, bool]:

@@ -12,6 +12,7 @@ from llmbench.apis.openai_completions import CachedTokens, Timings, named, witho
 from llmbench.apis.protocol import (
     NO_HEADERS,
     NOTHING,
+    PNG,
     REASONING,
     TEXT,
     Ask,
@@ -80,6 +81,8 @@ class OpenAIResponses:
             "stream": ask.stream,
             "store": False,
         }
+        if ask.images:
+            body["input"] = [{"role": "user", "content": _with_images(ask.prompt, ask.images)}]
         if ask.schema is not None:
             body["text"] = {"format": {"type": "json_schema", **named(ask.schema)}}
         return body | without_cache(ask)
@@ -133,6 +136,12 @@ def _item(place: int, role: str, text: str) -> dict[str, Any]:
         "status": "completed",
         "content": [{"type": "output_text", "text": text, "annotations": []}],
     }
+
+
+def _with_images(text: str, images: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The content of a message that shows `images`."""
+    shown = [{"type": "input_image", "image_url": PNG + image} for image in images]
+    return [{"type": "input_text", "text": text}, *shown]
 
 
 def _ended(response: _Response, timings: Timings | None, status: str) -> Event:

@@ -30,6 +30,7 @@ class Ask(Struct, frozen=True):
     messages: tuple[tuple[str, str], ...] = ()  # (role, text) of a chat, instead of the prompt
     replayed: dict[str, Any] | None = None  # a whole body, sent as it is instead of all that
     schema: dict[str, Any] | None = None  # JSON's, that the answer shall conform to
+    images: tuple[str, ...] = ()  # PNG files in base64, which follow the prompt
     more_inputs: tuple[str, ...] = ()  # beside the prompt, where a result is asked for each
 
     @property
@@ -37,6 +38,9 @@ class Ask(Struct, frozen=True):
         """All texts for which a dialect without output tokens asks for a result each."""
         return (self.prompt, *self.more_inputs)
 
+
+PNG = "data:image/png;base64,"
+"""What begins the data URL of a PNG file in base64."""
 
 Headers = Mapping[bytes, bytes]
 """The headers of a response, their names in lower case."""

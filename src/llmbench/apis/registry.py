@@ -1,5 +1,7 @@
 """Finds a dialect by the name that a configuration gives it."""
 
+from collections.abc import Collection
+
 from llmbench.apis.anthropic_messages import AnthropicMessages
 from llmbench.apis.llama_cpp import LlamaCpp
 from llmbench.apis.ollama import Ollama
@@ -45,6 +47,9 @@ _CHAT = {
 _OF_SCHEMAS = ("openai-chat", "openai-chat-plain", "trtllm-chat", "openai-responses")
 """Those whose requests can have a JSON schema for the answer."""
 
+_OF_IMAGES = (*_OF_SCHEMAS, "anthropic-messages")
+"""The same for images beside the prompt."""
+
 _COMPLETIONS = {
     "openai-chat-plain": "openai-completions-plain",
     "trtllm-chat": "trtllm-completions",
@@ -77,14 +82,24 @@ def schema_api(name: str) -> str:
 
     `ConfigError` where it takes none.
     """
-    if name in _OF_SCHEMAS:
+    return _api_with(_OF_SCHEMAS, "schema for answers", name)
+
+
+def image_api(name: str) -> str:
+    """The same for images beside the prompt."""
+    return _api_with(_OF_IMAGES, "images", name)
+
+
+def _api_with(takers: Collection[str], what: str, name: str) -> str:
+    """The dialect `name` or the chats of its servers, whichever is of those that take `what`."""
+    if name in takers:
         return name
     try:
         return sibling(name, chat=True)
     except ConfigError:
         raise ConfigError(
-            f"api {name!r}: its servers take no schema for answers; give the api of one that does"
-            f" ({', '.join(_OF_SCHEMAS)})"
+            f"api {name!r}: its servers take no {what}; give the api of one that does"
+            f" ({', '.join(takers)})"
         ) from None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from llmbench.bench.grids.answer_schemas import answer_schemas
+from llmbench.bench.grids.image_sizes import image_sizes
 from llmbench.bench.grids.request_lengths import lengths_of_requests
 from llmbench.bench.shelf import context_of
 from llmbench.cells import ArrivalProcess, Arrivals, Cell, Limits, Ramp, Shape, Trace, Users
@@ -58,6 +59,7 @@ _LISTS: dict[str, Callable[[str], object]] = {
     "traffic": str,
     "prefix_cache": str,
     "schema": str,
+    "images": str,
 }
 _SINGLES: dict[str, Callable[[str], object]] = {
     "requests": int,
@@ -266,10 +268,11 @@ def cells(
     sent = [(0, 0, one, 1) for one in traffic] or lengths_of_requests(model, grid, lengths(grid))
     caches = grid.prefix_cache or (None,)
     schemas = answer_schemas(model, grid, traffic) or (None,)
+    images = image_sizes(model, grid, traffic, shapes) or (None,)
     points = tuple(
-        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache, inputs, schema)
-        for limit, cache, schema, (tokens_in, tokens_out, what, inputs) in product(
-            limits_to_sweep, caches, schemas, sent
+        Cell(model.name, tokens_in, tokens_out, shape, limit, what, cache, inputs, schema, shown)
+        for limit, cache, schema, (tokens_in, tokens_out, what, inputs), shown in product(
+            limits_to_sweep, caches, schemas, sent, images
         )
         for shape in _shapes_for(what, shapes)
     )

@@ -188,6 +188,9 @@ def _simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     made.add_argument("--batching", choices=("spread", "beat"), default="spread")
     made.add_argument("--max-batch-slowdown", type=float, default=0.0, metavar="SHARE")
     made.add_argument(
+        "--image-tokens", type=int, metavar="N", help="of each image (default: by its size)"
+    )
+    made.add_argument(
         "--draft-tokens", type=int, default=0, metavar="K", help="speculative decoding"
     )
     made.add_argument("--draft-acceptance", type=float, default=0.7, metavar="P")
@@ -223,6 +226,7 @@ def simulate(args: argparse.Namespace) -> int:
         tells_times=args.tells_times,
         prefix_cache=PrefixCacheSize(args.prefix_cache) if args.prefix_cache else None,
         checks_history=args.checks_history,
+        image_tokens=args.image_tokens,
         steps=None if args.twin is None else load_twin(args.twin).steps,
     )
     serve(

@@ -48,6 +48,7 @@ class Grid(Struct, frozen=True, forbid_unknown_fields=True):
     output_tokens: Counts | None = None
     pairs: tuple[tuple[Count, Count], ...] | None = None
     schema: Names | None = None  # JSON files that answers shall conform to, and none
+    images: Names | None = None  # of each request, as in 2@512x512, and none
     inputs: Counts | None = None  # texts of one request for embeddings, documents of a rerank
     users: Counts | None = None
     rates: tuple[Positive, ...] | None = None  # requests/s

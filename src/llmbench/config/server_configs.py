@@ -121,6 +121,7 @@ class SimulatedServer(
     `prefill_tokens_per_s` (None: no further wait), then a token every `ms_per_token`.
     `jitter` is the relative standard deviation of each gap, drawn from the seed. With
     `draft_tokens`, each token may bring up to so many more, each with `draft_acceptance`.
+    An image is `image_tokens` of its prompt (None: one for each 28 x 28 pixels).
     ``/metrics`` is in the words of `metrics_as`, with a KV cache of `kv_tokens` (None: none told).
     """
 
@@ -137,6 +138,7 @@ class SimulatedServer(
     tells_times: bool = False  # whether each answer tells its times, in its engine's words
     steps: EngineSteps | None = None  # instead of `ttft_ms` to `max_batch_slowdown`
     prefix_cache: PrefixCacheSize | None = None
+    image_tokens: Annotated[int, Meta(ge=0)] | None = None  # of each; 0: it takes none
     checks_history: bool = False  # refuses conversations with answers that are not its own
     fault: str | None = None
     metrics_as: Literal["vllm", "sglang", "llama.cpp", "tgi", "lmdeploy", "triton"] = "vllm"

@@ -8,7 +8,7 @@ from time import monotonic
 
 from msgspec.structs import replace
 
-from llmbench.apis import ChatDialect, dialect, generates, schema_api, sibling
+from llmbench.apis import ChatDialect, dialect, generates, image_api, schema_api, sibling
 from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.journal import Journal
@@ -102,10 +102,11 @@ def api_for(api: str, material: Material | None) -> str:
 
 
 def _in_words_of(cell: Cell, material: Material | None, endpoint: Endpoint) -> Endpoint:
-    """`endpoint` in the dialect that its traffic needs."""
+    """`endpoint` in the dialect that its traffic, schema and images need."""
     if not generates(endpoint.api) and material is None:
         return _unstreamed(endpoint)
     api = api_for(endpoint.api, material) if cell.schema is None else schema_api(endpoint.api)
+    api = api if cell.images is None else image_api(api)
     if api == endpoint.api:
         return endpoint
     return replace(endpoint, api=api, others=tuple(replace(e, api=api) for e in endpoint.others))

@@ -208,6 +208,7 @@ class Decoder:
             prefix_tokens=planned.prefix_tokens,
             think_ns=planned.think_ns,
             inputs=len(planned.inputs) or None,
+            images=planned.images,
         )
 
 

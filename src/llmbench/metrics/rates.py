@@ -23,6 +23,7 @@ class Rates(Struct, frozen=True):
     achieved_users: float
     little_residual: float | None
     inputs_per_s: float | None = None  # of answers with a result for each input
+    images_per_s: float | None = None  # that were sent beside prompts
 
 
 def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> Rates:
@@ -40,7 +41,6 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
     inputs = formulas.input_tokens(ok).to_numpy(np.float64, na_value=np.nan)
     outputs = ok["output_tokens"].to_numpy(np.float64, na_value=np.nan)
     counted = bool(np.isfinite(outputs).any())
-    texts = ok["inputs"].to_numpy(np.float64, na_value=np.nan)
     in_flight, residual = _little(measured, window)
     return Rates(
         requests_per_s=float(requests.sum()) / window.seconds,
@@ -50,10 +50,16 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
         else None,
         achieved_users=in_flight,
         little_residual=residual,
-        inputs_per_s=float(np.nansum(texts * requests)) / window.seconds
-        if np.isfinite(texts).any()
-        else None,
+        inputs_per_s=_each(ok["inputs"], requests, window),
+        images_per_s=_each(ok["images"], requests, window),
     )
+
+
+def _each(counts: "pd.Series[int]", requests: Array, window: Window) -> float | None:
+    """The rate of what requests have several of; None where none has any."""
+    known = counts.to_numpy(np.float64, na_value=np.nan)
+    rate = float(np.nansum(known * requests)) / window.seconds
+    return rate if np.isfinite(known).any() else None
 
 
 def delivered_share(measured: pd.DataFrame, window: Window, shape: Shape) -> float | None:

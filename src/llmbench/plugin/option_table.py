@@ -36,6 +36,7 @@ OPTIONS = (
     Option("input-tokens", "N,N", "prompt lengths in tokens", "input_tokens"),
     Option("output-tokens", "N,N", "output lengths in tokens", "output_tokens"),
     Option("schema", "none,FILE", "JSON schema that answers shall conform to, swept", "schema"),
+    Option("images", "none,N@WxH", "pictures of each request and their size, swept", "images"),
     Option("inputs", "N,N", "texts of each request for embeddings or a rerank", "inputs"),
     Option("users", "N,N", "numbers of concurrent users (closed loop)", "users"),
     Option("requests", "N", "measured requests for each user (default 5)", "requests"),

@@ -255,4 +255,5 @@ class CellSummary(Struct, frozen=True):
     orphans_expected: float | None = None  # the same, if it had let go of none
     slower_beside_orphans: float | None = None  # times of what was sent meanwhile / of the rest
     conforming_share: float | None = None  # of answers that came whole, to the cell's schema
+    images_per_s: float | None = None  # where requests have images
     inputs_per_s: float | None = None  # where each input has a result, and no tokens come out

@@ -114,7 +114,7 @@ def with_prompt(job: CompletionJob, body: bytes) -> CompletionJob:
     size = job.config.prefix_cache
     if job.asked.inputs or (size is None and not job.config.checks_history):
         return job
-    prompt = read_prompt(body)
+    prompt = read_prompt(body, job.config.image_tokens)
     job = structs.replace(job, turn=prompt.turn)
     if job.config.checks_history and prompt.messages:
         if wrong := foreign_turn(prompt.messages):

@@ -23,6 +23,8 @@ from llmbench.simulator.pages import State, answer_page, completes
 from llmbench.simulator.reactor import Reactor
 from llmbench.simulator.scheduling.stepped import scheduler
 from llmbench.simulator.simulator_settings import SimulatorSettings
+from llmbench.simulator.texts.rendered import shown_in
+from llmbench.simulator.texts.seen_images import BadImage
 from llmbench.simulator.truth import Truth
 
 BACKLOG = 4096  # Linux's own bound on connections that wait to be accepted (somaxconn)
@@ -73,10 +75,16 @@ class Simulator:
         seed = f"{self._settings.seed}/{self._requests}"
         try:
             asked = read_ask(request.path, request.body, self._settings.model)
+            each = self._settings.config.image_tokens
+            images = [] if asked.inputs else shown_in(request.body, each)
             manner = self._manner(request)
-        except (NotAsked, ConfigError) as error:
+        except (NotAsked, BadImage, ConfigError) as error:
             _not_asked(line, error)
             return
+        if images:
+            self._truth.shown(images)
+            tokens = asked.prompt_tokens + sum(image.tokens for image in images)
+            asked = structs.replace(asked, prompt_tokens=tokens)
         refused = refused_fields(request.body, self._faults.faulty)
         if refused:
             names = f": {', '.join(refused)}" if self._faults.faulty.says_what else ""

@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from llmbench.simulator.scheduling.account import Account, Drafts
+from llmbench.simulator.texts.seen_images import SeenImage
 
 QUANTILES = (("p50", 0.50), ("p90", 0.90), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 
@@ -99,6 +100,8 @@ class Truth:
         self._late = array("q")
         self._cached_tokens = 0
         self._turns: dict[int, Turn] = defaultdict(Turn)
+        self._images: Counter[str] = Counter()  # by size
+        self._different_images: set[int] = set()  # their checksums
         self._parts = {name: array("q") for name in ("queue_ms", "prefill_ms", "decode_ms")}
         self._drafts: Counter[str] = Counter()
 
@@ -125,6 +128,12 @@ class Truth:
         self._tokens += output_tokens
         self.prompt_tokens += prompt_tokens
         self.output_tokens += output_tokens
+
+    def shown(self, images: Iterable[SeenImage]) -> None:
+        """Note the images of a request."""
+        for image in images:
+            self._images[image.size] += 1
+            self._different_images.add(image.checksum)
 
     def found(self, turn: int, prompt_tokens: int, cached_tokens: int) -> None:
         """Note what the prefix cache held of a prompt that begins to be computed."""
@@ -167,6 +176,8 @@ class Truth:
             "itl_ms": quantiles(self._gaps),
             "lateness_ms": quantiles(self._late),
             **{name: quantiles(values) for name, values in self._parts.items()},
+            "images": dict(self._images),
+            "different_images": len(self._different_images),
             "cached_tokens": self._cached_tokens,
             "turns": {str(turn): one.page() for turn, one in sorted(self._turns.items())},
             "drafts": {name: self._drafts[name] for name in Drafts.__struct_fields__},

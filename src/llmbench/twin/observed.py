@@ -124,6 +124,8 @@ def _load(summary: CellSummary) -> ClosedLoad | None:
     cell, shape = summary.cell, summary.cell.shape
     if not isinstance(shape, Users) or shape.cold or shape.is_trial or shape.spawn_rate_per_s:
         return None
+    if cell.images is not None:  # whose encoder is no step of the engine
+        return None
     asked_in = summary.input_tokens.mean if summary.input_tokens else cell.input_tokens
     asked_out = summary.output_tokens.mean if summary.output_tokens else cell.output_tokens
     return ClosedLoad(

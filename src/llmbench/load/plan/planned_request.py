@@ -28,6 +28,7 @@ class PlannedRequest(Struct, frozen=True, gc=False):
     prefix_tokens: int | None = None
     think_ns: int | None = None
     inputs: tuple[int, ...] = ()  # indexes of all prompts, where each has a result and no tokens
+    images: int | None = None  # sent beside the prompt
     talk: Talk | None = None  # the conversation that goes on with the answer
     hang_ups: HangUps | None = None  # after which of its tokens or when the client hangs up
 

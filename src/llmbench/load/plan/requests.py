@@ -18,6 +18,7 @@ from llmbench.cells import Cell
 from llmbench.config import ConfigError
 from llmbench.load.plan.maker import Drawing, Phase
 from llmbench.load.plan.planned_request import PlannedRequest
+from llmbench.load.plan.synthetic_images import SyntheticImages
 from llmbench.load.wire.target import Target, body_of
 from llmbench.records import Endpoint, Prompt
 
@@ -65,6 +66,7 @@ class RequestMaker:
         self._cell, self._prompts, self._targets, self._drawing = cell, prompts, targets, drawing
         text = "" if cell.schema is None else cell.schema.text
         self._schema = msgspec.json.decode(text, type=dict[str, Any]) if text else None
+        self._images = None if cell.images is None else SyntheticImages(cell, drawing)
         self._permutation = order_of(cell, len(prompts), drawing)
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}
@@ -103,6 +105,7 @@ class RequestMaker:
         any_will_do = lengths is None and not cell.is_depth
         index = self.choose(ordinal) if any_will_do else self.choose_near(ordinal, wanted[0])
         prompt = self._prompts[index]
+        images = () if self._images is None else self._images.of(ordinal)
         ask = Ask(
             prompt=prompt.text,
             output_tokens=wanted[1],
@@ -111,6 +114,7 @@ class RequestMaker:
             unique=None if cell.reuses else f"{self._drawing.salt}-{ordinal}-{phase}",
             reuse=cell.reuses,
             schema=self._schema,
+            images=images,
             exact=self._schema is None,  # what conforms has an end of its own
             seed=self._drawing.seed % 2**31,
         )
@@ -119,12 +123,13 @@ class RequestMaker:
             request=request,
             phase=phase,
             prompt=index,
-            prompt_tokens=prompt.tokens,
-            input_tokens=wanted[0],
+            prompt_tokens=None if images else prompt.tokens,  # the server alone counts an image's
+            input_tokens=None if images else wanted[0],
             output_tokens=wanted[1] if ask.exact else None,
             payload=target.request(ask),
             stream=ask.stream,
             other_payloads=tuple([other.request(ask) for other in others]),
+            images=len(images) or None,
         )
 
     def _with_results(

@@ -126,6 +126,8 @@ def _summary(row: "pd.Series[Any]") -> str:
         f"{number(row['requests_per_s'])} requests/s",
         f"{rate} and {number(row['input_tokens_per_s'])} input tokens/s",
     ]
+    if known(row["images_per_s"]):
+        parts.append(f"{number(row['images_per_s'])} images/s")
     return " · ".join(parts)
 
 

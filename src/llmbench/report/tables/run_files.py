@@ -68,6 +68,7 @@ _OURS = {
     "think(ms)": "think_ms",
     "conversation_end": "conversation_end",
     "inputs": "inputs",
+    "images": "images",
 }
 """Our own columns, which follow those of the EchoSwift deck, each with the field it comes from."""
 

@@ -17,6 +17,8 @@ _INPUTS = ("latency p50", "latency p95", "in tokens/s", "inputs/s")
 """Those of answers that hold a result for each input instead."""
 
 COLUMNS = ("cell", "requests", "failed", *_TOKENS, "requests/s", "verdict")
+IMAGES = "images/s"
+"""The column that stands before requests/s where requests have images."""
 CPU = "CPU/ token"
 """The column that stands before the verdict where an engine computes on the CPU."""
 
@@ -79,8 +81,10 @@ def columns_of(results: Sequence[CellResult]) -> tuple[str, ...]:
     pooled = [r.summary.inputs_per_s is not None for r in results]
     tokens = () if pooled and all(pooled) else _TOKENS
     inputs = _INPUTS if any(pooled) else ()
+    images = (IMAGES,) if any(r.summary.images_per_s is not None for r in results) else ()
     cpu = (CPU,) if told else ()
-    return ("cell", "requests", "failed", *tokens, *inputs, "requests/s", *cpu, "verdict")
+    rates = (*images, "requests/s")
+    return ("cell", "requests", "failed", *tokens, *inputs, *rates, *cpu, "verdict")
 
 
 def rows_of(results: Sequence[CellResult]) -> list[list[str]]:
@@ -107,6 +111,7 @@ _TEXTS: dict[str, Callable[["pd.Series[Any]"], str]] = {
     "latency p95": lambda row: quantile(row, "latency_ms", "p95"),
     "in tokens/s": lambda row: number(row["input_tokens_per_s"]),
     "inputs/s": lambda row: number(row["inputs_per_s"]),
+    IMAGES: lambda row: number(row["images_per_s"]),
     "requests/s": lambda row: number(row["requests_per_s"]),
     CPU: lambda row: number(row["cpu_per_token_ms"]),
 }

@@ -4,11 +4,14 @@ Each message begins a token of its own, which also holds its role, and the templ
 so the prompt of a turn is the beginning of the next turn's.
 """
 
+import re
 from itertools import chain
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+
+from llmbench.simulator.texts.seen_images import SeenImage, images_in
 
 BYTES_PER_TOKEN = 4
 """The simulator counts a token for every 4 UTF-8 bytes of a text, rounded up."""
@@ -18,13 +21,15 @@ Token = bytes | int
 
 _PROMPTS = ("messages", "prompt", "inputs", "text", "input_ids", "text_input", "input")
 _SALTS = ("cache_salt", "extra_key")
+_IMAGE_PART = re.compile(rb'"(?:image_url|input_image|image)"')
 
 
 class Message(Struct, frozen=True):
-    """A message of a conversation, with only the text of its content."""
+    """A message of a conversation: the text of its content, and the images after it."""
 
     role: str
     text: str
+    images: tuple[SeenImage, ...] = ()
 
 
 class Rendered(Struct, frozen=True):
@@ -57,8 +62,8 @@ class Rendered(Struct, frozen=True):
         return list(chain.from_iterable(map(_of_message, [*self.messages, *spoken])))
 
 
-def read_prompt(body: bytes) -> Rendered:
-    """The prompt of a request in any dialect, which has one."""
+def read_prompt(body: bytes, image_tokens: int | None = None) -> Rendered:
+    """The prompt of a request in any dialect, which has one; `image_tokens` are those of each."""
     page = msgspec.json.decode(body)
     prompt = next(page[name] for name in _PROMPTS if name in page)
     if prompt == page.get("input") and isinstance(prompt, str):  # of a response
@@ -67,8 +72,21 @@ def read_prompt(body: bytes) -> Rendered:
     if isinstance(prompt, list) and prompt and isinstance(prompt[0], dict):
         first = page.get("system") or page.get("instructions")
         before = [Message("system", text_in(first))] if first else []
-        prompt = before + [Message(one["role"], text_in(one.get("content"))) for one in prompt]
+        prompt = before + [_message(one, image_tokens) for one in prompt]
     return Rendered(prompt, salt, page.get("cache_prompt", True))
+
+
+def _message(one: dict[str, Any], image_tokens: int | None) -> Message:
+    content = one.get("content")
+    return Message(one.get("role", ""), text_in(content), tuple(images_in(content, image_tokens)))
+
+
+def shown_in(body: bytes, image_tokens: int | None = None) -> list[SeenImage]:
+    """All images of a request, whose tokens `count_tokens` leaves out."""
+    if _IMAGE_PART.search(body) is None:  # nearly always, so that nothing is read twice
+        return []
+    said = read_prompt(body, image_tokens).messages
+    return [image for message in said for image in message.images]
 
 
 def count_tokens(prompt: Any) -> int:
@@ -94,4 +112,9 @@ def _pieces(text: str) -> list[bytes]:
 
 def _of_message(message: Message) -> list[bytes]:
     first, *others = _pieces(message.text)
-    return [f"{message.role}\0".encode() + first, *others]
+    shown = [
+        f"{image.checksum}\0{place}".encode()
+        for image in message.images
+        for place in range(image.tokens)
+    ]
+    return [f"{message.role}\0".encode() + first, *others, *shown]

@@ -20,7 +20,7 @@ ADDED = frozenset(
     [
         *("draft_tokens", "draft_acceptance", "tells_times", "steps", "metrics_as", "kv_tokens"),
         *("numa_node", "smt", "instances", "launch_spread", "prefix_cache", "checks_history"),
-        "pooling",
+        *("pooling", "image_tokens"),
     ]
 )
 """The keys of a server that 0.1.0 did not have: with their defaults it is the same server."""
@@ -147,6 +147,7 @@ def _cell(run: CellRun) -> dict[str, str]:
         "timeouts": _text(_timeouts(client)),
         "request": _text(msgspec.to_builtins(run.endpoint.request)),
         **({} if run.cell.schema is None else {"schema": run.cell.schema.text or "none"}),
+        **({} if run.cell.images is None else {"images": run.cell.images.text}),
     }
 
 
