@@ -1,5 +1,6 @@
 """The second process that draws charts, and what happens without it."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -32,3 +33,9 @@ def test_a_process_that_dies_is_not_missed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(second_drawer, "_cores", lambda: 2)
     monkeypatch.setattr(second_drawer, "__name__", "llmbench.no_such_module")
     assert drawn_names(tmp_path / "run") == alone
+
+
+def test_cycles_are_collected_again_after_a_report(tmp_path: Path) -> None:
+    assert gc.isenabled()
+    write_report(write_run(tmp_path / "run", grid(users=(1, 4))))
+    assert gc.isenabled()

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from llmbench.cells import Shape, Users
 from llmbench.metrics import formulas
+from llmbench.metrics.selection import select
 from llmbench.metrics.windows import Array, Window, overlap, since
 
 
@@ -32,7 +33,7 @@ def rates(measured: pd.DataFrame, window: Window, *, by_ends: bool = False) -> R
     With `by_ends` a request counts where it ended, and its prompt where its first token came. In
     a queue that grows, time under way is not work done, so shares would exceed the capacity.
     """
-    ok = measured[measured["ok"]]
+    ok = select(measured, measured["ok"])
     sent, done = since(ok, "sent_ns", window), since(ok, "done_ns", window)
     first = _known(since(ok, "first_token_ns", window), done)
     prefill = overlap(first if by_ends else sent, first, window)
@@ -80,7 +81,7 @@ def _little(measured: pd.DataFrame, window: Window) -> tuple[float, float | None
     lambda counts the sends in the window and W is their mean time. In a steady window both sides
     agree, but for what its two ends cut off.
     """
-    tried = measured[measured["sent_ns"].notna()]
+    tried = select(measured, measured["sent_ns"].notna())
     sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)
     length = float(window.end_ns - window.start_ns)
     in_flight = float((overlap(sent, done, window) * (done - sent)).sum()) / length
@@ -90,18 +91,19 @@ def _little(measured: pd.DataFrame, window: Window) -> tuple[float, float | None
 
 
 def _delivered_users(measured: pd.DataFrame, window: Window, shape: Users) -> float:
-    tried = measured[measured["sent_ns"].notna()]
+    tried = select(measured, measured["sent_ns"].notna())
     sent, done = since(tried, "sent_ns", window), since(tried, "done_ns", window)
     connect = tried["connect_ns"].fillna(0).to_numpy(np.float64)
     busy = float((overlap(sent, done, window) * (done - sent)).sum())
     waits = [tried[name].fillna(0).to_numpy(np.float64) for name in ("paused_ns", "think_ns")]
     asked_to_wait = connect + np.sum(waits, axis=0)
     joining = float(asked_to_wait[(sent > 0) & (sent < window.end_ns - window.start_ns)].sum())
-    spans = pd.DataFrame({"user": tried["user"].to_numpy(), "sent": sent, "done": done})
-    ends = spans.groupby("user").agg(first=("sent", "min"), last=("done", "max"))
+    users = tried["user"].to_numpy()
+    first = pd.Series(sent).groupby(users).min().to_numpy()
+    last = pd.Series(done).groupby(users).max().to_numpy()
     high = float(window.end_ns - window.start_ns)
-    active = float((ends["last"].clip(upper=high) - ends["first"].clip(lower=0)).sum())
-    return min(1.0, (busy + joining) / active) * min(1.0, len(ends) / shape.users)
+    active = float((np.minimum(last, high) - np.maximum(first, 0)).sum())
+    return min(1.0, (busy + joining) / active) * min(1.0, len(first) / shape.users)
 
 
 def _delivered_rate(measured: pd.DataFrame) -> float:

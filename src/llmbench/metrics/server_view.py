@@ -6,6 +6,7 @@ import pandas as pd
 
 from llmbench.metrics import formulas
 from llmbench.metrics.percentiles import distribution
+from llmbench.metrics.selection import select
 from llmbench.records import ServerSums, Sum
 
 SAME_REQUESTS = 0.01
@@ -40,7 +41,16 @@ def parts(good: pd.DataFrame) -> dict[str, float | None]:
     Queue + prefill + the unaccounted time is their mean TTFT; with the decoding it is their mean
     latency. A queue that the server doesn't report is not known, so it is unaccounted for.
     """
-    split = good[good["server_prompt_ms"].notna() & good["ttft_ms"].notna()]
+    of_parts = good[
+        [
+            "server_queue_ms",
+            "server_prompt_ms",
+            "server_decode_ms",
+            "ttft_unaccounted_ms",
+            "unaccounted_ms",
+        ]
+    ]
+    split = of_parts[good["server_prompt_ms"].notna() & good["ttft_ms"].notna()]
     return {
         "server_queue_mean_ms": _known_mean(split["server_queue_ms"]),
         "server_prefill_mean_ms": _known_mean(split["server_prompt_ms"]),
@@ -60,7 +70,10 @@ def _drafts(good: pd.DataFrame) -> dict[str, float | None]:
 
     The first token comes from the prompt. Each step brings its accepted drafts and one token more.
     """
-    told = good[good["accepted_tokens"].notna() & good["output_tokens"].notna()]
+    tells = good["accepted_tokens"].notna() & good["output_tokens"].notna()
+    if not tells.any():
+        return dict.fromkeys(("accepted_length", "draft_acceptance"))
+    told = good[tells]
     later = told["output_tokens"].astype("float64") - 1
     accepted = told["accepted_tokens"].astype("float64")
     steps = told["verify_steps"].astype("Float64").fillna(later - accepted).sum()
@@ -75,21 +88,16 @@ def _drafts(good: pd.DataFrame) -> dict[str, float | None]:
 def _on_the_way(good: pd.DataFrame, of_run: pd.DataFrame) -> dict[str, Any]:
     """What passes outside of the server's clock, and requests whose times it doesn't fit into."""
     connects = of_run["connect_ns"].dropna()
-    views = [
-        (good["server_ttft_ms"], good["ttft_ms"]),
-        (formulas.server_whole_ms(good), good["latency_ms"]),
-    ]
-    clock = pd.concat([pd.DataFrame({"theirs": t, "ours": o}).dropna() for t, o in views])
-    wrong = clock[clock["theirs"] - clock["ours"] > OVERRUN_MS + OVERRUN_SHARE * clock["ours"]]
-    requests = good["server_ttft_ms"].notna() | formulas.server_whole_ms(good).notna()
+    first, whole = good["server_ttft_ms"], formulas.server_whole_ms(good)
+    theirs, ours = pd.concat([first, whole]), pd.concat([good["ttft_ms"], good["latency_ms"]])
+    wrong = (theirs - ours > OVERRUN_MS + OVERRUN_SHARE * ours).to_numpy()
+    requests = int((first.notna() | whole.notna()).sum())
     return {
         "outside_server_ms": distribution(good["outside_server_ms"]),
         "connect_ms": float(connects.median()) / 1e6 if len(connects) else None,
-        "clock_overrun_share": float(wrong.index.nunique() / requests.sum())
-        if requests.any()
-        else None,
-        "clock_overrun_told_ms": float(wrong["theirs"].median()) if len(wrong) else None,
-        "clock_overrun_seen_ms": float(wrong["ours"].median()) if len(wrong) else None,
+        "clock_overrun_share": theirs.index[wrong].nunique() / requests if requests else None,
+        "clock_overrun_told_ms": float(theirs[wrong].median()) if wrong.any() else None,
+        "clock_overrun_seen_ms": float(ours[wrong].median()) if wrong.any() else None,
     }
 
 
@@ -104,8 +112,8 @@ def _by_request(good: pd.DataFrame) -> dict[str, Any]:
 
 
 def _by_histogram(of_run: pd.DataFrame, sums: ServerSums) -> dict[str, float | None]:
-    answered = of_run[of_run["ok"] | of_run["first_token_ns"].notna()]
-    streamed = answered[answered["first_token_ns"].notna()]
+    answered = select(of_run, of_run["ok"] | of_run["first_token_ns"].notna())
+    streamed = select(answered, answered["first_token_ns"].notna())
     waits = _milliseconds(streamed["first_token_ns"] - streamed["sent_ns"])
     whole = of_run["latency_ms"][of_run["ok"]]
     pairs = {

@@ -102,10 +102,10 @@ def limit_counts(
     row. A request of one token has no time per token and does not count for it. In an open loop
     times count from the schedule.
     """
-    inside = measured[windows.asked(measured, window, shape)]
-    lost = int((~inside["ok"]).sum()) + unrecorded
+    inside = windows.asked(measured, window, shape)
+    lost = int((~measured["ok"][inside]).sum()) + unrecorded
     return tuple(
-        _count(metric, name, limit, inside[column].dropna().to_numpy(np.float64), lost)
+        _count(metric, name, limit, measured[column][inside].dropna().to_numpy(np.float64), lost)
         for metric, column, percentiles in _tables(slo, shape)
         for name, limit in sorted(percentiles.items())
     )

@@ -23,6 +23,7 @@ from llmbench.metrics.overload import QueueTrend, overload
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import Rates, delivered_share, rates
 from llmbench.metrics.replicas import replica_summaries
+from llmbench.metrics.selection import select
 from llmbench.metrics.server_view import server_view
 from llmbench.metrics.slos import goodput, limit_counts, resolve
 from llmbench.metrics.windows import Window
@@ -71,9 +72,9 @@ def summarise(
     about all measured ones. An unknown `slo.preset` raises `ConfigError`.
     """
     of_run = (requests["cell"] == run.cell_id) & (requests["repeat"] == run.repeat)
-    of_repeat = requests if of_run.all() else requests[of_run]
-    asked = of_repeat[of_repeat["phase"] == "measured"]
-    measured, shape = asked[asked["error_kind"] != "cancelled"], run.cell.shape
+    of_repeat = select(requests, of_run)
+    asked = select(of_repeat, of_repeat["phase"] == "measured")
+    measured, shape = select(asked, asked["error_kind"] != "cancelled"), run.cell.shape
     window, growth = (
         window or windows.find(measured, shape),
         overload(windows.arrivals(asked), shape),
@@ -81,8 +82,9 @@ def summarise(
     trend = growth[0] if growth else None
     if growth and growth[0].grows:
         window = growth[1]
-    inside = measured[windows.members(measured, window, shape)] if window else measured
-    good, judged = inside[inside["ok"]], measured[measured["error_kind"] != "hung_up"]
+    inside = select(measured, windows.members(measured, window, shape)) if window else measured
+    good = select(inside, inside["ok"])
+    judged = select(measured, measured["error_kind"] != "hung_up")
     fields = _counts(run, of_repeat, judged) | _window(window) | _distributions(good, shape)
     fields |= _rates(measured, window, shape, by_ends=bool(trend and trend.grows))
     fields |= _queue(measured, window, trend) | _tokens(good) | _answers(good)
@@ -150,8 +152,10 @@ def _conforming(run: CellRun, succeeded: int, invalid: int) -> float | None:
 
 def _common_errors(measured: pd.DataFrame) -> tuple[ErrorWords, ...]:
     """The words of the errors that most requests ended with; long numbers in them don't count."""
-    failed = measured[~measured["ok"]]
-    words = failed["error"].fillna("").str.replace(_NUMBERS, "…", regex=True)
+    failed = measured["error"][~measured["ok"]]
+    if failed.empty:
+        return ()
+    words = failed.fillna("").str.replace(_NUMBERS, "…", regex=True)
     counts = words[words != ""].value_counts().head(MOST_ERRORS)
     return tuple(ErrorWords(str(error), int(count)) for error, count in counts.items())
 
@@ -247,7 +251,7 @@ def _answers(good: pd.DataFrame) -> dict[str, Any]:
     """What the answers say that they should not."""
     reasons = good["finish_reason"].dropna()
     unknown = reasons[~reasons.str.lower().isin(FINISHED_WELL)].value_counts()
-    known = good[good["input_tokens"].notna()]
+    known = good[["prompt_tokens", "input_tokens"]][good["input_tokens"].notna()]
     missing = known["prompt_tokens"] - known["input_tokens"]
     short = (missing > SHORT_PROMPT * known["prompt_tokens"]) & (missing > INPUT_TOLERANCE_TOKENS)
     cut = known[short]
@@ -262,17 +266,17 @@ def _answers(good: pd.DataFrame) -> dict[str, Any]:
 def _client(run: CellRun, of_repeat: pd.DataFrame, inside: pd.DataFrame) -> dict[str, Any]:
     events = int(inside["events"].sum())
     tokens = int(of_repeat["output_tokens"].fillna(of_repeat["token_events"]).sum())
-    first = inside[inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna()]
+    first = select(inside, inside["ttft_ms"].notna() & inside["ttft_uncertainty_ms"].notna())
     looks_ms = np.where(first["token_events"] > 1, 0.0, TWO_LOOKS_MS)
     wide = first["ttft_uncertainty_ms"] > np.maximum(TTFT_UNCERTAIN * first["ttft_ms"], looks_ms)
-    tried = inside[inside["sent_ns"].notna()]
+    clock = inside["clock"][inside["sent_ns"].notna()]
     return {
         "bounded_share": int(inside["bounded"].sum()) / events if events else None,
         "ttft_bounded_share": _share(wide),
         "client_cpu_us_per_token": run.client_cpu_ns / 1e3 / tokens
         if tokens and run.client_cpu_ns
         else None,
-        "reader_clock_share": _share(tried["clock"] == "reader"),
+        "reader_clock_share": _share(clock == "reader"),
         "clock_step_ms": float(inside["clock_step_ns"].abs().max()) / 1e6 if len(inside) else 0.0,
     }
 

@@ -56,9 +56,8 @@ def table(records: Iterable[RequestRecord], *, with_events: bool = False) -> pd.
     ]
     frame = pd.DataFrame({name: _join([c[name] for c in chunks]) for name in chunks[0]})
     frame["ok"] = frame["error_kind"].isna()
-    for name, formula in DERIVED.items():
-        frame[name] = formula(frame)
-    return frame
+    derived = {name: formula(frame) for name, formula in DERIVED.items()}
+    return pd.concat([frame, pd.DataFrame(derived)], axis=1)
 
 
 def _chunks(records: Iterable[RequestRecord]) -> Iterator[list[RequestRecord]]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from llmbench.cells import Ramp, Shape
+from llmbench.metrics.selection import select
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -39,7 +40,7 @@ class Window(Struct, frozen=True):
 
 def find(measured: pd.DataFrame, shape: Shape) -> Window | None:
     """The window of a cell's measured requests; None when no request was ever sent."""
-    sent = measured[measured["sent_ns"].notna()]
+    sent = select(measured, measured["sent_ns"].notna())
     if sent.empty:
         return None
     steady = _open(sent) if shape.is_open_loop else _closed(sent)
@@ -134,7 +135,7 @@ def while_growing(measured: pd.DataFrame) -> Window | None:
     It is the window of `_open`, but at most half of the schedule is left out, since latencies that
     rise all the time would leave nothing.
     """
-    sent = measured[measured["sent_ns"].notna()]
+    sent = select(measured, measured["sent_ns"].notna())
     if sent.empty:
         return None
     steady, first_ns = _open(sent), int(sent["scheduled_ns"].min())

@@ -1,5 +1,8 @@
 """Writes the whole report of a run's directory."""
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,19 +27,32 @@ def write_report(run: RunDir, verdict: "Verdict | None" = None, *, anew: bool = 
     from llmbench.report.tables import run_files as files
     from llmbench.verdict import undigested
 
-    with second_drawer() as drawer:
+    with _no_collections(), second_drawer() as drawer:
         cell_ids = None if anew else undigested(run)
         if cell_ids != []:
             files.write_judged_anew(run, cell_ids)
         data = read_run(run)
+        verdict = kept_verdict(run, verdict)
+        drawing = drawer.begin(data, verdict)
         files.write_cells(run, data.cells)
         files.write_resources(run, data.resources.drop(columns="time_s"))
         files.write_parquet(run)
         files.write_server_metrics(run, data.gauges.drop(columns="time_s"))
-        verdict = kept_verdict(run, verdict)
-        pictures = drawer.pictures(data, verdict)
+        pictures = drawing.pictures()
     replace_file(run.page_file, render(data, pictures, verdict).encode())
     return run.page_file
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Pause Python's collector of cycles, which takes a fifth of the time that charts do."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def kept_verdict(run: RunDir, verdict: "Verdict | None") -> "Verdict | None":

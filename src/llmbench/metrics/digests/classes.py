@@ -8,6 +8,7 @@ from llmbench.config import Slo
 from llmbench.metrics import formulas, windows
 from llmbench.metrics.percentiles import distribution
 from llmbench.metrics.rates import rates
+from llmbench.metrics.selection import select
 from llmbench.metrics.slos import goodput, limit_counts, resolve
 from llmbench.metrics.windows import Window
 from llmbench.records import CellRun
@@ -45,7 +46,8 @@ def _summary(
     shape, limits = run.cell.shape, resolve(slo)
     measured = of_cell[of_cell["traffic_class"] == one.name]
     inside = measured[windows.members(measured, window, shape)] if window else measured
-    good, judged = inside[inside["ok"]], measured[measured["error_kind"] != "hung_up"]
+    good = select(inside, inside["ok"])
+    judged = select(measured, measured["error_kind"] != "hung_up")
     requests, succeeded = len(judged), int(judged["ok"].sum())
     dropped = int((judged["error_kind"] == "dropped").sum())
     known = rates(measured, window) if window is not None and window.seconds > 0 else None

@@ -9,6 +9,7 @@ from llmbench.metrics.capacity.curves import Point
 from llmbench.metrics.capacity.ramps import ramp_curve
 from llmbench.metrics.digests.thinning import Values, thinned
 from llmbench.metrics.digests.timeline import Timeline, timeline_of
+from llmbench.metrics.selection import select
 from llmbench.records import CellRun
 from llmbench.results import CellSummary
 
@@ -46,8 +47,8 @@ class RequestsDigest(Struct, frozen=True):
 def requests_digest(run: CellRun, summary: CellSummary, requests: pd.DataFrame) -> RequestsDigest:
     """The digest of the `requests` (`llmbench.metrics.table`) of the repeat `run`."""
     is_ramp = isinstance(run.cell.shape, Ramp)
-    measured = requests[requests["phase"] == "measured"]
-    good = measured[measured["ok"]]
+    measured = select(requests, requests["phase"] == "measured")
+    good = select(measured, measured["ok"])
     return RequestsDigest(
         records=len(requests),
         measured=_values(good, MEASURED_KEPT),
@@ -61,6 +62,8 @@ def requests_digest(run: CellRun, summary: CellSummary, requests: pd.DataFrame) 
 def failures_of(measured: pd.DataFrame) -> tuple[FailureKind, ...]:
     """The failures of measured requests by kind, each with the first message there is."""
     failed = ~measured["ok"] & (measured["error_kind"] != "hung_up")
+    if not failed.any():
+        return ()
     groups = measured[failed].groupby("error_kind", sort=True)["error"]
     return tuple(
         FailureKind(str(kind), len(texts), str(next(iter(texts.dropna()), "")))
@@ -77,4 +80,4 @@ def _in_window(good: pd.DataFrame, summary: CellSummary) -> pd.DataFrame:
     if summary.window_start_ns is None or summary.window_end_ns is None:
         return good
     sent = good["sent_ns"]
-    return good[(sent >= summary.window_start_ns) & (sent <= summary.window_end_ns)]
+    return good[[*QUANTITIES]][(sent >= summary.window_start_ns) & (sent <= summary.window_end_ns)]

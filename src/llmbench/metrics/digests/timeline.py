@@ -5,6 +5,8 @@ import pandas as pd
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from llmbench.metrics.selection import select
+
 LEAST_IN_SLOT = 8
 """About as many requests end in a slot: fewer would show their own scatter, not the server's."""
 
@@ -27,7 +29,7 @@ def timeline_of(requests: pd.DataFrame, most: int) -> Timeline:
 
     A request counts, with its latency, in the slot in which it ended.
     """
-    tried = requests[requests["sent_ns"].notna()]
+    tried = select(requests, requests["sent_ns"].notna())
     sent = tried["sent_ns"].to_numpy(np.int64)
     done = tried["done_ns"].to_numpy(np.int64)
     if not len(sent):

@@ -21,9 +21,9 @@ def possible_share(good: pd.DataFrame) -> float | None:
 
 def turn_summaries(good: pd.DataFrame) -> tuple[TurnSummary, ...]:
     """A summary for each turn that was answered."""
-    turns = good[good["turn"].notna()]
-    numbers = sorted(int(turn) for turn in turns["turn"].unique())
-    return tuple(_summary(turn, turns[turns["turn"] == turn]) for turn in numbers)
+    turns = good["turn"].dropna()
+    numbers = sorted(int(turn) for turn in turns.unique())
+    return tuple(_summary(turn, good.loc[turns.index[turns == turn]]) for turn in numbers)
 
 
 def _summary(turn: int, requests: pd.DataFrame) -> TurnSummary:
@@ -40,9 +40,9 @@ def _summary(turn: int, requests: pd.DataFrame) -> TurnSummary:
 
 
 def _share_of(good: pd.DataFrame, column: str) -> float | None:
-    known = good[good[column].notna() & good["input_tokens"].notna()]
-    prompt_tokens = int(known["input_tokens"].sum())
-    return int(known[column].sum()) / prompt_tokens if prompt_tokens else None
+    known = good[column].notna() & good["input_tokens"].notna()
+    prompt_tokens = int(good["input_tokens"][known].sum())
+    return int(good[column][known].sum()) / prompt_tokens if prompt_tokens else None
 
 
 def _quantile(column: "pd.Series[float]", share: float) -> float | None:

@@ -153,13 +153,19 @@ def _alike(table: "pd.DataFrame") -> bool:
 
 
 def _scales(axes: Any, grid: list[list[str]], table: "pd.DataFrame") -> None:
-    """Give all panels one scale where that hides nothing, else give each its own."""
-    alike = _alike(table)
+    """Give all panels one scale where that hides nothing, else give each its own.
+
+    A scale that is shared is set once: each setting goes through all panels that share it.
+    """
+    first = axes[0][0]
+    theme.users_axis(first, list(table["users"]))
+    if _alike(table):
+        theme.log_if_wide(first, table[["middle", "high"]].stack())
+        return
     for line, across in zip(axes, grid, strict=True):
         for axis, place in zip(line, across, strict=True):
             here = table["place"] == place
-            rows = table if alike or not here.any() else table[here]
-            theme.users_axis(axis, list(table["users"]))
+            rows = table[here] if here.any() else table
             theme.log_if_wide(axis, rows[["middle", "high"]].stack())
 
 

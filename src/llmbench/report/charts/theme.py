@@ -7,11 +7,12 @@ its own, light or dark.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from llmbench.report.charts.lettering import is_narrow, width
+from llmbench.report.charts.lettering import Width, is_narrow, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,19 +45,25 @@ def style() -> Iterator[None]:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    import seaborn as sns
-    from matplotlib import font_manager
-
-    installed = set(font_manager.get_font_names())
-    fonts = [name for name in FONTS if name in installed]
-    with mpl.rc_context(), sns.axes_style("whitegrid"), sns.plotting_context("notebook"):
-        sns.set_palette("colorblind")
-        mpl.rcParams.update(_rc(fonts))
+    with mpl.rc_context(_rc(width())):
         yield
 
 
-def _rc(fonts: Sequence[str]) -> Any:
-    here = width()
+@cache
+def _rc(here: Width) -> Any:
+    """Matplotlib's settings at a width: seaborn's white grid and palette, and our own on top."""
+    import seaborn as sns
+    from matplotlib import font_manager
+    from matplotlib.rcsetup import cycler
+
+    installed = set(font_manager.get_font_names())
+    fonts = [name for name in FONTS if name in installed]
+    theirs = sns.axes_style("whitegrid") | sns.plotting_context("notebook")
+    ten = {"axes.prop_cycle": cycler("color", sns.color_palette("colorblind"))}
+    return {**theirs, **ten, **_ours(here, fonts)}
+
+
+def _ours(here: Width, fonts: Sequence[str]) -> dict[str, Any]:
     return {
         "font.family": "sans-serif",
         "font.sans-serif": list(fonts),
@@ -147,12 +154,12 @@ def log_if_wide(axis: "Axes", values: Any, factor: float = 30.0, which: str = "y
 
 
 def _plain_log_ticks(axis: Any) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis.set_major_locator(LogLocator(10, subs=(1.0, 3.0)))
     short = is_narrow()  # now, and not when the figure is saved
     axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value, short=short)))
-    axis.set_minor_formatter(NullFormatter())
+    axis.set_minor_locator(NullLocator())  # they would not be seen, but take time
 
 
 def _tick(value: float, *, short: bool) -> str:

@@ -1,55 +1,80 @@
-"""Draws every other chart of a run in a process of its own, where there is a second core.
+"""Draws the charts of a run with a second process, where there is a second core.
 
 The process loads its libraries while this one still reads the run. Run as ``python -m`` it takes
-the run as a pickle on its standard input, and answers with pictures on its standard output.
+the run as a pickle on its standard input, then the places of charts in the gallery, and answers
+each with a picture on its standard output. Whichever process is free takes the next chart.
 """
 
+import gc
 import os
 import pickle
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import IO
+from contextlib import contextmanager, suppress
+from threading import Thread
 
 from llmbench.report.page.pictures import Picture, picture
 from llmbench.report.read import RunData
 from llmbench.verdict import Verdict
 
-Numbered = dict[int, Picture]
-"""Pictures by their charts' places in the gallery."""
+Process = subprocess.Popen[bytes]
+
+
+class SharedDrawing:
+    """The charts of a run while both processes draw them."""
+
+    def __init__(self, data: RunData, verdict: Verdict | None, process: Process | None) -> None:
+        from llmbench.report.charts.gallery import gallery
+
+        self._run, self._verdict, self._process = data, verdict, process
+        self._drawings = list(gallery(data, verdict))
+        self._left = deque(range(len(self._drawings)))
+        self._drawn: dict[int, Picture | None] = {}
+        self._second = Thread(target=self._draw_there, daemon=True)
+        self._second.start()
+
+    def pictures(self) -> list[Picture]:
+        """All charts of the run, in the gallery's order; those that are left are drawn here."""
+        self._draw_here(self._left)
+        self._second.join()
+        self._draw_here(deque(k for k in range(len(self._drawings)) if k not in self._drawn))
+        return [shown for _, shown in sorted(self._drawn.items()) if shown is not None]
+
+    def _draw_here(self, places: deque[int]) -> None:
+        while (place := _next(places)) is not None:
+            self._drawn[place] = picture(self._drawings[place], self._run.run.charts)
+
+    def _draw_there(self) -> None:
+        """Let the process draw for as long as charts are left and it lives."""
+        if self._process is None:
+            return
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(OSError, EOFError), self._process.stdin as work:
+            pickle.dump((self._run, self._verdict), work)
+            while (place := _next(self._left)) is not None:
+                pickle.dump(place, work)
+                work.flush()
+                self._drawn[place] = pickle.load(self._process.stdout)
+
+
+def _next(places: deque[int]) -> int | None:
+    try:
+        return places.popleft()
+    except IndexError:
+        return None
 
 
 class SecondDrawer:
     """The process, which is given its work once; without one, this process draws everything."""
 
-    def __init__(self, process: "subprocess.Popen[bytes] | None") -> None:
+    def __init__(self, process: Process | None) -> None:
         self._process = process
 
-    def pictures(self, data: RunData, verdict: Verdict | None) -> list[Picture]:
-        """All charts of the run, drawn by both processes."""
-        if self._process is None or not self._give(data, verdict):
-            return _in_order(_draw(data, verdict, 0, 1))
-        own = _draw(data, verdict, 0, 2)
-        return _in_order(own | (self._take() or _draw(data, verdict, 1, 2)))
-
-    def _give(self, data: RunData, verdict: Verdict | None) -> bool:
-        """Send the run to the process; False where it has ended."""
-        assert self._process is not None
-        try:
-            with _pipe(self._process.stdin) as pipe:
-                pickle.dump((data, verdict), pipe)
-        except OSError:
-            return False
-        return True
-
-    def _take(self) -> Numbered | None:
-        """What the process has drawn; None where it ended before."""
-        assert self._process is not None
-        with _pipe(self._process.stdout) as pipe:
-            answer = pipe.read()
-        drawn: Numbered | None = pickle.loads(answer) if self._process.wait() == 0 else None
-        return drawn
+    def begin(self, data: RunData, verdict: Verdict | None) -> SharedDrawing:
+        """Begin to draw the charts of a run, while this process does something else."""
+        return SharedDrawing(data, verdict, self._process)
 
 
 @contextmanager
@@ -71,34 +96,23 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None
-    return pipe
-
-
-def _draw(data: RunData, verdict: Verdict | None, first: int, step: int) -> Numbered:
-    """Draw each `step`-th chart from the `first` on."""
-    from llmbench.report.charts.gallery import gallery
-
-    drawings = list(enumerate(gallery(data, verdict)))[first::step]
-    drawn = ((place, picture(draw, data.run.charts)) for place, draw in drawings)
-    return {place: some for place, some in drawn if some is not None}
-
-
-def _in_order(pictures: Numbered) -> list[Picture]:
-    return [pictures[place] for place in sorted(pictures)]
-
-
 def main() -> None:
-    """The second process: load the libraries, wait for the run, and draw its part."""
+    """The second process: load the libraries, wait for the run, and draw what it is asked for."""
     import matplotlib.figure
     import pandas
     import seaborn
 
+    from llmbench.report.charts.gallery import gallery
+
     del matplotlib, pandas, seaborn
-    work: tuple[RunData, Verdict | None] = pickle.load(sys.stdin.buffer)
-    answer = pickle.dumps(_draw(*work, 1, 2))
-    sys.stdout.buffer.write(answer)
+    gc.disable()  # it would take a fifth of the time, and the process ends soon
+    work, answers = sys.stdin.buffer, sys.stdout.buffer
+    run: tuple[RunData, Verdict | None] = pickle.load(work)
+    drawings = list(gallery(*run))
+    with suppress(EOFError):
+        while True:
+            pickle.dump(picture(drawings[pickle.load(work)], run[0].run.charts), answers)
+            answers.flush()
 
 
 if __name__ == "__main__":
