@@ -122,6 +122,18 @@ def test_openmetrics_has_the_figures_in_seconds(measured: list[CellResult]) -> N
     assert rate == measured[0].summary.requests_per_s
 
 
+def test_openmetrics_has_the_rates_of_inputs_and_images_where_there_are_any(
+    measured: list[CellResult],
+) -> None:
+    one = measured[0]
+    rated = structs.replace(one.summary, inputs_per_s=12.5, images_per_s=3.0)
+    found, where = samples([structs.replace(one, summary=rated)]), f"cell={one.summary.cell_id}"
+    assert found["llmbench_inputs_per_second", where] == 12.5
+    assert found["llmbench_images_per_second", where] == 3.0
+    names = {name for name, _ in samples(measured)}
+    assert not names & {"llmbench_inputs_per_second", "llmbench_images_per_second"}
+
+
 def test_openmetrics_has_the_verdict_as_a_set_of_states() -> None:
     found = samples([], RED)
     where = "baseline=main,cell=c,metric=ttft"

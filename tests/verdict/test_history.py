@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,29 @@ def test_a_row_for_each_run(tmp_path: Path) -> None:
         "time,commit,ttft,time_per_token,throughput,requests,repeats,simulated",
         "2026-09-01T00:00:00Z,c0,51.0,20.5,,20,3,False",
         "2026-09-01T00:00:00Z,,51.0,20.5,,20,3,False",
+    ]
+
+
+def test_answers_without_tokens_have_metrics_of_their_own(tmp_path: Path) -> None:
+    metrics: dict[str, list[float | None]] = {
+        "latency": [52.0, 50.0],
+        "latency_p95": [60.0, 61.0],
+        "inputs_per_s": [410.0, 412.0],
+    }
+    run = Sample(
+        "n", "2026-09-01", "c0", False, {}, {"e-in128x8-users1": CellSample(metrics, 9, 2)}
+    )
+    append_history(tmp_path, run)
+    append_history(tmp_path, measured(0))
+    assert (tmp_path / "e-in128x8-users1.csv").read_text().splitlines() == [
+        "time,commit,latency,inputs_per_s,requests,repeats,simulated",
+        "2026-09-01,c0,51.0,411.0,9,2,False",
+    ]
+    config = otava_config(tmp_path, ["e-in128x8-users1", CELL])
+    named = re.findall(r"column: (\w+)\n +direction: (-?1)", config)
+    assert named == [
+        *(("latency", "-1"), ("inputs_per_s", "1")),
+        *(("ttft", "-1"), ("time_per_token", "-1"), ("throughput", "1")),
     ]
 
 

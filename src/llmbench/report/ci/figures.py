@@ -20,6 +20,8 @@ COLUMNS = {
     "latency_ms_p95": ("latency", "ms", "p95"),
     "cpu_per_token_ms": ("cpu_per_token", "ms", ""),
     "output_tokens_per_s": ("output_tokens_per_second", "", ""),
+    "inputs_per_s": ("inputs_per_second", "", ""),
+    "images_per_s": ("images_per_second", "", ""),
     "requests_per_s": ("requests_per_second", "", ""),
     "error_rate": ("error_rate", "", ""),
 }
