@@ -33,6 +33,8 @@ def message_of(suite: pytest.Pytester, *args: str) -> str:
         (("--llm-url", "http://127.0.0.1:9"), "--llm-url: http://127.0.0.1:9: can't connect: ["),
         (("--llm-insecure",), "--llm-insecure: only with --llm-url; in a model's TOML write it"),
         (("--llm-url", "http://x", "--llm-request-add", "1"), "--llm-request-add: '1' is not a"),
+        (("--llm-images", "2x64@64"), "'2x64@64' is not a number of images and their size in"),
+        (("--llm-inputs", "8"), "--llm-inputs: no benchmark that was chosen can use it: it is for"),
         (("--llm-models-dir", "nowhere"), "no model configuration (*.toml) there; write one"),
     ],
 )

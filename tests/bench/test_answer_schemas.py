@@ -64,3 +64,9 @@ def test_an_api_without_schemas_is_refused(api: str, tmp_path: Path) -> None:
 def test_a_schema_for_a_whole_session_passes_by_an_api_without() -> None:
     (cell,) = grid.cells(structs.replace(MODEL, api="triton"), asked("none"), SHAPES)
     assert cell.schema is None
+
+
+def test_traffic_has_no_schema() -> None:
+    traffic = grid.traffic(("chat",), Path("fixtures/traffic"))
+    (cell,) = grid.cells(MODEL, asked("none"), SHAPES, traffic=traffic)
+    assert cell.schema is None

@@ -69,17 +69,17 @@ def test_images_for_a_whole_session_pass_by_an_api_without() -> None:
     assert cell.images is None
 
 
-def test_traffic_has_no_images_besides_its_own() -> None:
+def test_traffic_has_no_images_but_its_own() -> None:
     traffic = grid.traffic(("chat",), Path("fixtures/traffic"))
     model = structs.replace(MODEL, grid=Grid(images=("1@64x64",)))
-    with pytest.raises(ConfigError, match="chat: only prompts of a length can have images"):
-        grid.cells(model, grid.merge(model.grid), SHAPES, traffic=traffic)
+    (cell,) = grid.cells(model, grid.merge(model.grid), SHAPES, traffic=traffic)
+    assert cell.images is None
 
 
 def test_the_speed_at_depth_is_that_of_text() -> None:
     model = structs.replace(MODEL, grid=Grid(images=("1@64x64",)))
-    with pytest.raises(ConfigError, match="the speed at depth is that of text; leave"):
-        grid.cells(model, grid.merge(model.grid), (Users(1, depth=True),))
+    (cell,) = grid.cells(model, grid.merge(model.grid), (Users(1, depth=True),))
+    assert cell.images is None
 
 
 def test_a_models_own_file_may_say_it(tmp_path: Path) -> None:

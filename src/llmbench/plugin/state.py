@@ -24,6 +24,7 @@ from llmbench.plugin.models import (
     through_ssh,
     with_client,
 )
+from llmbench.plugin.passed_over import passed_over
 from llmbench.plugin.url_options import check_remote
 
 if TYPE_CHECKING:
@@ -60,8 +61,14 @@ class PluginState:
         self._requests: dict[str, RequestsCsv] = {}  # by cell
 
     def plan(self, cells: Iterable[Cell], of_pair: Iterable[Cell] = ()) -> None:
-        """Note the cells whose tests will run, and which of them are compared with twins of B."""
+        """Note the cells whose tests will run, and which of them are compared with twins of B.
+
+        Options that are of no use to some of them are told.
+        """
         self.cells = tuple(dict.fromkeys(cells))
+        given = self.options
+        for line in passed_over(given.command_line_grid, given.ini_grid, self.cells):
+            self.say(line)
         compared = tuple(dict.fromkeys(of_pair))
         if compared and self.pair is not None:
             a, b = (model.name for model in self.pair)

@@ -21,16 +21,11 @@ def answer_schemas(
 ) -> tuple[AnswerSchema, ...]:
     """The schemas of `grid`; `ConfigError` names the file and what is wrong with it.
 
-    It also says where the API of a model that they are meant for takes none, and where other
-    traffic is asked for.
+    It also says where the API of a model that they are meant for takes none. Other traffic has
+    none.
     """
-    if not grid.schema:
+    if not grid.schema or traffic:
         return ()
-    if traffic:
-        raise ConfigError(
-            f"--llm-schema: {traffic[0].name}: only prompts of a length can have a schema; leave "
-            "--llm-traffic away"
-        )
     try:
         schema_api(model.api)
     except ConfigError:

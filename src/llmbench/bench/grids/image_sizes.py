@@ -24,19 +24,13 @@ def image_sizes(
 ) -> tuple[Images | None, ...]:
     """The images of `grid`, None for prompts alone; `ConfigError` says what can't be.
 
-    That is also an API that takes none, if they are meant for its model, other traffic, and the
-    speed at depth, which is of text.
+    That is also an API that takes none, if they are meant for its model. Other traffic has none but
+    its own, and the speed at depth is that of text.
     """
-    if not grid.images:
+    at_depth = any(isinstance(shape, Users) and shape.depth for shape in shapes)
+    if not grid.images or traffic or at_depth:
         return ()
     where = f"{model.name}: images {','.join(grid.images)}"
-    if traffic:
-        raise ConfigError(
-            f"{where}: {traffic[0].name}: only prompts of a length can have images; leave "
-            '--llm-traffic away, or replay requests that hold images (kind = "requests")'
-        )
-    if any(isinstance(shape, Users) and shape.depth for shape in shapes):
-        raise ConfigError(f"{where}: the speed at depth is that of text; leave --llm-images away")
     wanted = tuple(_read(text, where) for text in grid.images)
     try:
         image_api(model.api)
