@@ -62,6 +62,16 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     waiting_served_ratio: Positive = 1.2  # prefill-first: prompts for each running sequence that
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
     gather_ms: NotNegative = 0.0  # that an idle engine waits for what comes together
+    alone_ms: Positive | None = None  # in place of both for a sequence alone; None: no other
+
+    @property
+    def sequence_alone_ms(self) -> float:
+        """What a step that decodes a single sequence lasts besides its context.
+
+        Engines multiply their matrices by a single vector otherwise than by several.
+        """
+        both = self.base_ms + self.ms_per_sequence
+        return both if self.alone_ms is None else self.alone_ms
 
 
 class PrefixCacheSize(Struct, frozen=True, forbid_unknown_fields=True):

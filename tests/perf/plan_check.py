@@ -92,11 +92,10 @@ TWIN = Twin(
     name="planned",
     run="none",
     simulated=True,
-    together=1.0,
     range=FittedRange((1, 8), (128, 128), (32, 32)),
     steps=STEPS,
     scatter=(0.0, 0.0, 0.0),
-    leave_one_out=((20.0, 1.0, 0.002, 0.2),) * 6,
+    leave_one_out=((20.0, 1.0, 0.002, 0.2, 21.0),) * 6,
 )
 
 

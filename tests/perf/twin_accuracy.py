@@ -17,9 +17,9 @@ from llmbench.store import RunDir
 from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
 from llmbench.twin.cost_fit import Told
 from llmbench.twin.fit_of_run import HeldOut, fit_observed, fit_run
-from llmbench.twin.foretelling import foretell_users, with_costs
+from llmbench.twin.foretelling import foretell_users
 from llmbench.twin.observed import ObservedCells, means
-from llmbench.twin.playing import COSTS, ClosedLoad
+from llmbench.twin.playing import COSTS, ClosedLoad, costs_of, with_costs
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers
 
@@ -43,7 +43,7 @@ class Trial(Struct, frozen=True):
 
 
 def random_engine(random: np.random.Generator) -> EngineSteps:
-    """An engine whose batch pays off, as real ones' do."""
+    """An engine whose batch pays off, as real ones' do; half of them have a cost for one alone."""
     base_ms = random.uniform(2, 30)
     return EngineSteps(
         base_ms=base_ms,
@@ -52,11 +52,8 @@ def random_engine(random: np.random.Generator) -> EngineSteps:
         ms_per_prompt_token=base_ms * random.uniform(0.02, 0.2),
         policy="mixed" if random.random() < 0.5 else "prefill-first",
         most_sequences=int(random.choice((4, 6, 128))),
+        alone_ms=base_ms * random.uniform(0.4, 0.9) if random.random() < 0.5 else None,
     )
-
-
-def costs_of(steps: EngineSteps) -> Array:
-    return np.array([getattr(steps, name) for name in COSTS])
 
 
 def measured(
@@ -88,11 +85,11 @@ def trial(seed: int, noise: float = 1.0) -> Trial:
     steps = random_engine(random)
     cells = means(
         [
-            (str(n), load, [measured(random, steps, load, noise) for _ in range(REPEATS)])
+            (str(n), [(load, measured(random, steps, load, noise)) for _ in range(REPEATS)])
             for n, load in enumerate(GRID)
         ]
     )
-    limits = structs.replace(steps, base_ms=1.0)
+    limits = structs.replace(steps, base_ms=1.0, alone_ms=None)
     fit = fit_observed(ObservedCells("m", True, cells, 0, limits, None), "run", Told())
     truth, found = costs_of(steps), costs_of(fit.twin.steps)
     held, errors = [], []

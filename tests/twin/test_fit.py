@@ -10,8 +10,9 @@ from llmbench import twin
 from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
-from llmbench.twin.fit_of_run import RunFit
-from llmbench.twin.playing import COSTS, ClosedLoad, TwinEngine, play
+from llmbench.twin.fit_of_run import RunFit, fit_observed
+from llmbench.twin.observed import ObservedCells, means
+from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play
 from llmbench.value_types import EngineSteps
 from tests.perf.twin_accuracy import exact_errors, trial
 from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
@@ -23,7 +24,7 @@ TRUTH = EngineSteps(
     ms_per_prompt_token=0.3,
     most_sequences=6,
 )
-TRUE_COSTS = np.array([getattr(TRUTH, name) for name in COSTS])
+TRUE_COSTS = costs_of(TRUTH)
 RECOVERED = 0.02
 
 
@@ -42,7 +43,7 @@ def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: C
         for record in VirtualUsers(TRUTH, load, jitter=0.0, seed=0).records()
     ]
     summary = summarise(run, table(records))
-    (played,) = play(load, TwinEngine(TRUTH)).draws
+    ((played,),) = play([load], TwinEngine(TRUTH)).repeats
     figures = played.figures(TRUE_COSTS)
     assert summary.ttft_ms is not None
     assert summary.time_per_token_ms is not None
@@ -52,9 +53,8 @@ def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: C
 
 
 def test_the_costs_of_a_simulated_engine_are_found(fitted: RunFit) -> None:
-    steps = fitted.twin.steps
-    found = np.array([getattr(steps, name) for name in COSTS])
-    assert found == pytest.approx(TRUE_COSTS, rel=RECOVERED)
+    assert costs_of(fitted.twin.steps) == pytest.approx(TRUE_COSTS, rel=RECOVERED)
+    assert fitted.twin.steps.alone_ms is None
     assert fitted.one_out.shares.max() < RECOVERED
     assert fitted.highest_load is not None
     assert fitted.highest_load.shares.max() < RECOVERED
@@ -73,6 +73,54 @@ def test_a_cost_that_is_nothing_is_said_to_be_at_its_bound(tmp_path: Path) -> No
     run = virtual_run(tmp_path / "run", structs.replace(TRUTH, ms_per_context_token=0.0))
     lines = list(twin.fit_lines(twin.fit_run(run, told=twin.Told(slots=6))))
     assert [line.split()[0] for line in lines if line.endswith(": at its bound")] == ["γ"]
+
+
+def test_what_a_sequence_alone_takes_is_found(tmp_path: Path) -> None:
+    truth = structs.replace(TRUTH, alone_ms=6.0)
+    fit = twin.fit_run(virtual_run(tmp_path / "run", truth), told=twin.Told(slots=6))
+    assert costs_of(fit.twin.steps) == pytest.approx(costs_of(truth), rel=RECOVERED)
+    assert any("ε a sequence alone, not α + β" in line for line in twin.fit_lines(fit))
+    twin.write_twin(tmp_path / "twin.toml", fit.twin)
+    assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
+
+
+def test_requests_that_come_in_turn_are_known_by_what_steps_take_together(tmp_path: Path) -> None:
+    """Answers take 0.5 ms each to be handed over, and an idle engine waits for 2.5 ms."""
+    truth = structs.replace(TRUTH, base_ms=12.0, ms_per_prompt_token=1.0, gather_ms=2.5)
+    run = virtual_run(tmp_path / "run", truth, hand_over_ms=0.5, repeats=3)
+    fit = twin.fit_run(run, told=twin.Told(slots=6, token_budget=2048, policy="mixed"))
+    assert fit.twin.in_turn
+    assert any("; requests come in turn" in line for line in twin.fit_lines(fit))
+    assert fit.twin.steps.ms_per_prompt_token == pytest.approx(1.0, rel=0.1)
+    assert np.median(fit.one_out.shares) < 0.05
+
+
+def test_repeats_differ_by_what_their_prompts_do_not_explain() -> None:
+    """Where only the lengths of prompts differ, repeats foretell each other exactly."""
+    cells = [
+        (
+            f"cell-{n}",
+            [
+                (repeat, play([repeat], TwinEngine(TRUTH)).repeats[0][0].figures(TRUE_COSTS))
+                for repeat in (load, structs.replace(load, input_tokens=load.input_tokens + 9))
+            ],
+        )
+        for n, load in enumerate(GRID)
+    ]
+    fit = fit_observed(ObservedCells("m", True, means(cells), 0, TRUTH, None), "run", twin.Told())
+    assert fit.repeats is not None
+    assert fit.repeats.shares.shape == (32, 3)
+    assert fit.repeats.shares.max() < 1e-3
+    assert costs_of(fit.twin.steps) == pytest.approx(TRUE_COSTS, rel=RECOVERED)
+    assert list(twin.fit_lines(fit))[-1] == (
+        "repeats of a cell differ by 0.0 % (median): a twin foretells none of them better than that"
+    )
+
+
+def test_without_repeats_chance_can_not_be_told_from_error(fitted: RunFit) -> None:
+    assert list(twin.fit_lines(fitted))[-1] == (
+        "no cell was repeated, so chance can't be told from error; add --llm-repeats 3"
+    )
 
 
 def test_an_interval_holds_the_truth_where_steps_jitter(tmp_path: Path) -> None:

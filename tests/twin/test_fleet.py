@@ -50,6 +50,7 @@ def any_steps(random: Random) -> EngineSteps:
         waiting_served_ratio=random.choice((0.3, 1.2)),
         most_waiting_steps=random.choice((1, 5, 20)),
         gather_ms=random.choice((0.0, 0.2, 3.0)),
+        alone_ms=random.choice((None, whole_ns(random, 1_000_000, 20_000_000))),
     )
 
 

@@ -2,6 +2,7 @@
 
 from itertools import product
 from pathlib import Path
+from random import Random
 
 from msgspec import structs
 
@@ -18,11 +19,26 @@ GRID = tuple(ClosedLoad(*cell, requests=4) for cell in product((32, 128), (16, 6
 
 
 class VirtualUsers:
-    """The users of a closed loop on an engine with true costs, as a benchmark records them."""
+    """The users of a closed loop on an engine with true costs, as a benchmark records them.
 
-    def __init__(self, steps: EngineSteps, load: ClosedLoad, *, jitter: float, seed: int) -> None:
-        self._load = load
-        self._time = VirtualTime(EngineModel(steps, jitter=jitter, seed=seed), self._brought)
+    With `hand_over_ms` they come in turn: each answer takes so long to be handed over, and the next
+    request comes three times as long after it and later by chance.
+    """
+
+    def __init__(
+        self,
+        steps: EngineSteps,
+        load: ClosedLoad,
+        *,
+        jitter: float,
+        seed: int,
+        hand_over_ms: float = 0.0,
+    ) -> None:
+        self._load, self._hand_over_ms = load, hand_over_ms
+        self._random = Random(seed)
+        self._answers: list[int] = []  # when each was complete
+        engine = EngineModel(steps, jitter=jitter, seed=seed, hand_over_ms=hand_over_ms)
+        self._time = VirtualTime(engine, self._brought)
         self._users: dict[Sequence, tuple[int, int]] = {}
         self._records: list[RequestRecord] = []
 
@@ -57,9 +73,15 @@ class VirtualUsers:
         )
         self._records.append(record)
         if number < load.warmups + load.requests:
-            self._time.at(
-                self._time.now_ns + round(BETWEEN_MS * 1e6), lambda: self._ask(user, number + 1)
-            )
+            between_ns = round(self._between_ms() * 1e6)
+            self._time.at(self._time.now_ns + between_ns, lambda: self._ask(user, number + 1))
+
+    def _between_ms(self) -> float:
+        if not self._hand_over_ms:
+            return BETWEEN_MS
+        turn = self._answers.count(self._time.now_ns)
+        self._answers.append(self._time.now_ns)
+        return self._hand_over_ms * (turn + 3 + self._random.expovariate(1.0))
 
 
 def cell_of(load: ClosedLoad) -> Cell:
@@ -81,6 +103,7 @@ def virtual_run(
     *,
     jitter: float = 0.0,
     repeats: int = 1,
+    hand_over_ms: float = 0.0,
 ) -> RunDir:
     """A run directory in which these cells were measured."""
     run = RunDir.create_at(path)
@@ -89,7 +112,8 @@ def virtual_run(
     for load, repeat in product(loads, range(1, repeats + 1)):
         one = cell_run_of(load, repeat)
         run.append_cell_run(one)
-        users = VirtualUsers(steps, load, jitter=jitter, seed=hash((load.users, repeat)))
+        seed = hash((load.users, repeat))
+        users = VirtualUsers(steps, load, jitter=jitter, seed=seed, hand_over_ms=hand_over_ms)
         with Journal(run.journal_file(one.cell_id, repeat)) as journal:
             for record in users.records():
                 journal.append(structs.replace(record, cell=one.cell_id, repeat=repeat))

@@ -8,9 +8,20 @@ from msgspec import Struct, structs
 from llmbench.config import ConfigError
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.cost_fit import CostFit, Told, find, fit, fit_costs, left_out
+from llmbench.twin.cost_fit import (
+    LLAMA_CPP,
+    CostFit,
+    Told,
+    find,
+    fit,
+    fit_costs,
+    left_out,
+    play_all,
+    reweighed,
+    with_alone,
+)
 from llmbench.twin.observed import Observation, ObservedCells, observed
-from llmbench.twin.playing import COSTS, TwinEngine, play
+from llmbench.twin.playing import TwinEngine
 from llmbench.twin.twin_file import FittedRange, Twin
 
 LEAST_CELLS = 6
@@ -45,6 +56,7 @@ class RunFit(Struct, frozen=True):
     limits_found: bool
     one_out: HeldOut
     highest_load: HeldOut | None
+    repeats: HeldOut | None = None  # one repeat, foretold by the others of its cell
 
 
 def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) -> RunFit:
@@ -57,24 +69,36 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
 def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     """Fit a twin to what was observed, which is enough."""
     fitted = _fitted(seen, told)
-    costs, errors = left_out(seen.cells, fitted)
-    ids = tuple(cell.cell_id for cell in seen.cells)
+    cells = reweighed(seen.cells, fitted)
+    played = play_all(cells, fitted.engine)
+    fitted = fit_costs(cells, played, fitted.engine, fitted.costs)
+    costs, errors = left_out(cells, fitted)
+    ids = tuple(cell.cell_id for cell in cells)
+    about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
     return RunFit(
-        _twin(run_name, seen, fitted, costs),
+        _twin(run_name, seen, fitted, costs, _scatter(about, fitted)),
         seen,
         _intervals(fitted.costs, costs),
         fitted.at_bound,
         seen.steps is None,
         HeldOut(ids, errors),
-        _highest_load(seen.cells, fitted.engine),
+        _highest_load(cells, fitted.engine),
+        _repeats(ids, about),
     )
 
 
 def _fitted(seen: ObservedCells, told: Told) -> CostFit:
     """The fit of all cells, to an engine whose limits are told, or else to that which fits best."""
     if seen.steps is not None:
-        return fit(seen.cells, [TwinEngine(seen.steps)])
-    return find(seen.cells, structs.replace(told, slots=told.slots or seen.slots))
+        return with_alone(seen.cells, fit(seen.cells, [TwinEngine(seen.steps)]))
+    told = structs.replace(told, slots=told.slots or seen.slots)
+    if seen.is_llama_cpp:
+        told = structs.replace(
+            told,
+            policy=told.policy or LLAMA_CPP.policy,
+            token_budget=told.token_budget or LLAMA_CPP.token_budget,
+        )
+    return with_alone(seen.cells, find(seen.cells, told))
 
 
 def check_enough(cells: Sequence[Observation], where: str) -> None:
@@ -98,20 +122,26 @@ def check_enough(cells: Sequence[Observation], where: str) -> None:
         )
 
 
-def _twin(run_name: str, seen: ObservedCells, fitted: CostFit, costs: Array) -> Twin:
-    loads = [cell.load for cell in seen.cells]
+def _twin(
+    run_name: str,
+    seen: ObservedCells,
+    fitted: CostFit,
+    costs: Array,
+    scatter: tuple[float, float, float],
+) -> Twin:
+    loads = [load for cell in seen.cells for load in cell.loads]
     return Twin(
         name=seen.name,
         run=run_name,
         simulated=seen.simulated,
-        together=fitted.engine.together,
+        in_turn=fitted.engine.in_turn,
         range=FittedRange(
             users=_ends([load.users for load in loads]),
             input_tokens=_ends([load.input_tokens for load in loads]),
             output_tokens=_ends([load.output_tokens for load in loads]),
         ),
         steps=fitted.engine.steps,
-        scatter=_scatter(seen.cells, fitted.residuals),
+        scatter=scatter,
         leave_one_out=tuple(tuple(map(float, row)) for row in costs),  # type: ignore[misc]
     )
 
@@ -120,13 +150,27 @@ def _ends(values: Sequence[int]) -> tuple[int, int]:
     return min(values), max(values)
 
 
-def _scatter(cells: Sequence[Observation], residuals: Array) -> tuple[float, float, float]:
+def _scatter(about: Sequence[Array], fitted: CostFit) -> tuple[float, float, float]:
     """The standard deviation of a repeat's figures about the fit, less what the costs explain."""
-    fitted = [cell.logs - residual for cell, residual in zip(cells, residuals, strict=True)]
-    about = np.vstack([cell.repeats - logs for cell, logs in zip(cells, fitted, strict=True)])
-    spare = 1 - len(COSTS) / residuals.size
-    ttft, per_token, rate = np.sqrt((about**2).mean(axis=0) / spare)
+    spare = 1 - fitted.found / fitted.residuals.size
+    ttft, per_token, rate = np.sqrt((np.vstack(about) ** 2).mean(axis=0) / spare)
     return float(ttft), float(per_token), float(rate)
+
+
+def _repeats(ids: tuple[str, ...], about: Sequence[Array]) -> HeldOut | None:
+    """How far each repeat lies from the mean of its cell's others: all repeats × `KINDS`.
+
+    `about` is measured − fitted, so that the lengths of a repeat's prompts don't count.
+    """
+    repeated = [(name, one) for name, one in zip(ids, about, strict=True) if len(one) > 1]
+    if not repeated:
+        return None
+    errors = [
+        (repeats - repeats.mean(axis=0)) * len(repeats) / (len(repeats) - 1)
+        for _, repeats in repeated
+    ]
+    names = tuple(name for name, repeats in repeated for _ in repeats)
+    return HeldOut(names, np.vstack(errors))
 
 
 def spread(values: Array) -> Array:
@@ -154,6 +198,7 @@ def _highest_load(cells: Sequence[Observation], engine: TwinEngine) -> HeldOut |
     highest = [cell for cell in cells if cell.load.users == most]
     if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
         return None
-    fitted = fit_costs(rest, [play(cell.load, engine) for cell in rest], engine)
-    errors = [cell.logs - play(cell.load, engine).logs(fitted.costs) for cell in highest]
+    fitted = fit_costs(rest, play_all(rest, engine), engine)
+    played = play_all(highest, engine)
+    errors = [cell.logs - one.logs(fitted.costs) for cell, one in zip(highest, played, strict=True)]
     return HeldOut(tuple(cell.cell_id for cell in highest), np.array(errors))

@@ -10,7 +10,7 @@ from msgspec import Struct, structs
 from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, tokens_per_s
 from llmbench.twin.fit_of_run import quantile, spread
-from llmbench.twin.playing import COSTS, ClosedLoad, TwinEngine, play
+from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play, with_costs
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 
@@ -47,7 +47,7 @@ def foretell_users(
 ) -> ForetoldCell:
     """What a closed loop of `users` would show."""
     load = ClosedLoad(input_tokens, output_tokens, users, requests)
-    played = play(load, TwinEngine(twin.steps, twin.together))
+    played = play([load], TwinEngine(twin.steps, twin.in_turn))
     foretold = _foretold(twin, output_tokens, played.logs)
     outside = _outside(twin, input_tokens, output_tokens, users)
     name = f"{users} user{'' if users == 1 else 's'}"
@@ -88,16 +88,11 @@ def foretell(
     ]
 
 
-def with_costs(steps: EngineSteps, costs: Array) -> EngineSteps:
-    """The same engine with other costs."""
-    return structs.replace(steps, **dict(zip(COSTS, map(float, costs), strict=True)))
-
-
 def _foretold(
     twin: Twin, output_tokens: int, logs: Callable[[Array], Array]
 ) -> tuple[Interval, Interval | None, Interval, Interval]:
     """The figures with intervals: of the costs (leaving cells out), and of what is measured."""
-    values = logs(np.array([getattr(twin.steps, name) for name in COSTS]))
+    values = logs(costs_of(twin.steps))
     others = np.array([logs(np.array(costs)) for costs in twin.leave_one_out])
     reach = quantile(len(others)) * np.hypot(spread(others), np.array(twin.scatter))
     ttft, per_token, rate = (

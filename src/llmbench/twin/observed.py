@@ -30,13 +30,21 @@ TOLD_SLOTS = "props.total_slots"
 
 
 class Observation(Struct, frozen=True):
-    """A cell as it was measured: its load, and the logarithms of its figures (means of repeats)."""
+    """A cell as it was measured: its loads, and the logarithms of its figures (means of repeats).
+
+    The prompts of a repeat are others than those of the next, and so may be their mean length.
+    """
 
     cell_id: str
-    load: ClosedLoad
+    loads: tuple[ClosedLoad, ...]  # of each repeat
     logs: Array  # of `CellFigures`
     scatter: Array  # their standard errors
     repeats: Array  # the logarithms of each repeat: repeats × figures
+
+    @property
+    def load(self) -> ClosedLoad:
+        """That of the first repeat."""
+        return self.loads[0]
 
 
 class ObservedCells(Struct, frozen=True):
@@ -48,6 +56,7 @@ class ObservedCells(Struct, frozen=True):
     left_out: int  # repeats that were not valid
     steps: EngineSteps | None  # of a simulated engine: its limits and policy are told
     slots: int | None
+    is_llama_cpp: bool = False
 
 
 def observed(run: RunDir, model: str | None = None) -> ObservedCells:
@@ -60,13 +69,15 @@ def observed(run: RunDir, model: str | None = None) -> ObservedCells:
     valid = [result.summary for result in mine if result.valid]
     configs = {config.name: config for config in run.info().models}
     config = configs.get(mine[0].summary.cell.model)
+    slots = _slots_it_tells(run, valid[0].cell_id if valid else "")
     return ObservedCells(
         name,
         any(summary.simulated for summary in valid),
         observations(valid),
         len(mine) - len(valid),
         _told_steps(config),
-        _slots(config, run, valid[0].cell_id if valid else ""),
+        slots or _configured_slots(config),
+        slots is not None,
     )
 
 
@@ -84,35 +95,38 @@ def _chosen(names: list[str], model: str | None, run: RunDir) -> str:
 
 def observations(summaries: Sequence[CellSummary]) -> tuple[Observation, ...]:
     """One observation for each cell that has all figures."""
-    repeats: dict[str, list[CellFigures]] = defaultdict(list)
-    loads: dict[str, ClosedLoad] = {}
+    repeats: dict[str, list[tuple[ClosedLoad, CellFigures]]] = defaultdict(list)
     for summary in summaries:
         load, figures = _load(summary), _figures(summary)
         if load is not None and figures is not None:
-            repeats[summary.cell_id].append(figures)
-            loads.setdefault(summary.cell_id, load)
-    return means([(name, loads[name], figures) for name, figures in repeats.items()])
+            repeats[summary.cell_id].append((load, figures))
+    return means(list(repeats.items()))
 
 
 def means(
-    cells: Sequence[tuple[str, ClosedLoad, Sequence[CellFigures]]],
+    cells: Sequence[tuple[str, Sequence[tuple[ClosedLoad, CellFigures]]]],
 ) -> tuple[Observation, ...]:
     """Each cell's mean over its repeats, whose scatter is pooled over all cells."""
-    logs = [np.array([one.logs for one in repeats]) for _, _, repeats in cells]
-    scatter = _pooled(logs)
+    logs = [np.array([figures.logs for _, figures in repeats]) for _, repeats in cells]
+    scatter = pooled(logs)
     return tuple(
         Observation(
             cell_id,
-            load,
+            tuple(load for load, _ in repeats),
             of_cell.mean(axis=0),
-            np.hypot(LEAST_SCATTER, scatter / np.sqrt(len(of_cell))),
+            standard_error(scatter, len(of_cell)),
             of_cell,
         )
-        for (cell_id, load, _), of_cell in zip(cells, logs, strict=True)
+        for (cell_id, repeats), of_cell in zip(cells, logs, strict=True)
     )
 
 
-def _pooled(cells: Sequence[Array]) -> Array:
+def standard_error(scatter: Array, repeats: int) -> Array:
+    """That of a mean over so many repeats."""
+    return np.asarray(np.hypot(LEAST_SCATTER, scatter / np.sqrt(repeats)))
+
+
+def pooled(cells: Sequence[Array]) -> Array:
     """The standard deviation of a repeat about its cell's mean; 0 where nothing was repeated."""
     squares = sum((((logs - logs.mean(axis=0)) ** 2).sum(axis=0) for logs in cells), np.zeros(3))
     spare = sum(len(logs) - 1 for logs in cells)
@@ -150,13 +164,15 @@ def _told_steps(config: ModelConfig | None) -> EngineSteps | None:
     return server.steps if isinstance(server, SimulatedServer) else None
 
 
-def _slots(config: ModelConfig | None, run: RunDir, cell_id: str) -> int | None:
-    """How many requests the engine runs at a time, as it tells or as its configuration says."""
+def _slots_it_tells(run: RunDir, cell_id: str) -> int | None:
+    """How many requests the engine runs at a time, as llama.cpp's server tells."""
     told = next(
         (one.endpoint.launch.server_info for one in run.cell_runs() if one.cell_id == cell_id), {}
     ).get(TOLD_SLOTS)
-    if isinstance(told, int):
-        return told
+    return told if isinstance(told, int) else None
+
+
+def _configured_slots(config: ModelConfig | None) -> int | None:
     server = config.server if config else None
     if isinstance(server, ProcessServer | SimulatedServer):
         return server.slots

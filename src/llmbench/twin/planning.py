@@ -13,8 +13,7 @@ from llmbench.twin.fit_of_run import quantile
 from llmbench.twin.fleet.drawing import Workload
 from llmbench.twin.fleet.replaying import Replicated
 from llmbench.twin.fleet.routing import Routing
-from llmbench.twin.foretelling import with_costs
-from llmbench.twin.playing import COSTS
+from llmbench.twin.playing import costs_of, with_costs
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps, PrefixCacheSize
 
@@ -75,7 +74,7 @@ def plan(twin: Twin, question: Question) -> Plan:
 
 
 def _slower(steps: EngineSteps, times: float) -> EngineSteps:
-    return with_costs(steps, np.array([getattr(steps, name) for name in COSTS]) * times)
+    return with_costs(steps, costs_of(steps) * times)
 
 
 def _by_hour(question: Question, steps: EngineSteps) -> tuple[int, ...]:

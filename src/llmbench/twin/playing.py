@@ -5,6 +5,7 @@ not depend on how long steps last. When each of them ends does, and that is line
 a cell is played once, and timed anew for any costs by a product of matrices.
 """
 
+from collections.abc import Sequence as Sequences
 from random import Random
 
 import numpy as np
@@ -15,8 +16,8 @@ from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, steady, tokens_per_s
 from llmbench.value_types import EngineSteps
 
-COSTS = ("base_ms", "ms_per_sequence", "ms_per_context_token", "ms_per_prompt_token")
-"""α, β, γ and δ: the fields of `EngineSteps` that a fit finds, in the order of a step's work."""
+COSTS = ("base_ms", "ms_per_sequence", "ms_per_context_token", "ms_per_prompt_token", "alone_ms")
+"""α, β, γ, δ and what a sequence alone takes: the fields of `EngineSteps` that a fit finds."""
 
 BETWEEN_MS = 0.2
 """From an answer's end to the arrival of its user's next request, on one machine."""
@@ -24,14 +25,40 @@ BETWEEN_MS = 0.2
 GATHER_MS = 0.2
 """How long an idle engine is taken to wait for requests that come together, where it does."""
 
-_LATE_MS = 0.5
-"""How much later a request comes that misses the others: anything longer than `GATHER_MS`."""
+HAND_OVER_MS = 0.02
+"""How long an engine takes to hand an answer over, where requests come in turn.
 
-DRAWS = 8
-"""How often a cell is played where chance decides which requests an idle engine takes together."""
+Only the order of requests and steps is of interest, so this is less than any step lasts.
+"""
+
+_BACK, _BACK_LATE = 3.0, 1.0
+"""A user's next request comes so many hand-overs after the answer, and later by chance (the mean).
+
+Measured with llama.cpp's server on one core and a client on another: it hands an answer over in
+0.5 ms, and has the next request 1.5 to 2 ms later.
+"""
+
+DRAWS = 12
+"""How often a repeat is played where chance decides which requests a step takes together.
+
+All repeats are played by the same chances, so that only their prompts make a difference.
+"""
 
 _ANY_STEP_MS = 10.0
 """How long every step lasts while a cell is played: anything longer than `BETWEEN_MS`."""
+
+
+def costs_of(steps: EngineSteps) -> Array:
+    """The costs of an engine, in the order of `COSTS`."""
+    return np.array(
+        [getattr(steps, name) for name in COSTS[:-1]] + [steps.sequence_alone_ms], dtype=np.float64
+    )
+
+
+def with_costs(steps: EngineSteps, costs: Array) -> EngineSteps:
+    """The same engine with other costs; a sequence alone has its own if it had them."""
+    found = dict(zip(COSTS, map(float, costs), strict=True))
+    return structs.replace(steps, **found | ({"alone_ms": None} if steps.alone_ms is None else {}))
 
 
 class ClosedLoad(Struct, frozen=True):
@@ -45,14 +72,15 @@ class ClosedLoad(Struct, frozen=True):
 
 
 class TwinEngine(Struct, frozen=True):
-    """A simulated engine, and how it meets requests that come together while it is idle.
+    """A simulated engine, and how requests come whose users were answered by the same step.
 
-    Each is in time for the step that the first of them begins with probability `together`. Those
-    that miss it stay a step behind, so that the shares of a cell's requests are a matter of chance.
+    They come at one moment, or else `in_turn`: the engine hands over one answer after another, and
+    users ask again one after another. Chance then decides which requests come before a step begins.
+    Those that miss it stay a step behind, and such groups last for the rest of a cell.
     """
 
     steps: EngineSteps
-    together: float = 1.0
+    in_turn: bool = False
 
 
 class PlayedCell(Struct, frozen=True):
@@ -82,8 +110,8 @@ class PlayedCell(Struct, frozen=True):
 class _Recorder(EngineModel):
     """An engine that writes down what each of its steps did."""
 
-    def __init__(self, steps: EngineSteps) -> None:
-        super().__init__(steps)
+    def __init__(self, steps: EngineSteps, hand_over_ms: float) -> None:
+        super().__init__(steps, hand_over_ms=hand_over_ms)
         self.work_done: list[tuple[int, ...]] = []
         self.idle_ms: list[float] = []
         self._last_end_ns = 0
@@ -92,31 +120,45 @@ class _Recorder(EngineModel):
         assert self.due_ns is not None
         works = any(self.work)
         busy_since_ns = self.began_ns if works else self.due_ns
-        self.work_done.append((int(works), *self.work))
+        alone = int(self.work.is_alone)
+        batch = int(works) - alone
+        sequences, context_tokens, prompt_tokens = self.work
+        row = (batch, batch * sequences, context_tokens, prompt_tokens, alone)
+        self.work_done.append(row)
         self.idle_ms.append((busy_since_ns - self._last_end_ns) / 1e6)
         self._last_end_ns = self.due_ns
         return super().end_step()
 
 
 class PlayedDraws(Struct, frozen=True):
-    """A cell as it was played several times."""
+    """A cell as it was played for each of its repeats, so often as chance has it."""
 
-    draws: tuple[PlayedCell, ...]
+    repeats: tuple[tuple[PlayedCell, ...], ...]
+
+    def each(self, costs: Array) -> Array:
+        """The logarithms of each repeat's figures, means over its draws: repeats × figures."""
+        return np.array(
+            [
+                np.mean([draw.figures(costs).logs for draw in draws], axis=0)
+                for draws in self.repeats
+            ]
+        )
 
     def logs(self, costs: Array) -> Array:
-        """The logarithms of the cell's figures, means over the draws."""
-        return np.asarray(np.mean([draw.figures(costs).logs for draw in self.draws], axis=0))
+        """The logarithms of the cell's figures, means over the repeats."""
+        return np.asarray(self.each(costs).mean(axis=0))
 
 
-def play(load: ClosedLoad, engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
-    """Play a cell on an engine of these limits and this policy, whatever its costs."""
-    costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS}
-    steps = structs.replace(engine.steps, **costs)
-    if load.users == 1 or engine.together == 1.0 or not steps.gather_ms:
-        draws = 1
+def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
+    """Play the repeats of a cell on an engine of these limits and policy, whatever its costs."""
+    costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS, "alone_ms": _ANY_STEP_MS}
+    any_engine = structs.replace(engine, steps=structs.replace(engine.steps, **costs))
+    if loads[0].users == 1 or not engine.in_turn:
+        once = {load: (_Play(load, any_engine, 0).played(),) for load in set(loads)}
+        return PlayedDraws(tuple(once[load] for load in loads))
     return PlayedDraws(
         tuple(
-            _Play(load, _Recorder(steps), engine.together, seed).played() for seed in range(draws)
+            tuple(_Play(load, any_engine, seed).played() for seed in range(draws)) for load in loads
         )
     )
 
@@ -126,7 +168,7 @@ def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, ND
 
     What comes first doesn't depend on the costs, so it is looked up at any: all steps equally long.
     """
-    any_costs = np.append(np.eye(len(COSTS))[0] * _ANY_STEP_MS, 1.0)
+    any_costs = np.array([_ANY_STEP_MS * (name in ("base_ms", "alone_ms")) for name in COSTS] + [1])
     sent_ms, last_ms = sent @ any_costs, last @ any_costs
     start_ms, end_ms = steady(sent_ms, last_ms, user)
     inside = (sent_ms >= start_ms) & (sent_ms < end_ms)
@@ -137,10 +179,12 @@ def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, ND
 class _Play:
     """The users of one cell in virtual time."""
 
-    def __init__(self, load: ClosedLoad, engine: _Recorder, together: float, seed: int) -> None:
-        self._load, self._engine, self._together = load, engine, together
-        self._random = Random(f"{seed}/together")
-        self._time = VirtualTime(engine, self._brought)
+    def __init__(self, load: ClosedLoad, engine: TwinEngine, seed: int) -> None:
+        self._load, self._in_turn = load, engine.in_turn
+        self._random = Random(f"{seed}/in turn")
+        self._engine = _Recorder(engine.steps, HAND_OVER_MS if engine.in_turn else 0.0)
+        self._time = VirtualTime(self._engine, self._brought)
+        self._answered = -1, 0  # at which moment, and how many then
         self._asked = dict.fromkeys(range(load.users), 0)
         self._under_way: dict[Sequence, list[float]] = {}
         self._rows: list[list[float]] = []  # user, sent, how late, first, last, measured
@@ -170,11 +214,17 @@ class _Play:
 
     def _ask_soon(self, user: int) -> None:
         """Have a user's next request come right after the step that just ended."""
-        in_time = self._random.random() < self._together
-        late_ms = BETWEEN_MS + (0.0 if in_time else _LATE_MS)
+        late_ms = self._in_turn_ms() if self._in_turn else BETWEEN_MS
         after_steps = len(self._engine.work_done)
         come_ns = self._time.now_ns + round(late_ms * 1e6)
         self._time.at(come_ns, lambda: self._ask(user, after_steps, late_ms))
+
+    def _in_turn_ms(self) -> float:
+        """How long after a step's end the request comes that follows its next answer."""
+        now_ns, (last_ns, answers) = self._time.now_ns, self._answered
+        turn = answers if now_ns == last_ns else 0
+        self._answered = now_ns, turn + 1
+        return HAND_OVER_MS * (turn + _BACK + _BACK_LATE * self._random.expovariate(1.0))
 
     def _ask(self, user: int, after_steps: int, late_ms: float) -> None:
         measured = self._asked[user] >= self._load.warmups

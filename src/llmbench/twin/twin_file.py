@@ -19,9 +19,9 @@ class FittedRange(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Twin(Struct, frozen=True, forbid_unknown_fields=True):
-    """A simulated engine (`steps`, `together`) that behaves as a measured server did.
+    """A simulated engine (`steps`, `in_turn`) that behaves as a measured server did.
 
-    `leave_one_out` holds the costs of the fits without one cell each (α, β, γ, δ in ms), and
+    `leave_one_out` holds the costs of the fits without one cell each (`COSTS`, in ms), and
     `scatter` how far measured figures lay from the fitted ones: the standard deviations of TTFT,
     time per token and tokens/s, relative. Intervals of predictions are made of both.
     """
@@ -29,11 +29,11 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     name: str  # the configuration
     run: str  # the run's directory
     simulated: bool
-    together: float
     range: FittedRange
     steps: EngineSteps
     scatter: tuple[float, float, float]
-    leave_one_out: tuple[tuple[float, float, float, float], ...]
+    leave_one_out: tuple[tuple[float, float, float, float, float], ...]
+    in_turn: bool = False
 
 
 def write_twin(path: Path, twin: Twin) -> None:
@@ -42,7 +42,8 @@ def write_twin(path: Path, twin: Twin) -> None:
     tables = []
     for key, value in msgspec.to_builtins(twin).items():
         if isinstance(value, dict):
-            tables += ["", f"[{key}]", *(_pair(*item) for item in value.items())]
+            known = {name: one for name, one in value.items() if one is not None}
+            tables += ["", f"[{key}]", *(_pair(*item) for item in known.items())]
         else:
             lines.append(_pair(key, value))
     path.write_text("\n".join((*lines, *tables)) + "\n", encoding="utf-8")

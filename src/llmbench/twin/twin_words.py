@@ -7,7 +7,7 @@ import numpy as np
 from llmbench.twin.cell_figures import Array
 from llmbench.twin.fit_of_run import HeldOut, RunFit
 from llmbench.twin.foretelling import ForetoldCell, Interval
-from llmbench.twin.playing import COSTS
+from llmbench.twin.playing import costs_of
 from llmbench.twin.twin_file import Twin
 
 _COST_WORDS = (
@@ -15,6 +15,7 @@ _COST_WORDS = (
     ("β", "each sequence in it", "ms"),
     ("γ", "each 1,000 tokens of context", "ms"),
     ("δ", "each prompt token", "ms"),
+    ("ε", "a sequence alone, not α + β", "ms"),
 )
 _PER_THOUSAND = 2  # the index of γ
 _KIND_WORDS = ("TTFT (mean)", "time per token", "output tokens/s")
@@ -28,8 +29,8 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         yield f"  left out: {fit.observed.left_out} repeats that are not valid"
     yield ""
     yield f"  {'what a step costs':<34}{'ms':>9}   90 % interval (jackknife over cells)"
-    costs = np.array([getattr(fit.twin.steps, name) for name in COSTS])
-    for n, (sign, words, _) in enumerate(_COST_WORDS):
+    costs = costs_of(fit.twin.steps)
+    for n, (sign, words, _) in enumerate(_COST_WORDS[: len(fit.at_bound)]):
         by = 1000 if n == _PER_THOUSAND else 1
         low, high = by * fit.intervals[n]
         bound = ": at its bound" if fit.at_bound[n] else ""
@@ -42,6 +43,7 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         yield "held out, the highest load: too few other numbers of users to tell; add --llm-users"
     else:
         yield from _held_out("held out, the highest load", fit.highest_load)
+    yield from _repeats(fit.repeats)
 
 
 def title(twin: Twin) -> str:
@@ -52,17 +54,34 @@ def title(twin: Twin) -> str:
 def _limits(fit: RunFit) -> str:
     steps = fit.twin.steps
     source = "the likeliest, or as told" if fit.limits_found else "as its configuration says"
-    together = f", {fit.twin.together:.0%} of requests that come together share one"
+    come = "; requests come in turn" if fit.twin.in_turn else ""
     return (
         f"steps: {steps.policy}, {steps.token_budget:,} tokens at most, {steps.most_sequences} "
-        f"sequences{together if steps.gather_ms else ''} ({source})"
+        f"sequences{come} ({source})"
+    )
+
+
+def _repeats(repeats: HeldOut | None) -> Iterator[str]:
+    """How far repeats differ, since that bounds what any twin can be."""
+    if repeats is None:
+        yield "no cell was repeated, so chance can't be told from error; add --llm-repeats 3"
+        return
+    yield from _table("one repeat, by the others of its cell", repeats)
+    differ = _median(100 * repeats.shares)
+    yield (
+        f"repeats of a cell differ by {differ:.1f} % (median): "
+        "a twin foretells none of them better than that"
     )
 
 
 def _held_out(words: str, held_out: HeldOut) -> Iterator[str]:
-    shares = 100 * held_out.shares
     cells = len(held_out.cell_ids)
-    yield f"{f'{words} ({cells} cell' + ('s)' if cells > 1 else ')'):<46}median   worst"
+    return _table(f"{words} ({cells} cell{'s' if cells > 1 else ''})", held_out)
+
+
+def _table(words: str, held_out: HeldOut) -> Iterator[str]:
+    shares = 100 * held_out.shares
+    yield f"{words:<46}median   worst"
     for kind, of_kind in zip(_KIND_WORDS, shares.T, strict=True):
         worst = held_out.cell_ids[int(np.argmax(of_kind))]
         yield f"  {kind:<41}{np.median(of_kind):>6.1f} % {of_kind.max():>5.1f} %  {worst}"

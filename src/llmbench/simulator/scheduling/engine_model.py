@@ -9,24 +9,13 @@ What a prefix cache holds of a prompt is not computed again.
 from collections import deque
 from collections.abc import Sequence as Sizes
 from random import Random
-from typing import NamedTuple
 
 from llmbench.simulator.scheduling.prefix_cache import PrefixCache
+from llmbench.simulator.scheduling.step_work import NO_WORK, StepWork, step_ms
 from llmbench.value_types import EngineSteps
 
 LEAST_STEP = 0.1
 """A step is never shorter than this share of its mean, however large the jitter."""
-
-
-class StepWork(NamedTuple):
-    """What a step computes; each of these has its cost in `EngineSteps`."""
-
-    sequences: int
-    context_tokens: int  # in memory of the sequences that decode
-    prompt_tokens: int
-
-
-NO_WORK = StepWork(0, 0, 0)
 
 
 class Sequence:
@@ -87,8 +76,10 @@ class EngineModel:
         jitter: float = 0.0,
         seed: int = 0,
         cache: PrefixCache | None = None,
+        hand_over_ms: float = 0.0,
     ) -> None:
         self._steps, self._jitter, self._cache = steps, jitter, cache
+        self._hand_over_ms = hand_over_ms  # for each answer that ends, before others go on
         self._random = Random(f"{seed}/steps")
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
@@ -115,8 +106,7 @@ class EngineModel:
         if self.due_ns is None:
             begin_ns = max(now_ns, self._ended_ns)
             if self._steps.gather_ms:
-                self.began_ns, self.work = begin_ns, NO_WORK
-                self.due_ns = begin_ns + round(self._steps.gather_ms * 1e6)
+                self._pause(begin_ns, self._steps.gather_ms)
             else:
                 self._begin_step(begin_ns)
 
@@ -145,10 +135,20 @@ class EngineModel:
         for sequence in self.running:
             if sequence.is_done:
                 self._keep(sequence, now_ns)
-        self.running = [sequence for sequence in self.running if not sequence.is_done]
+        going_on = [sequence for sequence in self.running if not sequence.is_done]
+        ended, self.running = len(self.running) - len(going_on), going_on
         self._ended_ns = now_ns
-        self._begin_step(now_ns)
+        if ended and going_on and self._hand_over_ms:
+            self._pause(now_ns, ended * self._hand_over_ms)
+        else:
+            self._begin_step(now_ns)
         return brought
+
+    def _pause(self, now_ns: int, pause_ms: float) -> None:
+        """Compute nothing for a while; the next step takes what has come by then."""
+        self._decode, self._prefill = [], []
+        self.began_ns, self.work = now_ns, NO_WORK
+        self.due_ns = now_ns + round(pause_ms * 1e6)
 
     def _bring(self, sequence: Sequence, now_ns: int) -> int:
         """Give a sequence its next tokens."""
@@ -196,15 +196,10 @@ class EngineModel:
             sum(sequence.computed for sequence in self._decode),
             sum(tokens for _, tokens in self._prefill),
         )
-        step_ms = (
-            self._steps.base_ms
-            + self._steps.ms_per_sequence * self.work.sequences
-            + self._steps.ms_per_context_token * self.work.context_tokens
-            + self._steps.ms_per_prompt_token * self.work.prompt_tokens
-        )
+        lasts_ms = step_ms(self._steps, self.work)
         if self._jitter:
-            step_ms *= max(LEAST_STEP, self._random.gauss(1.0, self._jitter))
-        return round(step_ms * 1e6)
+            lasts_ms *= max(LEAST_STEP, self._random.gauss(1.0, self._jitter))
+        return round(lasts_ms * 1e6)
 
     # whole prompts in steps of their own, as TGI 0.9.4 does
 

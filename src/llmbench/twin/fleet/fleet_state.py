@@ -27,6 +27,7 @@ class FleetEngine(NamedTuple):
 
     base: float
     sequence: float
+    alone: float  # a step of one sequence, in place of both
     context: float
     prompt: float
     mixed: bool
@@ -128,6 +129,7 @@ def engine_of(steps: EngineSteps, cache: PrefixCacheSize | None) -> FleetEngine:
     return FleetEngine(
         nanoseconds(steps.base_ms),
         nanoseconds(steps.ms_per_sequence),
+        nanoseconds(steps.sequence_alone_ms),
         nanoseconds(steps.ms_per_context_token),
         nanoseconds(steps.ms_per_prompt_token),
         steps.policy == "mixed",

@@ -109,12 +109,10 @@ def begin(f: FleetState, replica: int, now: float) -> None:
         else:
             resting += 1
     place.began = now
-    place.first_step = (
-        engine.base
-        + engine.sequence * (place.count - resting)
-        + engine.context * context
-        + engine.prompt * prompt
-    )
+    sequences = place.count - resting
+    batch = engine.base + engine.sequence * sequences
+    fixed = engine.alone if sequences == 1 and not prompt else batch
+    place.first_step = fixed + engine.context * context + engine.prompt * prompt
     place.growth = engine.context * decoding
     place.steps = steps
     set_leaf(f.due, replica, now + _lasts(place.first_step, place.growth, steps))

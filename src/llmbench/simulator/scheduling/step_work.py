@@ -1,0 +1,31 @@
+"""What a step of the simulated engine computes, and how long that takes."""
+
+from typing import NamedTuple
+
+from llmbench.value_types import EngineSteps
+
+
+class StepWork(NamedTuple):
+    """What a step computes; each of these has its cost in `EngineSteps`."""
+
+    sequences: int
+    context_tokens: int  # in memory of the sequences that decode
+    prompt_tokens: int
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a single sequence decodes."""
+        return self.sequences == 1 and not self.prompt_tokens
+
+
+NO_WORK = StepWork(0, 0, 0)
+
+
+def step_ms(steps: EngineSteps, work: StepWork) -> float:
+    """How long a step with this work lasts."""
+    batch_ms = steps.base_ms + steps.ms_per_sequence * work.sequences
+    return (
+        (steps.sequence_alone_ms if work.is_alone else batch_ms)
+        + steps.ms_per_context_token * work.context_tokens
+        + steps.ms_per_prompt_token * work.prompt_tokens
+    )
