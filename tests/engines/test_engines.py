@@ -18,6 +18,7 @@ from llmbench.servers.running import RunningServer
 from llmbench.servers.scraping.gauge_watch import GaugeWatch
 from llmbench.store import RunDir
 from llmbench.traffic import Cache, Conversations
+from llmbench.value_types import Images
 from tests.engines.conftest import BLOCK, SLOTS
 from tests.perf.conversation_truth import scripts
 
@@ -96,6 +97,22 @@ def test_answers_conform_to_a_schema(
     done = run_cell(cell, server.endpoint, PROMPTS, run=run, repeat=1, seed=1, prompts_sha256="")
     summary = summarise(done, table(run.requests()))
     assert (summary.errors, summary.conforming_share) == ({}, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("engine", "words"),
+    [("vllm", "is not a multimodal model"), ("llama_cpp", "image input is not supported")],
+)
+def test_a_model_of_text_refuses_images_in_its_servers_words(
+    engine: str, words: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    server: RunningServer = request.getfixturevalue(engine)
+    cell = Cell("engine", 24, OUTPUT_TOKENS, Users(1, 2), images=Images(1, 64, 64))
+    run = RunDir.create(tmp_path, None)
+    run_cell(cell, server.endpoint, PROMPTS, run=run, repeat=1, seed=1, prompts_sha256="")
+    for record in run.requests():
+        assert record.error_kind in ("http_4xx", "http_5xx")
+        assert words in (record.error or "")
 
 
 def test_vllms_own_times_are_ours(vllm: RunningServer, tmp_path: Path) -> None:

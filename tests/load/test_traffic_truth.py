@@ -1,6 +1,7 @@
 """Traffic against a simulated engine with a prefix cache, whose truth is known."""
 
 import gc
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from llmbench.cells import Arrivals, Cell, Shape, Users
 from llmbench.config import SimulatedServer
 from llmbench.load.cell import run_cell
+from llmbench.load.plan.maker import Drawing
+from llmbench.load.plan.synthetic_images import SyntheticImages
 from llmbench.load.plan.talks import Talk
 from llmbench.metrics.summary import summarise
 from llmbench.metrics.tables import table
@@ -28,7 +31,7 @@ from llmbench.traffic import (
     SharedPrefix,
     Traffic,
 )
-from llmbench.value_types import PrefixCacheSize
+from llmbench.value_types import Images, PrefixCacheSize
 from tests.load.conftest import simulating
 from tests.load.serving import endpoint
 from tests.perf.conversation_truth import converse, scripts, turn_truths
@@ -144,6 +147,22 @@ def test_bodies_are_replayed_as_they_are(caching: str, tmp_path: Path) -> None:
     assert {record.prompt_tokens for record in measured} == {None}
     assert summary.output_length_hit_rate is None
     assert summary.input_length_hit_rate is None
+
+
+def test_the_images_of_replayed_bodies_are_counted(caching: str, tmp_path: Path) -> None:
+    seeing = Cell("sim", 8, 8, Users(1), images=Images(1, 56, 28))
+    (png,) = SyntheticImages(seeing, Drawing(1, 1, "salt")).of(0)
+    shown = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}}
+    contents: list[Any] = ["no image", [{"type": "text", "text": "look"}, shown, shown]]
+    bodies = tuple(
+        ReplayedBody(json.dumps({"messages": [{"role": "user", "content": c}]}).encode(), 4)
+        for c in contents
+    )
+    replay = Replayed("replay", "none.jsonl")
+    records, summary = run(tmp_path, caching, Users(1, 2), replay, Bodies(bodies))
+    measured = [record for record in records if record.phase == "measured"]
+    assert [(record.images, record.input_tokens) for record in measured] == [(None, 2), (2, 5)]
+    assert summary.images_per_s == pytest.approx(summary.requests_per_s)
 
 
 def test_each_turn_is_as_the_server_recorded_it(caching: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import accumulate
+from typing import Any
 
 from msgspec import structs
 
@@ -223,10 +224,17 @@ class BodyMaker(TrafficMaker):
         bodies = self._material.bodies
         index = (ordinal - self._drawing.first_measured) % len(bodies)
         ask = structs.replace(self._ask(ordinal, phase, 1), prompt=WARM_UP)
+        images = None
         if phase == "measured":
-            body = bodies[index]
-            ask = structs.replace(
-                ask, output_tokens=body.output_tokens, replayed=json.loads(body.json)
-            )
+            body, said = bodies[index], json.loads(bodies[index].json)
+            ask = structs.replace(ask, output_tokens=body.output_tokens, replayed=said)
+            images = _images_in(said)
         planned = self._planned(ask, index, user, request, phase)
-        return structs.replace(planned, hang_ups=self._hangs_up(ordinal, phase))
+        return structs.replace(planned, hang_ups=self._hangs_up(ordinal, phase), images=images)
+
+
+def _images_in(body: dict[str, Any]) -> int | None:
+    """How many images the messages of a chat show; None for none."""
+    contents = [message.get("content") for message in body.get("messages", ())]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return sum(isinstance(part, dict) and part.get("type") == "image_url" for part in parts) or None
