@@ -11,9 +11,9 @@ from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
 from llmbench.twin.fit_of_run import RunFit, fit_observed
-from llmbench.twin.observed import ObservedCells, means
+from llmbench.twin.observed import ObservedCells, means, observations
 from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play
-from llmbench.value_types import EngineSteps
+from llmbench.value_types import EngineSteps, Images
 from tests.perf.twin_accuracy import exact_errors, trial
 from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
 
@@ -50,6 +50,17 @@ def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: C
     assert figures.ttft_ms == pytest.approx(summary.ttft_ms.mean, rel=1e-3)
     assert figures.time_per_token_ms == pytest.approx(summary.time_per_token_ms.mean, rel=1e-3)
     assert figures.output_tokens_per_s == pytest.approx(summary.output_tokens_per_s, rel=1e-3)
+
+
+def test_cells_with_images_tell_nothing_of_an_engines_steps() -> None:
+    load = GRID[0]
+    run = cell_run_of(load)
+    virtual = VirtualUsers(TRUTH, load, jitter=0.0, seed=0).records()
+    records = [structs.replace(record, cell=run.cell_id) for record in virtual]
+    summary = summarise(run, table(records))
+    seeing = structs.replace(run.cell, images=Images(1, 512, 512))
+    assert len(observations([summary])) == 1
+    assert observations([structs.replace(summary, cell=seeing)]) == ()
 
 
 def test_the_costs_of_a_simulated_engine_are_found(fitted: RunFit) -> None:

@@ -14,9 +14,8 @@ NONE = "none"
 """In the place of images: the prompts alone, for comparison."""
 
 MOST_PIXELS = 100_000_000
-"""Of all images of a request, whose body has then 67 MB: more than the APIs of OpenAI (50 MB) and
-Anthropic (32 MB) take, and each image more than Pillow, by which most servers read, takes without a
-warning (89 million)."""
+"""Of all images of a request, whose body then has 67 MB: OpenAI's own API takes 50 MB, Anthropic's
+32. Pillow, by which most servers read images, warns of a single one beyond 89 million."""
 
 
 def image_sizes(

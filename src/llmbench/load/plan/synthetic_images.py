@@ -1,9 +1,9 @@
 """Makes the images of requests: PNG files of noise, each with colours that no other has.
 
-A server may know an image again by its pixels, and then skips its encoder. So all pixels differ
-from image to image, which costs a request nothing: a PNG file names the colours of its pixels in
-a chunk of its own (https://www.w3.org/TR/png-3/, PLTE), and the pixels, which are made and
-compressed once for each load, are numbers of these colours.
+A server may know an image again by its pixels, and then skips its encoder. So 15 of 16 pixels
+differ from image to image, and the rest from run to run. That costs a request nothing: a PNG file
+names its colours in a chunk of their own (https://www.w3.org/TR/png-3/, PLTE), and the pixels,
+which are made and compressed once for each load, are numbers of these colours.
 """
 
 import struct
