@@ -99,6 +99,19 @@ def test_the_most_users_within_the_slo_are_searched_and_told(suite: pytest.Pytes
     )
 
 
+def test_a_search_without_the_time_to_confirm_its_answer_says_so(suite: pytest.Pytester) -> None:
+    ask(suite, "most_users", "assert llm_bench.most_users(cell) == 3")
+    options = ("--llm-users", "1", "--llm-requests", "5", "--llm-search-time", "0.1")
+    result = suite.runpytest_subprocess(*options)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        ["tiny-sim-in16-out8-most-users: most users: 3 users (missed at 4), by 4 trials, not all"]
+    )
+    result.stdout.fnmatch_lines(["confirmed by a second one (more: --llm-search-time)"])
+    (search,) = only_run(suite).searches()
+    assert not search.confirmed
+
+
 def test_a_cold_start_launches_a_server_for_each_repeat(suite: pytest.Pytester) -> None:
     ask(suite, "cold", "assert llm_bench.run(cell).valid")
     suite.runpytest_subprocess("--llm-repeats", "2").assert_outcomes(passed=1)

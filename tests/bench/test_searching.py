@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from llmbench.bench.searching import SearchError, TrialWatch, search_load
+from llmbench.bench.searching import SearchError, TrialWatch, search_load, time_of_search
 from llmbench.cells import Arrivals, Cell, Users
+from llmbench.clock import FakeClock
 from llmbench.journal import Journal
 from llmbench.metrics import summarise, table
 from llmbench.results import CellResult, Problem
@@ -34,6 +35,26 @@ def test_each_trial_is_a_cell_and_the_answer_lies_between_two() -> None:
     assert (found.name, found.unit) == ("tiny-in128-out32-most-users", "users")
     assert (found.met, found.missed) == (5, 6)
     assert found.cells[:2] == ("tiny-in128-out32-users4-trial", "tiny-in128-out32-users8-trial")
+
+
+def test_a_search_ends_when_another_trial_would_be_over_too_late() -> None:
+    clock = FakeClock()
+
+    def trial(cell: Cell) -> CellResult:
+        clock.advance(16.0)
+        return judged(cell, *([SLOW] if (cell.rate_per_s or 0) > 5.0 else []))
+
+    cell = Cell("tiny", 128, 32, Arrivals(4.0, duration_s=15.0))
+    found = search_load(cell, trial, 60.0, clock)
+    assert (found.met, found.missed, found.confirmed) == (4.76, 5.19, False)
+    assert len(found.cells) == 5
+
+
+def test_a_search_has_two_minutes_unless_its_trials_are_long() -> None:
+    assert time_of_search(Arrivals(4.0, duration_s=15.0), None) == 120
+    assert time_of_search(Users(4, 5), None) == 120
+    assert time_of_search(Arrivals(4.0, duration_s=60.0), None) is None
+    assert time_of_search(Arrivals(4.0, duration_s=60.0), 300.0) == 300
 
 
 def test_an_invalid_trial_is_tried_again() -> None:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 
 from llmbench.metrics.capacity.search import Border, Trial, find_border
-from tests.perf.search_accuracy import CASES, hits
+from tests.perf.search_accuracy import CASES, hits, unsteady
 
 
 def search(
@@ -92,6 +92,24 @@ def test_one_user_too_many_is_the_end_of_it() -> None:
 def test_it_needs_a_load_to_start_from() -> None:
     with pytest.raises(ValueError, match="a load above 0 to start from, not 0"):
         next(find_border(0.0))
+
+
+def test_a_late_trial_ends_it_with_what_is_known_to_ten_percent() -> None:
+    def late(load: float) -> Trial:
+        return Trial(load <= 5.0, late=True)
+
+    found, tried = search(late)
+    assert tried == [1.0, 2.0, 4.0, 8.0, 5.66, 4.76, 5.19]
+    assert (found.met, found.missed, found.confirmed) == (4.76, 5.19, False)
+    confirmed, _ = search(up_to(5.0))
+    assert confirmed.confirmed
+
+
+def test_it_needs_no_second_trials_on_a_host_where_these_would_not_agree() -> None:
+    share, _, _ = unsteady(50, None)
+    in_time, _, most = unsteady(50, 7)
+    assert in_time >= share - 0.1
+    assert most <= 9
 
 
 @pytest.mark.parametrize("name", CASES)

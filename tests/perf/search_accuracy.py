@@ -12,6 +12,7 @@ from functools import cache
 from heapq import heappop, heappush
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from llmbench.metrics.capacity.search import Border, Trial, find_border
@@ -37,16 +38,22 @@ def arrivals(random: np.random.Generator, kind: str, rate: float, count: int) ->
 
 
 def open_loop(
-    kind: str, seconds: float, slots: int = SLOTS, limit_s: float = LIMIT_S, flooded: float = 0.0
+    kind: str,
+    seconds: float,
+    slots: int = SLOTS,
+    limit_s: float = LIMIT_S,
+    flooded: float = 0.0,
+    drift: float = 0.0,
 ) -> Server:
     """A trial of an open loop: overloaded, or p95 of latency against the limit.
 
-    With `flooded` a server works more slowly the more it is asked for beyond what it can do.
+    With `flooded` a server works more slowly the more it is asked for beyond what it can do. How
+    fast its host is changes from trial to trial by `drift` (a standard deviation).
     """
 
     def trial(random: np.random.Generator, rate: float) -> Trial:
         due = arrivals(random, kind, rate, int(rate * seconds * 4) + 20)
-        slower = 1 + flooded * max(0.0, rate / slots - 1)
+        slower = 1 + flooded * max(0.0, rate / slots - 1) + drift * random.standard_normal()
         done = queued(due, slower * times(random, len(due)), slots)
         start = due[0] + min(filling(due, done), seconds)
         end = start + seconds
@@ -89,13 +96,17 @@ def poisson_answer() -> float:
     return low
 
 
-def search(server: Server, start: float, seed: int, *, whole: bool = False) -> Border:
-    """One search on `server`."""
+def search(
+    server: Server, start: float, seed: int, *, whole: bool = False, late_from: int | None = None
+) -> Border:
+    """One search on `server`, whose time is short from a trial on."""
     random, searching = np.random.default_rng(seed), find_border(start, whole=whole)
-    load = next(searching)
+    load, trials = next(searching), 0
     try:
         while True:
-            load = searching.send(server(random, load))
+            trials += 1
+            late = late_from is not None and trials >= late_from
+            load = searching.send(structs.replace(server(random, load), late=late))
     except StopIteration as end:
         found: Border = end.value
         return found
@@ -125,10 +136,28 @@ def hits(name: str, seeds: int) -> tuple[float, float]:
     return sum(near) / seeds, sum(border.trials for border in found) / seeds
 
 
+UNSTEADY = open_loop("poisson", 15.0, slots=4, limit_s=5.0, drift=0.04), 4.0
+"""Short trials on a host whose speed changes by 4 % from one to the next: nothing finds the answer
+to 5 % there."""
+
+
+def unsteady(seeds: int, late_from: int | None) -> tuple[float, float, float]:
+    """The share of searches within 10 % of the answer; the mean and 90th percentile of trials."""
+    server, answer = UNSTEADY
+    found = [search(server, answer, seed, late_from=late_from) for seed in range(seeds)]
+    near = [border.met is not None and abs(border.met / answer - 1) <= 0.1 for border in found]
+    trials = [border.trials for border in found]
+    return sum(near) / seeds, sum(trials) / seeds, float(np.quantile(trials, 0.9))
+
+
 def main(seeds: int) -> None:
     for name, (_, _, _, answer) in CASES.items():
         share, trials = hits(name, seeds)
         print(f"{name:26} answer {answer():6.3g}: {share:6.1%} within, {trials:.1f} trials each")
+    for late_from in (None, 7):
+        share, mean, most = unsteady(seeds, late_from)
+        time = "all the time" if late_from is None else f"late from trial {late_from} on"
+        print(f"unsteady host, {time}: {share:.1%} within 10 %, {mean:.1f} trials, p90 {most:.0f}")
 
 
 if __name__ == "__main__":

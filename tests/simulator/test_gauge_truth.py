@@ -47,5 +47,7 @@ def test_means_over_time_are_the_truth(engine: str, tmp_path: Path) -> None:
             assert set(values) == {None}
             continue
         mean = time_weighted(times_s, values, times_s[-1])
-        assert true[quantity] > 0.2
+        assert (
+            max(values) > 0.2
+        )  # there is something to see, however long the server idled around it
         assert mean * times_s[-1] == pytest.approx(true[quantity] * whole_s, rel=CLOSE)

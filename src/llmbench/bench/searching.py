@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from llmbench.cells import Cell
+from llmbench.bench.grid import TRIAL_S
+from llmbench.cells import Arrivals, Cell, Shape, Users
 from llmbench.clock import Clock
 from llmbench.config import Slo
 from llmbench.load import due_ns
@@ -14,6 +15,8 @@ from llmbench.traffic import Mix
 
 LOOKS = 3
 """Times in a row, a second apart, that a queue must be seen to grow before its trial ends."""
+SEARCH_S = 120.0
+"""Within how many seconds a search ends if it can, unless its trials are longer than `TRIAL_S`."""
 MOST_WATCHED = 5000
 """Requests of a trial beyond which nobody looks: it would take the client's time."""
 
@@ -22,12 +25,19 @@ class SearchError(RuntimeError):
     """A search can't go on, since a trial can't be trusted."""
 
 
-def search_load(cell: Cell, trial: Callable[[Cell], CellResult]) -> Search:
+def search_load(
+    cell: Cell,
+    trial: Callable[[Cell], CellResult],
+    time_s: float | None = None,
+    clock: Clock | None = None,
+) -> Search:
     """The most load of `cell` within its SLO, from the load that it has on.
 
     `trial` measures a cell and may end as soon as its verdict is known. One that is INVALID is
-    tried once more; `SearchError` tells where that does not help.
+    tried once more; `SearchError` tells where that does not help. Trials that only confirm the
+    answer end when the next would be over later than `time_s` (None: what `time_of_search` says).
     """
+    time_left = TimeLeft(time_of_search(cell.shape, time_s), clock or Clock())
     start = cell.shape.load
     assert start is not None
     is_rate = cell.shape.is_open_loop
@@ -35,18 +45,43 @@ def search_load(cell: Cell, trial: Callable[[Cell], CellResult]) -> Search:
     searching = find_border(start, whole=not is_rate)
     load = next(searching)
     while True:
-        tried = cell.trial(load)
-        result = _trusted(tried, trial)
-        cells.append(tried.id)
+        loaded = cell.trial(load)
+        result = _trusted(loaded, trial)
+        cells.append(loaded.id)
         capacity = result.summary.requests_per_s if result.overloaded is not None else None
         try:
-            load = searching.send(Trial(result.meets_slo, capacity))
+            load = searching.send(Trial(result.meets_slo, capacity, time_left.is_short()))
         except StopIteration as end:
             border: Border = end.value
             name = cell.id.removesuffix(cell.shape.suffix)
             name += "highest-rate" if is_rate else "most-users"
             unit: LoadUnit = "requests/s" if is_rate else "users"
-            return Search(name, unit, border.met, border.missed, tuple(cells))
+            tried = tuple(cells)
+            return Search(name, unit, border.met, border.missed, tried, border.confirmed)
+
+
+def time_of_search(shape: Shape, asked_s: float | None) -> float | None:
+    """The seconds for a search: what was asked for, else `SEARCH_S`; None for longer trials."""
+    if asked_s is not None:
+        return asked_s
+    duration_s = shape.duration_s if isinstance(shape, Users | Arrivals) else None
+    return SEARCH_S if duration_s is None or duration_s <= TRIAL_S else None
+
+
+class TimeLeft:
+    """Says, when a trial has ended, whether another as long as the longest would end too late."""
+
+    def __init__(self, within_s: float | None, clock: Clock) -> None:
+        self._within_s, self._clock = within_s, clock
+        self._began_ns = self._last_ns = clock.monotonic_ns()
+        self._longest_ns = 0
+
+    def is_short(self) -> bool:
+        now_ns = self._clock.monotonic_ns()
+        self._longest_ns = max(self._longest_ns, now_ns - self._last_ns)
+        self._last_ns = now_ns
+        ends_s = (now_ns - self._began_ns + self._longest_ns) / 1e9
+        return self._within_s is not None and ends_s > self._within_s
 
 
 def _trusted(cell: Cell, trial: Callable[[Cell], CellResult]) -> CellResult:

@@ -108,7 +108,7 @@ class Session:
         It starts from the cell's own load; every load tried is a cell of its own, and every trial
         a repeat of it. `SearchError` where a trial can't be trusted.
         """
-        search = search_load(cell, self._trial)
+        search = search_load(cell, self._trial, self.settings.search_time_s)
         self.run_dir.append_search(search)
         return search
 

@@ -20,6 +20,7 @@ class Settings(Struct, frozen=True):
     workers: int = 1
     cluster: str | None = None
     ab_time_s: float = AB_TIME_S  # the longest load of A against B
+    search_time_s: float | None = None  # of a search; None: what `time_of_search` says
     warmup_per_user: int = 1
     command: tuple[str, ...] = ()
     options: dict[str, str] = {}

@@ -57,6 +57,7 @@ OPTIONS = (
     Option("ssh-tunnel", "", "reach containers of an engine at ssh:// through SSH, time included"),
     Option("ab", "A,B", "models that test_ab.py compares, A B B A; model@tag is one at a version"),
     Option("ab-time", "S", "longest load of test_ab.py, in seconds (default 300)"),
+    Option("search-time", "S", "time of a search for the highest rate or users (default 120)"),
     Option("trace", "FILE", "replay this trace (test_rate.py)"),
     Option("workers", "N", "load generating processes (default 1)"),
     Option("cluster", "ADDRESS", "Dask scheduler whose workers generate the load"),

@@ -167,6 +167,7 @@ def _settings(config: pytest.Config, merged: Grid) -> Settings:
         run_dir=_path(config, "run-dir") if _text(config, "run-dir") else None,
         seed=_count(config, "seed"),
         ab_time_s=_seconds(config, "ab-time") or AB_TIME_S,
+        search_time_s=_seconds(config, "search-time"),
         repeats=repeats_of(merged, BY_NAME["repeats"].flag),
         workers=_count(config, "workers"),
         cluster=_text(config, "cluster"),

@@ -87,7 +87,8 @@ LoadUnit = Literal["requests/s", "users"]
 class Search(Struct, frozen=True):
     """The most load within the SLO, found by trials: `met` is the answer, `missed` its bound.
 
-    ``None``: no load met the SLO; none that was tried missed it.
+    ``None``: no load met the SLO; none that was tried missed it. One that is not `confirmed` ended
+    by its time or its number of trials, before both ends of the answer had been tried again.
     """
 
     name: str  # as a cell's id, with what was searched in place of the load
@@ -95,3 +96,4 @@ class Search(Struct, frozen=True):
     met: float | None
     missed: float | None
     cells: tuple[str, ...]  # ids, one for each trial
+    confirmed: bool = True

@@ -21,19 +21,22 @@ from llmbench.results import LimitCount
 
 FACTOR = 2.0
 """By how much the load changes while no bound is known on one side."""
-ABOVE_CAPACITY, BELOW_CAPACITY = 1.05, 0.95
-"""An overloaded trial says about what the server can do: the border is looked for between these
-shares of that, and beyond in steps of `STEP`."""
+BELOW_CAPACITY = 0.95
+"""An overloaded trial says about what the server can do: where no load met the SLO yet, the next is
+this share of that."""
 STEP = 1.1
 NEAR = 1.2
 """An overloaded trial speaks of loads that are at most this factor below its own: a server that is
-flooded may do less than it can."""
+flooded may do less than it can. So the next load is above what the first told by this factor: it is
+soon seen to be too much, and what the server does then is near the answer."""
 BEYOND = 1.02
 """A load that is above what the server can do by this factor is not sustained: its trial was too
 short to show that the queue grew."""
 VOTES = 2
 """Trials that a bound of the answer rests on: one near the border may go either way by chance."""
 MOST_VOTES = 5
+ROUGH = 0.1
+"""How near the ends of the answer must be where there is no time to try them again."""
 
 SLACK = 1.2
 """How many more requests than expected a trial may still bring, as a factor."""
@@ -41,21 +44,27 @@ COLUMNS = ["scheduled_ns", "sent_ns", "done_ns", "error_kind", "worker"]
 
 
 class Trial(Struct, frozen=True):
-    """Whether a load met the SLO; what the server could do, where it was overloaded."""
+    """Whether a load met the SLO; what the server could do, where it was overloaded.
+
+    After one that is `late` there is no time for trials that would only confirm the answer.
+    """
 
     met: bool
     capacity: float | None = None
+    late: bool = False
 
 
 class Border(Struct, frozen=True):
     """The answer: the highest load that met the SLO, and the lowest above it that did not.
 
-    ``None``: no load met it; none missed it within the trials.
+    ``None``: no load met it; none missed it within the trials. Each is `confirmed` if it was tried
+    often enough.
     """
 
     met: float | None
     missed: float | None
     trials: int
+    confirmed: bool
 
 
 Search = Generator[float, Trial, Border]
@@ -69,7 +78,8 @@ def find_border(
     Doubles or halves until both sides are known, then halves the interval geometrically until its
     ends are within `precision` of each other (neighbours, where the load is a `whole` number).
     Then both ends are tried again: each stands when `VOTES` trials more than not agree with it,
-    or the majority of `MOST_VOTES`. `ValueError` for a start that is not positive.
+    or the majority of `MOST_VOTES`. When a trial was late, ends within `ROUGH` are the answer as
+    they are. `ValueError` for a start that is not positive.
     """
     if start <= 0:
         raise ValueError(f"a search needs a load above 0 to start from, not {start}")
@@ -78,9 +88,12 @@ def find_border(
     trials = 0
     while load is not None and trials < most_trials:
         trials += 1
-        votes.add(load, (yield load))
+        trial = yield load
+        votes.add(load, trial)
         load = votes.next_load()
-    return Border(votes.low, votes.high, trials)
+        if trial.late and votes.are_near:
+            break
+    return Border(votes.low, votes.high, trials, confirmed=load is None)
 
 
 class Votes:
@@ -123,9 +136,15 @@ class Votes:
             return self.rounded((low or 1.0) * FACTOR)
         if low is None:
             return self._lower(high)
-        if self._is_narrow(low, high):
+        if self._is_narrow(low, high, self._precision):
             return next((load for load in (low, high) if not self._stands(load)), None)
         return self._between(low, high)
+
+    @property
+    def are_near(self) -> bool:
+        """Whether both ends are known, within `ROUGH` of each other (or neighbours)."""
+        low, high = self.low, self.high
+        return low is not None and high is not None and self._is_narrow(low, high, ROUGH)
 
     def rounded(self, load: float) -> float:
         """To three digits, as a cell's id has them, or to a whole number."""
@@ -140,7 +159,9 @@ class Votes:
         middle = self.rounded(sqrt(low * high))
         capacity = self._capacity(high)
         if capacity is not None and high > low * STEP:
-            near = self.rounded(max(ABOVE_CAPACITY * capacity, low * STEP))
+            above = NEAR * capacity
+            likely = above if high > above * STEP else capacity
+            near = self.rounded(max(likely, low * STEP))
             middle = near if near < high else middle
         return min(max(middle, low + 1), high - 1) if self._whole else middle
 
@@ -156,8 +177,8 @@ class Votes:
         near = [c for tried, told in self._capacities.items() if tried <= load * NEAR for c in told]
         return bool(near) and load > BEYOND * fmean(near)
 
-    def _is_narrow(self, low: float, high: float) -> bool:
-        return high / low <= 1 + self._precision or (self._whole and high - low <= 1)
+    def _is_narrow(self, low: float, high: float, precision: float) -> bool:
+        return high / low <= 1 + precision or (self._whole and high - low <= 1)
 
     def _stands(self, load: float) -> bool:
         votes, count = self._balance[load], self._count[load]

@@ -138,6 +138,8 @@ def search_said(search: Search) -> str:
     """The answer of a search, with the interval in which it lies."""
     what = "highest rate that meets the SLO" if search.unit == "requests/s" else "most users"
     trials = plural(len(search.cells), "trial")
+    if not search.confirmed:
+        trials += ", not all confirmed by a second one (more: --llm-search-time)"
     if search.met is None:
         least = f" (missed at {search.missed:g})" if search.missed is not None else ""
         return f"{search.name}: {what}: none{least}, by {trials}"
