@@ -80,6 +80,13 @@ def test_limits_that_are_not_told_are_found(tmp_path: Path) -> None:
     assert twin.fit_run(run).twin.steps.policy == "prefill-first"
 
 
+def test_llama_cpp_tells_its_slots_and_is_taken_to_do_as_it_does(tmp_path: Path) -> None:
+    """Only so do the limits stay its own where another engine's would fit better."""
+    other = structs.replace(TRUTH, policy="prefill-first", most_sequences=128)
+    steps = twin.fit_run(virtual_run(tmp_path / "run", other, slots=5)).twin.steps
+    assert (steps.policy, steps.token_budget, steps.most_sequences) == ("mixed", 2048, 5)
+
+
 def test_a_cost_that_is_nothing_is_said_to_be_at_its_bound(tmp_path: Path) -> None:
     run = virtual_run(tmp_path / "run", structs.replace(TRUTH, ms_per_context_token=0.0))
     lines = list(twin.fit_lines(twin.fit_run(run, told=twin.Told(slots=6))))
@@ -98,7 +105,8 @@ def test_what_a_sequence_alone_takes_is_found(tmp_path: Path) -> None:
 def test_requests_that_come_in_turn_are_known_by_what_steps_take_together(tmp_path: Path) -> None:
     """Answers take 0.5 ms each to be handed over, and an idle engine waits for 2.5 ms."""
     truth = structs.replace(TRUTH, base_ms=12.0, ms_per_prompt_token=1.0, gather_ms=2.5)
-    run = virtual_run(tmp_path / "run", truth, hand_over_ms=0.5, repeats=3)
+    short = tuple(load for load in GRID if load.output_tokens == 16)
+    run = virtual_run(tmp_path / "run", truth, short, hand_over_ms=0.5, repeats=2)
     fit = twin.fit_run(run, told=twin.Told(slots=6, token_budget=2048, policy="mixed"))
     assert fit.twin.in_turn
     assert any("; requests come in turn" in line for line in twin.fit_lines(fit))

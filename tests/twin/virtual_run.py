@@ -88,10 +88,12 @@ def cell_of(load: ClosedLoad) -> Cell:
     return Cell("m", load.input_tokens, load.output_tokens, Users(load.users, load.requests))
 
 
-def cell_run_of(load: ClosedLoad, repeat: int = 1) -> CellRun:
+def cell_run_of(load: ClosedLoad, repeat: int = 1, slots: int | None = None) -> CellRun:
+    """A repeat of a cell; an engine that tells its slots is llama.cpp's."""
     cell = cell_of(load)
+    launch = Launch("remote", 0, server_info={} if slots is None else {"props.total_slots": slots})
     endpoint = Endpoint(
-        "http://127.0.0.1:1", "openai-completions", "m", simulated=True, launch=Launch("remote", 0)
+        "http://127.0.0.1:1", "openai-completions", "m", simulated=True, launch=launch
     )
     return CellRun(cell, cell.id, repeat, START_NS, START_NS, endpoint, 0, "sha")
 
@@ -104,13 +106,14 @@ def virtual_run(
     jitter: float = 0.0,
     repeats: int = 1,
     hand_over_ms: float = 0.0,
+    slots: int | None = None,
 ) -> RunDir:
     """A run directory in which these cells were measured."""
     run = RunDir.create_at(path)
     info = RunInfo(START_NS, (), 0, "", 0, None, None, {}, {}, ())
     run.write_info(info)
     for load, repeat in product(loads, range(1, repeats + 1)):
-        one = cell_run_of(load, repeat)
+        one = cell_run_of(load, repeat, slots)
         run.append_cell_run(one)
         seed = hash((load.users, repeat))
         users = VirtualUsers(steps, load, jitter=jitter, seed=seed, hand_over_ms=hand_over_ms)
