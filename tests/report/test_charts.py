@@ -1,5 +1,6 @@
 """What the charts show: their tidy tables and the sentences they make of them."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from llmbench.report.charts import (
     against_users,
     capacity,
     distributions,
+    size_map,
     theme,
     tradeoff,
 )
 from llmbench.report.charts.context import against_depth
-from llmbench.report.charts.lettering import _width_in, wrapped
+from llmbench.report.charts.lettering import _width_in, on_a_phone, wrapped
 from llmbench.report.charts.timelines import over_time, power, server_gauges, where_time_went
-from llmbench.report.page import headlines, listing
+from llmbench.report.page import headlines, listing, pictures
 from llmbench.report.read import read_run
 from llmbench.report.run_curves import Curve, curves_of, without_slowdown
 from llmbench.report.tables.cell_rows import by_cell, frame
@@ -276,29 +278,42 @@ def test_cost_falls_with_load() -> None:
     assert table["sound"].tolist() == [True, True, True]
 
 
-def sized() -> Any:
-    def size(cores: float, gib: int, rps: float, why: str = "") -> Size:
-        limits = Limits(cores, gib * 2**30)
-        found = result(4, 50, 10, rps, limits=limits)
-        problem = (Problem("server_died", why),) if why else ()
-        return Size(limits, (msgspec.structs.replace(found, problems=problem),))
+def size(cores: float, gib: int, rps: float, why: str = "") -> Size:
+    limits = Limits(cores, gib * 2**30)
+    found = result(4, 50, 10, rps, limits=limits)
+    problem = (Problem("server_died", why),) if why else ()
+    return Size(limits, (msgspec.structs.replace(found, problems=problem),))
 
+
+def sized() -> Any:
     return sizing([size(1, 1, 1, "OOM killed"), size(1, 2, 1), size(2, 2, 1.9), size(4, 2, 2.0)])
 
 
 def test_sizes_name_the_ideal_and_mark_what_ran_out_of_memory() -> None:
-    table = capacity.size_data(sized())
+    table = size_map.size_data(sized())
     assert table["ideal"].tolist() == [False, True, False, False]
     assert table["why"].tolist() == ["OOM", "", "", ""]
-    assert capacity.size_finding(sized()) == (
+    assert size_map.size_finding(sized()) == (
         "ideal is 1 core, 2 GiB; more than 2 cores stop paying"
     )
 
 
 def test_the_sizing_chart_is_drawn() -> None:
-    chart = capacity.size_chart(sized(), "m", "")
+    chart = size_map.size_chart(sized(), "m", "")
     assert chart is not None
     assert chart.title == "m: ideal is 1 core, 2 GiB; more than 2 cores stop paying"
+
+
+def test_many_sizes_stand_below_each_other_on_a_phone() -> None:
+    sizes = sizing([size(cores, gib, cores) for cores in (1, 2, 3, 4, 6) for gib in (2, 4)])
+    labels = []
+    for narrow in (False, True):
+        with on_a_phone() if narrow else nullcontext():
+            chart = size_map.size_chart(sizes, "m", "")
+        assert chart is not None
+        axis = chart.figure.axes[0]
+        labels.append((axis.get_xlabel(), len(axis.get_xticklabels())))
+    assert labels == [("cores", 5), ("memory limit", 2)]
 
 
 def comparison(state: Any, change: float, metric: str = "ttft") -> Comparison:
@@ -471,6 +486,33 @@ def test_a_hundred_configurations_stay_apart() -> None:
     colours, shapes = theme.palette(names), theme.markers(names)
     assert len({(colours[name], shapes[name]) for name in names}) == 110
     assert len({colours[name] for name in names[:30]}) == 30
+
+
+def test_configurations_are_sorted_as_one_counts() -> None:
+    names = ["m-cores16-mem4g", "m-cores2-mem16g", "m-cores2-mem4g", "m-cores2-mem4g"]
+    assert theme.in_order(names) == ["m-cores2-mem4g", "m-cores2-mem16g", "m-cores16-mem4g"]
+
+
+def test_darker_colours_are_lifted_where_the_page_is_dark() -> None:
+    assert theme.deep_colours()[0] == "#01456b"
+    lifted = pictures.inline('<svg viewBox="0 0 1 1"><path style="stroke: #01456b"/></svg>', "")
+    assert "stroke: color-mix(in srgb, #01456b, white var(--lift))" in lifted
+
+
+def test_of_many_lines_of_costs_only_the_ends_are_numbered() -> None:
+    config = model("m", price=Price("eu", "2026-01-01", "list", usd_per_hour=3.6))
+    for lines, numbers in ((5, 15), (6, 12)):
+        lengths = [
+            curve([result(u, 50, 10, u * (1 + o), outputs=o) for u in (1, 4, 8)])
+            for o in range(lines)
+        ]
+        chart = capacity.cost_chart(lengths, config, "")
+        assert chart is not None
+        assert numbered(chart) <= numbers
+
+
+def numbered(chart: theme.Chart) -> int:
+    return sum(text.get_text().isdigit() for axis in chart.figure.axes for text in axis.texts)
 
 
 def test_the_least_cost_is_of_all_lengths_and_of_loads_that_were_served_well() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from llmbench.cells import Limits
 from llmbench.config import DockerServer
 from llmbench.report.charts import pareto
 from llmbench.report.read import RunData, read_run
@@ -61,3 +62,16 @@ def test_its_title_is_of_the_best_point_that_meets_the_slo(run: RunData) -> None
 def test_without_cores_or_gpus_there_is_no_chart(run_path: Path) -> None:
     data = read_run(write_run(run_path, grid(users=(1, 4)), configs=[model(price=None)]))
     assert pareto.chart(data, curves_of(data), "") is None
+
+
+def test_of_many_configurations_only_the_front_is_numbered(run_path: Path) -> None:
+    limits = [Limits(cores=cores) for cores in range(1, 7)]
+    cells = grid(users=(1, 4), limits=limits)
+    data = read_run(write_run(run_path, cells, configs=[model(server=SERVER)]))
+    curves = curves_of(data)
+    chart = pareto.chart(data, curves, "")
+    assert chart is not None
+    assert "the Pareto front, whose points are numbered by users" in chart.alt
+    best = pareto.front(pareto.data(data, curves), "each_unit")
+    numbers = [text for text in chart.figure.axes[0].texts if text.get_text().isdigit()]
+    assert 0 < len(numbers) <= len(best) < 12

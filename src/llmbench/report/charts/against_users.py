@@ -175,7 +175,7 @@ def _panel(axis: "Axes", table: "pd.DataFrame", place: str) -> None:
     axis.set_title(place, loc="left")
     if rows.empty:
         axis.text(0.5, 0.5, "not measured", ha="center", transform=axis.transAxes, color="#5b6675")
-    configs = sorted(table["config"].unique())
+    configs = theme.in_order(table["config"])
     colours, shapes = theme.palette(configs), theme.markers(configs)
     for config, points in rows.groupby("config", sort=True):
         _series(axis, points, colours[str(config)], shapes[str(config)])
@@ -207,7 +207,7 @@ def _handles(table: "pd.DataFrame", quantity: str) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    configs = sorted(table["config"].unique())
+    configs = theme.in_order(table["config"])
     colours, shapes = theme.palette(configs), theme.markers(configs)
     handles: list[Any] = [
         Line2D([], [], color=colours[c], marker=shapes[c], label=c) for c in configs

@@ -1,9 +1,8 @@
-"""Charts of what a server can take and costs: a ramp with its knee, sizes, cost against load."""
+"""Charts of what a server can take and costs: a ramp with its knee, and cost against load."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from llmbench.cells import format_bytes
 from llmbench.config import ModelConfig
 from llmbench.report.charts import layout, theme
 from llmbench.report.charts.theme import Chart
@@ -14,10 +13,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from llmbench.metrics import Sizing
-
 GROUP = "capacity"
 MOST_LINES = 12
+MOST_NUMBERED = 5  # lines of which each point is numbered; of more, their ends
 
 
 def ramp_data(curve: Curve) -> "pd.DataFrame":
@@ -108,109 +106,6 @@ def _mark(axis: "Axes", label: str, point: Any, marker: str) -> Any:
     return Line2D([], [], ls="", marker=marker, ms=9, mfc="none", mec=theme.INK, label=text)
 
 
-def size_data(sizes: "Sizing") -> "pd.DataFrame":
-    """A row for each size: its instances and cores, memory, output tokens/s, price, and whether it
-    will do, or why not."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        {
-            "extent": [sizes.extent(row) for row in sizes.rows],
-            "memory": [_memory(row.limits.memory_bytes) for row in sizes.rows],
-            "memory_bytes": [row.limits.memory_bytes for row in sizes.rows],
-            "tokens_per_s": [row.output_tokens_per_s for row in sizes.rows],
-            "usd_per_hour": [row.usd_per_hour for row in sizes.rows],
-            "feasible": [row.feasible for row in sizes.rows],
-            "why": [_short(row.why) for row in sizes.rows],
-            "ideal": [row == sizes.ideal for row in sizes.rows],
-        }
-    )
-
-
-def _memory(count: int | None) -> str:
-    return "no limit" if count is None else format_bytes(count)
-
-
-def _short(why: str) -> str:
-    """Why a size will not do, in a word or two that fit into its square."""
-    text = why.lower()
-    if "oom" in text or "out of memory" in text or "memory" in text:
-        return "OOM"
-    if not text:
-        return ""
-    return "misses SLO" if "limit" in text and "died" not in text else "INVALID"
-
-
-def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
-    """Output tokens/s over instances × cores and memory; the ideal is framed, unfit are crossed."""
-    import seaborn as sns
-
-    table = size_data(sizes)
-    if len(table) < 2:
-        return None
-    title = f"{model}: {size_finding(sizes)}"
-    order = list(dict.fromkeys(table.sort_values("memory_bytes", ascending=False)["memory"]))
-    extents = list(dict.fromkeys(table["extent"]))
-    table["text"] = [_square(row) for _, row in table.iterrows()]
-    squares = table.pivot(index="memory", columns="extent").loc[order]
-    values, texts = squares["tokens_per_s"][extents], squares["text"][extents].fillna("")
-    blues = sns.light_palette(sns.color_palette("colorblind")[0], as_cmap=True)
-    with theme.style():
-        figure, axes = layout.panels(1, 1, each_in=max(1.6, 0.72 * len(order)))
-        axis = axes[0][0]
-        axis.set_facecolor(theme.GRID)
-        sns.heatmap(
-            values.astype(float),
-            ax=axis,
-            cmap=blues,
-            annot=texts.to_numpy(),
-            fmt="",
-            vmin=0,
-            linewidths=1.5,
-            linecolor=theme.PAPER,
-            annot_kws={"fontsize": 10},
-            cbar_kws={"label": "output tokens/s"},
-        )
-        _crosses(axis, table, order, extents)
-        axis.set(xlabel=sizes.axis, ylabel="memory limit")
-        axis.tick_params(axis="y", rotation=0)
-        axis.grid(False)
-        note = (
-            f"Of {plural(len(table), 'size')}, its best cell's output tokens/s; framed: the ideal"
-        )
-        note += f" ({sizes.rule}); grey or crossed: will not do."
-        layout.finish(figure, title, note, stamp, above_in=0.1)
-    return Chart(f"sizing-{model}", GROUP, title, f"{title}. {note}", figure)
-
-
-def _square(row: Any) -> str:
-    rate = number(row["tokens_per_s"])
-    return f"{rate}\n{row['why']}".strip() if row["why"] else rate
-
-
-def _crosses(axis: "Axes", table: "pd.DataFrame", order: list[str], extents: list[str]) -> None:
-    from matplotlib.patches import Rectangle
-
-    for _, row in table.iterrows():
-        x, y = extents.index(row["extent"]), order.index(row["memory"])
-        if row["ideal"]:
-            axis.add_patch(
-                Rectangle((x + 0.03, y + 0.04), 0.94, 0.92, fill=False, ec=theme.INK, lw=3)
-            )
-        elif not row["feasible"]:
-            axis.plot([x, x + 1], [y + 1, y], color=theme.BAD, lw=1.0, alpha=0.7)
-            if row["tokens_per_s"] != row["tokens_per_s"]:
-                axis.text(x + 0.5, y + 0.5, row["why"], ha="center", va="center", color=theme.BAD)
-
-
-def size_finding(sizes: "Sizing") -> str:
-    """A line that names the ideal size, and the size from which more cores stop paying off."""
-    if sizes.ideal is None:
-        return f"none of {plural(len(sizes.rows), 'size')} will do"
-    text = f"ideal is {sizes.ideal.limits.text}"
-    return f"{text}; {sizes.returns}" if sizes.returns else text
-
-
 def cost_data(curve: Curve, config: ModelConfig) -> "pd.DataFrame":
     """A row for each load: requests/s, US dollars for 1,000 requests, whether it was sound."""
     import pandas as pd
@@ -240,7 +135,8 @@ def cost_chart(curves: Sequence[Curve], config: ModelConfig, stamp: str) -> Char
     shown = [drawable[k] for k in places]
     with theme.style():
         figure, axes = layout.panels(1, 1)
-        handles = [_cost_line(axes[0][0], k, *pair) for k, pair in enumerate(shown)]
+        few = len(shown) <= MOST_NUMBERED
+        handles = [_cost_line(axes[0][0], k, *pair, few=few) for k, pair in enumerate(shown)]
         axes[0][0].set(xlabel="requests/s", ylabel="US dollars for 1,000 requests")
         axes[0][0].set_xlim(left=0)
         axes[0][0].set_ylim(bottom=0)
@@ -275,14 +171,20 @@ def cost_finding(tables: Sequence[Priced]) -> str:
     )
 
 
-def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame") -> Any:
+def _cost_line(axis: "Axes", k: int, curve: Curve, table: "pd.DataFrame", *, few: bool) -> Any:
+    """A line of costs over loads, whose points are numbered, or only its ends if it is not of few.
+
+    Its entry of the legend comes back.
+    """
     from matplotlib.lines import Line2D
 
     colour, marker = theme.look(k)
     axis.plot(table["requests_per_s"], table["usd"], color=colour, lw=1.8)
-    for _, row in table.iterrows():
+    for place, row in table.iterrows():
         face = colour if row["sound"] else theme.PAPER
         axis.plot(row["requests_per_s"], row["usd"], marker, color=colour, mfc=face, ms=6.5)
+        if not (few or place in (table.index[0], table.index[-1])):
+            continue
         theme.label(axis, f"{row['load']:g}", row["requests_per_s"], row["usd"])
     cell = curve.cell
     limits = f"{cell.limits.text} · " if cell.limits.suffix else ""

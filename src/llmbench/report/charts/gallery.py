@@ -12,6 +12,7 @@ from llmbench.report.charts import (
     capacity,
     distributions,
     pareto,
+    size_map,
     tradeoff,
 )
 from llmbench.report.charts.context import against_depth, against_turns
@@ -62,7 +63,7 @@ def _capacity(data: RunData) -> Iterator[Drawing]:
         model = config_of(data, name)
         sizes = sizing_of(data.results, name, model)
         if sizes is not None:
-            yield partial(capacity.size_chart, sizes, name, _stamp(data, name))
+            yield partial(size_map.size_chart, sizes, name, _stamp(data, name))
         if model is not None and model.price is not None:
             of_model = [c for c in curves if c.model == name and not c.ramp]
             yield partial(capacity.cost_chart, of_model, model, _stamp(data, name))

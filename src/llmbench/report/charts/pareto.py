@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 GROUP = "capacity"
 MOST_LENGTHS = 3
+MOST_NUMBERED = 5
+"""Of more configurations than these only the points of the Pareto front are numbered."""
 
 
 def data(run: RunData, curves: Sequence[Curve]) -> "pd.DataFrame":
@@ -92,14 +94,15 @@ def chart(run: RunData, curves: Sequence[Curve], stamp: str) -> Chart | None:
         figure, axes = layout.panels(len(quantities), len(shown), each_in=each)
         for line, (column, label) in zip(axes, quantities.items(), strict=True):
             for axis, ((wanted, output), rows) in zip(line, shown.items(), strict=True):
-                _panel(axis, rows, column, _look(table))
+                _panel(axis, rows, column, _look(table), all_numbered=_all_numbered(table))
                 axis.set_xlabel(label)
                 if line is axes[0]:
                     axis.set_title(f"in {wanted} · out {output}", loc="left")
             line[0].set_ylabel("output tokens/s for each user")
+        numbered = "; points" if _all_numbered(table) else ", whose points"
         note = (
-            "Up and right (of dollars: left) is better; points are numbered by users; grey: the"
-            " Pareto front; hollow: misses the SLO."
+            "Up and right (of dollars: left) is better; grey: the Pareto front"
+            f"{numbered} are numbered by users; hollow: misses the SLO."
             + theme.drawn(sum(len(rows) for rows in shown.values()), len(table))
         )
         between = (0.62, 0.75)
@@ -130,14 +133,23 @@ def _lengths(table: "pd.DataFrame") -> dict[tuple[int, int], "pd.DataFrame"]:
     return dict(groups[k] for k in theme.spread(len(groups), MOST_LENGTHS))
 
 
+def _all_numbered(table: "pd.DataFrame") -> bool:
+    return bool(table["config"].nunique() <= MOST_NUMBERED)
+
+
 def _look(table: "pd.DataFrame") -> dict[str, tuple[Any, str]]:
-    configs = sorted(set(table["config"]))
+    configs = theme.in_order(table["config"])
     colours, shapes = theme.palette(configs), theme.markers(configs)
     return {config: (colours[config], shapes[config]) for config in configs}
 
 
 def _panel(
-    axis: "Axes", rows: "pd.DataFrame", column: str, looks: dict[str, tuple[Any, str]]
+    axis: "Axes",
+    rows: "pd.DataFrame",
+    column: str,
+    looks: dict[str, tuple[Any, str]],
+    *,
+    all_numbered: bool,
 ) -> None:
     best = front(rows, column, least=column == "usd")
     axis.plot(best[column], best["each_user"], color=theme.MUTED, lw=7, alpha=0.25)
@@ -145,10 +157,11 @@ def _panel(
     for config, points in ordered.groupby("config", sort=True):
         colour, marker = looks[str(config)]
         axis.plot(points[column], points["each_user"], color=colour, lw=1.6)
-        for _, row in points.iterrows():
+        for place, row in points.iterrows():
             face = colour if row["served"] else theme.PAPER
             axis.plot(row[column], row["each_user"], marker, color=colour, mfc=face, ms=6.5)
-            theme.label(axis, f"{row['users']:g}", row[column], row["each_user"])
+            if all_numbered or place in best.index:
+                theme.label(axis, f"{row['users']:g}", row[column], row["each_user"])
     theme.log_if_wide(axis, rows[column].dropna(), which="x")
     axis.set_ylim(0, 1.15 * rows["each_user"].max())
     if axis.get_xscale() == "linear":

@@ -5,7 +5,8 @@ The SVG files keep text as text and draw ink, grid and paper in colours that the
 its own, light or dark.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -97,12 +98,27 @@ def _ours(here: Width, fonts: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Each name once, sorted as one counts: ``cores2`` before ``cores16``."""
+    parts = {name: re.split(r"(\d+)", name) for name in names}
+    return sorted(parts, key=lambda name: [int(p) if p.isdigit() else p for p in parts[name]])
+
+
 def palette(names: Sequence[str]) -> dict[str, Any]:
     """A colour for each name; the same names get the same colours in every chart of a run."""
     import seaborn as sns
 
     ten = sns.color_palette("colorblind", 10)
     return {name: _shade(ten[k % 10], SHADES[k // 10 % 3]) for k, name in enumerate(names)}
+
+
+@cache
+def deep_colours() -> tuple[str, ...]:
+    """The ten darker colours, as in SVG; on a dark page they would hardly be seen as they are."""
+    from matplotlib.colors import to_hex
+
+    names = [str(k) for k in range(20)]
+    return tuple(to_hex(colour) for colour in list(palette(names).values())[10:])
 
 
 def _shade(colour: Sequence[float], factor: float) -> tuple[float, ...]:

@@ -91,6 +91,8 @@ def inline(svg: str, alt: str) -> str:
     body = re.sub(r" font-family: [^;\"]+;?", "", body)
     for colour, variable in _SWAPS.items():
         body = body.replace(colour, variable)
+    for colour in theme.deep_colours():
+        body = body.replace(colour, f"color-mix(in srgb, {colour}, white var(--lift))")
     body = re.sub(r">\s+<", "><", body)
     body = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(\.\d\d)\d+", r"\1", tag[0]), body)
     view = re.search(r'viewBox="[^"]+"', body)
