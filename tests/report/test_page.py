@@ -11,8 +11,10 @@ import pytest
 from llmbench.config import ConfigError
 from llmbench.records import GpuSample, ServerSums, Sum
 from llmbench.report.advice import brief
+from llmbench.report.page import listing
 from llmbench.report.page.comparison import comparison_page
 from llmbench.report.page.overlay import overlay
+from llmbench.report.read import read_run
 from llmbench.report.write import write_report
 from llmbench.store import RunDir
 from llmbench.verdict.gate.verdicts import CellFault, Comparison, Verdict
@@ -300,3 +302,13 @@ def test_a_cell_says_what_its_gpus_did(run_path: Path) -> None:
 
 def test_a_cell_without_gpus_says_nothing_of_them(drawn: RunDir) -> None:
     assert "GPU" not in Outline(drawn.page_file.read_text(encoding="utf-8")).text
+
+
+def test_the_use_of_the_memorys_bandwidth_is_the_last_column_where_it_is_known(
+    drawn: RunDir,
+) -> None:
+    merged = read_run(drawn).merged
+    assert listing.columns_of(merged) == listing.COLUMNS
+    told = merged.assign(bandwidth_use=[0.4567, *[float("nan")] * (len(merged) - 1)])
+    assert listing.columns_of(told)[-1] == listing.MBU
+    assert [row.cells[-1].text for row in listing.rows_of(told)][:2] == ["45.7", "–"]

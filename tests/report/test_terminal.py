@@ -157,6 +157,16 @@ def test_the_cpu_time_of_a_token_has_a_column_where_an_engine_computes_on_the_cp
     assert "CPU/" in printed([msgspec.structs.replace(judged[0], summary=computing)])
 
 
+def test_the_use_of_the_memorys_bandwidth_has_a_column_where_it_is_known(
+    judged: list[CellResult],
+) -> None:
+    told = msgspec.structs.replace(judged[0].summary, bandwidth_use=0.4567)
+    results = [msgspec.structs.replace(judged[0], summary=told), judged[1]]
+    assert columns_of(results)[-2:] == ("MBU %", "verdict")
+    assert [row[-2] for row in rows_of(results)] == ["45.7", "–"]
+    assert "MBU %" not in columns_of(judged)
+
+
 def test_images_per_second_stand_where_requests_have_images(judged: list[CellResult]) -> None:
     with_images = msgspec.structs.replace(judged[0].summary, images_per_s=7.25)
     seeing = msgspec.structs.replace(judged[0], summary=with_images)

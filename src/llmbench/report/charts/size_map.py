@@ -65,7 +65,8 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
     table["text"] = [_square(row) for _, row in table.iterrows()]
     down, across, labels = ("memory", "extent", ("memory limit", sizes.axis))
     rows, columns = order, extents
-    if is_narrow() and len(extents) > max(MOST_BESIDE, len(order)):
+    turned = is_narrow() and len(extents) > max(MOST_BESIDE, len(order))
+    if turned:
         down, across, labels = across, down, labels[::-1]
         rows, columns = extents, order
     squares = table.pivot(index=down, columns=across).loc[rows]
@@ -85,6 +86,7 @@ def size_chart(sizes: "Sizing", model: str, stamp: str) -> Chart | None:
             linewidths=1.5,
             linecolor=theme.PAPER,
             annot_kws={"fontsize": 10},
+            cbar=not turned,  # it would be as wide as a tenth of its height
             cbar_kws={"label": "output tokens/s"},
         )
         _crosses(

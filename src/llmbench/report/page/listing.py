@@ -54,13 +54,25 @@ COLUMNS = (
     Column("CPU/token", "ms"),
     Column("memory"),
 )
+MBU = Column("MBU", "%")
+"""The last column where decoding's use of the memory's bandwidth is known of any cell."""
+
+
+def columns_of(merged: "pd.DataFrame") -> tuple[Column, ...]:
+    """The headings of the table of these cells."""
+    return (*COLUMNS, MBU) if _has_mbu(merged) else COLUMNS
+
+
+def _has_mbu(merged: "pd.DataFrame") -> bool:
+    return bool(merged["bandwidth_use"].notna().any())
 
 
 def rows_of(merged: "pd.DataFrame") -> list[Row]:
     """All cells of `cells_table.by_cell`, in the order in which they ran."""
     models = set(merged["model"])
     shared = f"{models.pop()}-" if len(models) == 1 else ""
-    return [_row(k, row, shared) for k, (_, row) in enumerate(merged.iterrows(), 1)]
+    mbu = _has_mbu(merged)
+    return [_row(k, row, shared, mbu=mbu) for k, (_, row) in enumerate(merged.iterrows(), 1)]
 
 
 def verdicts_of(merged: "pd.DataFrame") -> list[str]:
@@ -82,12 +94,13 @@ def verdict_of(row: "pd.Series[Any]") -> tuple[str, str]:
     return ("valid", "valid") if row["meets_slo"] else ("misses SLO", "misses")
 
 
-def _row(k: int, row: "pd.Series[Any]", shared: str) -> Row:
+def _row(k: int, row: "pd.Series[Any]", shared: str, *, mbu: bool) -> Row:
     verdict, kind = verdict_of(row)
     stamp = "simulated" if row["simulated"] else ""
     text = f"{row['cell']} {verdict} {stamp} {row['errors']}".lower()
     name = str(row["cell"]).removeprefix(shared)
-    return Row(name, anchor(k), verdict, kind, text, tuple(_values(row)))
+    values = [*_values(row), *([plain(100 * row["bandwidth_use"])] if mbu else [])]
+    return Row(name, anchor(k), verdict, kind, text, tuple(values))
 
 
 def _values(row: "pd.Series[Any]") -> list[Value]:

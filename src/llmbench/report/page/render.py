@@ -13,7 +13,7 @@ from llmbench.report.charts.gallery import GROUPS
 from llmbench.report.page.details import Detail, Log, details, logs_of
 from llmbench.report.page.headlines import headlines
 from llmbench.report.page.host_facts import host_facts
-from llmbench.report.page.listing import COLUMNS, rows_of, verdicts_of
+from llmbench.report.page.listing import columns_of, rows_of, verdicts_of
 from llmbench.report.page.pictures import Picture
 from llmbench.report.page.run_facts import banners, chips, facts, meta, verdict_banner
 from llmbench.report.read import RunData
@@ -41,7 +41,7 @@ def render(data: RunData, pictures: Sequence[Picture], verdict: Verdict | None =
             facts=facts(data),
             banners=[*banners(data), *verdict_banner(verdict)],
             headlines=headlines(data),
-            columns=COLUMNS,
+            columns=columns_of(data.merged),
             rows=rows_of(data.merged),
             verdicts=verdicts_of(data.merged),
             cache_columns=turns_table.CACHE_COLUMNS,

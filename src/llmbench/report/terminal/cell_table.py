@@ -21,6 +21,8 @@ IMAGES = "images/s"
 """The column that stands before requests/s where requests have images."""
 CPU = "CPU/ token"
 """The column that stands before the verdict where an engine computes on the CPU."""
+MBU = "MBU %"
+"""The column after it, of decoding's use of the memory's bandwidth, where that is known."""
 
 
 def terminal_table(results: Sequence[CellResult]) -> "Table":
@@ -83,8 +85,9 @@ def columns_of(results: Sequence[CellResult]) -> tuple[str, ...]:
     inputs = _INPUTS if any(pooled) else ()
     images = (IMAGES,) if any(r.summary.images_per_s is not None for r in results) else ()
     cpu = (CPU,) if told else ()
+    mbu = (MBU,) if any(r.summary.bandwidth_use is not None for r in results) else ()
     rates = (*images, "requests/s")
-    return ("cell", "requests", "failed", *tokens, *inputs, *rates, *cpu, "verdict")
+    return ("cell", "requests", "failed", *tokens, *inputs, *rates, *cpu, *mbu, "verdict")
 
 
 def rows_of(results: Sequence[CellResult]) -> list[list[str]]:
@@ -114,6 +117,7 @@ _TEXTS: dict[str, Callable[["pd.Series[Any]"], str]] = {
     IMAGES: lambda row: number(row["images_per_s"]),
     "requests/s": lambda row: number(row["requests_per_s"]),
     CPU: lambda row: number(row["cpu_per_token_ms"]),
+    MBU: lambda row: number(100 * row["bandwidth_use"]),
 }
 
 
