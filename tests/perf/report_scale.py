@@ -1,7 +1,8 @@
 """Prints what `write_report` costs: time, peak memory and size of the page, for large runs.
 
 Run as ``python -m tests.perf.report_scale [requests|cells|many ...]`` from the repository.
-Targets on 2 cores: 1,000,000 requests in 60 s and 2 GiB, 30 cells in 10 s, a page under 5 MB.
+Targets on 2 cores: 1,000,000 requests in 60 s and 2 GiB, 30 cells in 4 s, 200 in 15 s,
+a page under 5 MB.
 """
 
 import multiprocessing

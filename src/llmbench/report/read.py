@@ -135,21 +135,30 @@ def quantiles_of(cells: "Iterable[JudgedCell]") -> "pd.DataFrame":
 
     `value` is the smallest sample with at least `share` of all at or below it (an ECDF's step).
     """
+    import numpy as np
     import pandas as pd
 
     from llmbench.metrics import QUANTITIES, pooled
 
-    parts = [_no_quantiles()]
+    names, shares, values = list[tuple[str, str, int]](), list[Any](), list[Any]()
     for cell in cells:
         valid = [digest for digest in cell.repeats if digest.result.valid] or cell.repeats
         for quantity in QUANTITIES:
             windows = [digest.requests.window[quantity] for digest in valid]
             n = sum(window.n for window in windows)
-            ranks, values = pooled(windows, CURVE_POINTS)
-            columns = {"share": ranks / max(1, n), "value": values, "n": n}
-            part = pd.DataFrame({"cell": cell.cell_id, "quantity": quantity} | columns)
-            parts += [part] if n else []
-    return pd.concat(parts, ignore_index=True)
+            if n:
+                ranks, drawn = pooled(windows, CURVE_POINTS)
+                names.append((cell.cell_id, quantity, n))
+                shares.append(ranks / n)
+                values.append(drawn)
+    empty = _no_quantiles()
+    if not names:
+        return empty
+    lengths = [len(drawn) for drawn in values]
+    of_cell, of_quantity, counts = (np.repeat(part, lengths) for part in zip(*names, strict=True))
+    columns = {"cell": of_cell, "quantity": of_quantity, "share": np.concatenate(shares)}
+    columns |= {"value": np.concatenate(values), "n": counts}
+    return pd.DataFrame(columns).astype(empty.dtypes.to_dict())
 
 
 def _no_quantiles() -> "pd.DataFrame":
@@ -167,18 +176,24 @@ def _no_quantiles() -> "pd.DataFrame":
 
 def timeline_of(repeats: "Sequence[RepeatDigest]", started_ns: int) -> "pd.DataFrame":
     """The timelines of all repeats; `time_s` is a slot's middle, in seconds since `started_ns`."""
-    import msgspec
+    import numpy as np
     import pandas as pd
 
-    parts = [_no_timeline()]
-    for digest in repeats:
-        run, slots = digest.run, msgspec.structs.asdict(digest.requests.timeline)
-        middle = pd.Series(slots.pop("middle_ns"), dtype="int64")
-        names = {"cell": run.cell_id, "config": run.cell.config_name, "repeat": run.repeat}
-        columns = names | {"time_s": (middle - started_ns) / 1e9} | slots
-        part = pd.DataFrame(columns).astype(dict.fromkeys(slots, float))
-        parts += [part] if len(part) else []
-    return pd.concat(parts, ignore_index=True)
+    empty = _no_timeline()
+    told = [(digest.run, digest.requests.timeline) for digest in repeats]
+    lengths = [len(slots.middle_ns) for _, slots in told]
+    if not sum(lengths):
+        return empty
+    names = [(run.cell_id, run.cell.config_name, run.repeat) for run, _ in told]
+    columns: dict[str, Any] = {
+        name: np.repeat(part, lengths)
+        for name, part in zip(("cell", "config", "repeat"), zip(*names, strict=True), strict=True)
+    }
+    middle = np.concatenate([np.array(slots.middle_ns, np.int64) for _, slots in told])
+    columns["time_s"] = (middle - started_ns) / 1e9
+    for name in empty.columns[len(columns) :]:
+        columns[name] = np.concatenate([np.array(getattr(s, name), float) for _, s in told])
+    return pd.DataFrame(columns).astype(empty.dtypes.to_dict())
 
 
 def _no_timeline() -> "pd.DataFrame":
