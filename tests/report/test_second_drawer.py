@@ -2,6 +2,7 @@
 
 import gc
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,23 @@ def test_a_process_that_dies_is_not_missed(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(second_drawer, "_cores", lambda: 2)
     monkeypatch.setattr(second_drawer, "__name__", "llmbench.no_such_module")
     assert drawn_names(tmp_path / "run") == alone
+
+
+def test_an_interrupted_report_leaves_no_words_of_its_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    heard: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", heard.append)
+    monkeypatch.setattr(second_drawer, "_cores", lambda: 2)
+    monkeypatch.setattr(second_drawer, "picture", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(write_run(tmp_path / "run", grid(users=(1, 4))))
+    for thread in [one for one in threading.enumerate() if one.name == "second drawer"]:
+        thread.join()
+    assert heard == []
 
 
 def test_cycles_are_collected_again_after_a_report(tmp_path: Path) -> None:

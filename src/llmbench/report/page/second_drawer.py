@@ -21,6 +21,9 @@ from llmbench.verdict import Verdict
 
 Process = subprocess.Popen[bytes]
 
+GONE = OSError, EOFError, ValueError, pickle.UnpicklingError
+"""How a pipe is found to be closed at the other end, in the midst of an answer, or here."""
+
 
 class SharedDrawing:
     """The charts of a run while both processes draw them."""
@@ -32,7 +35,7 @@ class SharedDrawing:
         self._drawings = list(gallery(data, verdict))
         self._left = deque(range(len(self._drawings)))
         self._drawn: dict[int, Picture | None] = {}
-        self._second = Thread(target=self._draw_there, daemon=True)
+        self._second = Thread(target=self._draw_there, name="second drawer", daemon=True)
         self._second.start()
 
     def pictures(self) -> list[Picture]:
@@ -47,11 +50,14 @@ class SharedDrawing:
             self._drawn[place] = picture(self._drawings[place], self._run.run.charts)
 
     def _draw_there(self) -> None:
-        """Let the process draw for as long as charts are left and it lives."""
+        """Let the process draw for as long as charts are left and it lives.
+
+        It is killed, and its pipes are closed, where the report is interrupted.
+        """
         if self._process is None:
             return
         assert self._process.stdin is not None and self._process.stdout is not None
-        with suppress(OSError, EOFError), self._process.stdin as work:
+        with suppress(*GONE), self._process.stdin as work:
             pickle.dump((self._run, self._verdict), work)
             while (place := _next(self._left)) is not None:
                 pickle.dump(place, work)
