@@ -26,7 +26,7 @@ def running_process(command: Iterable[str], **settings: Any) -> Iterator["subpro
     it as in a terminal, also where the tests run in the background and ignore SIGINT.
     """
     defaults = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
-    with _sigint_not_ignored():
+    with sigint_not_ignored():
         process = subprocess.Popen(list(command), **(defaults | settings))
     with process:
         try:
@@ -63,7 +63,7 @@ def gone(pid: int) -> bool:
 
 
 @contextmanager
-def _sigint_not_ignored() -> Iterator[None]:
+def sigint_not_ignored() -> Iterator[None]:
     """What is started inside has the default for SIGINT.
 
     A child inherits that a signal is ignored, but not a handler.

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from tests.acceptance.test_run import only_run
-from tests.processes import running_python
+from tests.processes import running_python, sigint_not_ignored
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -45,7 +45,8 @@ def test_a_session_interrupted_while_it_draws_shows_its_table(
             os.kill(os.getpid(), signal.{name})
         """
     )
-    done = drawing.runpytest_subprocess("-k", "test_grid", "--llm-users", "1")
+    with sigint_not_ignored():
+        done = drawing.runpytest_subprocess("-k", "test_grid", "--llm-users", "1")
     assert done.ret == pytest.ExitCode.INTERRUPTED
     done.stdout.fnmatch_lines(
         [
