@@ -73,7 +73,7 @@ def test_a_session_whose_terminal_is_gone_stops_its_server_and_keeps_what_it_has
 
 def test_ctrl_c_that_is_ignored_from_outside_stays_so(suite: pytest.Pytester) -> None:
     ignore = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-    with loading(suite, requests=20, **ignore) as (process, _):
+    with loading(suite, requests=8, **ignore) as (process, _):
         os.kill(process.pid, signal.SIGINT)
         output, _ = process.communicate(timeout=60)
         assert process.returncode == 0, output

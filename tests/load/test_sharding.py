@@ -11,7 +11,7 @@ import pytest
 from llmbench.cells import Arrivals, Ramp, Users
 from llmbench.config import ConfigError
 from llmbench.load.progress import Progress
-from llmbench.load.workers import processes
+from llmbench.load.workers import dask, processes
 from llmbench.records import RequestRecord
 from llmbench.servers.placement.sysfs import usable_cores
 from tests.load.other_machine import shift_clocks
@@ -222,7 +222,10 @@ def test_a_lost_worker_of_a_cluster_keeps_what_it_had_sent(
     assert kinds.count(None) >= 10
 
 
-def test_no_scheduler_is_a_clear_error(simulator: str, load: Load) -> None:
+def test_no_scheduler_is_a_clear_error(
+    simulator: str, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("distributed")
+    monkeypatch.setattr(dask, "CONNECT_S", 1)
     with pytest.raises(ConfigError, match="no Dask scheduler answers there"):
         load(endpoint(simulator), workers=2, cluster="tcp://127.0.0.1:1")
