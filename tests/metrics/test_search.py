@@ -80,7 +80,7 @@ def test_a_lucky_trial_is_found_out() -> None:
 
 def test_a_server_that_meets_no_load() -> None:
     found, tried = search(up_to(0.0), most_trials=6)
-    assert (found.met, len(tried)) == (None, 6)
+    assert (found.met, len(tried), found.confirmed) == (None, 6, True)
 
 
 def test_one_user_too_many_is_the_end_of_it() -> None:

@@ -1,8 +1,9 @@
 """Hold a plan to real engines on this host: plan_on_engines.py RUN [SERVERS [SECONDS [RATE,RATE]]].
 
-A twin is fitted to RUN, a run of SmolLM2 on one core (docs/twin.md has its command). Two such
-servers on cores of their own are then measured together, at each of the rates. The fleet of the
-plan is given the same arrivals, in turn, and draws of its own.
+A twin is fitted to RUN, a run of SmolLM2 on one core (docs/twin.md has its grid). SERVERS such
+servers (2), each with a core of its own where there are enough, are then measured together, at
+each of the rates in requests/s. The fleet of the plan is given the same arrivals, in turn, and
+draws of its own.
 """
 
 import subprocess

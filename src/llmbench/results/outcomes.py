@@ -88,7 +88,7 @@ class Search(Struct, frozen=True):
     """The most load within the SLO, found by trials: `met` is the answer, `missed` its bound.
 
     ``None``: no load met the SLO; none that was tried missed it. One that is not `confirmed` ended
-    by its time or its number of trials, before both ends of the answer had been tried again.
+    by its time, before both ends of the answer had been tried again.
     """
 
     name: str  # as a cell's id, with what was searched in place of the load

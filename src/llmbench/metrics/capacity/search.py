@@ -57,8 +57,8 @@ class Trial(Struct, frozen=True):
 class Border(Struct, frozen=True):
     """The answer: the highest load that met the SLO, and the lowest above it that did not.
 
-    ``None``: no load met it; none missed it within the trials. Each is `confirmed` if it was tried
-    often enough.
+    ``None``: no load met it; none missed it within the trials. They are not `confirmed` where a
+    late trial ended the search before they were tried again.
     """
 
     met: float | None
@@ -91,9 +91,9 @@ def find_border(
         trial = yield load
         votes.add(load, trial)
         load = votes.next_load()
-        if trial.late and votes.are_near:
-            break
-    return Border(votes.low, votes.high, trials, confirmed=load is None)
+        if load is not None and trial.late and votes.are_near:
+            return Border(votes.low, votes.high, trials, confirmed=False)
+    return Border(votes.low, votes.high, trials, confirmed=True)
 
 
 class Votes:
