@@ -45,6 +45,8 @@ class Decoder:
     ) -> None:
         self._wrong = wrong  # what is wrong with an answer's text, where it shall conform
         self._dialect, self._clock, self._mask = dialect, clock, mask
+        self._chat = dialect if isinstance(dialect, ChatDialect) else None
+        self._pooling = dialect if isinstance(dialect, PoolingDialect) else None
         self._cell, self._repeat, self._worker = cell, repeat, worker
 
     def record(self, planned: PlannedRequest, exchange: Exchange) -> RequestRecord:
@@ -65,14 +67,14 @@ class Decoder:
 
     def said(self, planned: PlannedRequest, exchange: Exchange) -> str:
         """The text of an answer that ended well; only conversations need it, to go on."""
-        dialect = self._dialect
-        assert isinstance(dialect, ChatDialect)
+        chat = self._chat
+        assert chat is not None
         body = b"".join(_decompressed(exchange))
-        events = [d for d, _ in frames(body, dialect.framing)] if planned.stream else [body]
+        events = [d for d, _ in frames(body, chat.framing)] if planned.stream else [body]
         text = list[str]()
         for event in events:
             with suppress(*UNREADABLE):
-                text.append(dialect.said(event))
+                text.append(chat.said(event))
         return "".join(text)
 
     def last_token_ns(self, exchange: Exchange) -> int | None:
@@ -133,8 +135,7 @@ class Decoder:
 
     def _flaw(self, body: bytes, inputs: int) -> str | None:
         """What is wrong with an answer that should hold a result for each input."""
-        dialect = self._dialect
-        return dialect.flaw(body, inputs) if isinstance(dialect, PoolingDialect) else None
+        return None if self._pooling is None else self._pooling.flaw(body, inputs)
 
     def _fill(
         self,

@@ -67,6 +67,8 @@ class RequestMaker:
         text = "" if cell.schema is None else cell.schema.text
         self._schema = msgspec.json.decode(text, type=dict[str, Any]) if text else None
         self._images = None if cell.images is None else SyntheticImages(cell, drawing)
+        dialect = targets[0].dialect  # looked at once: to ask a protocol takes 20 µs
+        self._pooling = dialect if isinstance(dialect, PoolingDialect) else None
         self._permutation = order_of(cell, len(prompts), drawing)
         self._lengths = sorted({prompt.tokens for prompt in prompts})
         self._of_length: dict[int, list[int]] = {}
@@ -100,7 +102,7 @@ class RequestMaker:
         """
         cell, (target, *others) = self._cell, self._targets
         wanted = (cell.input_tokens, cell.output_tokens) if lengths is None else lengths
-        if isinstance(target.dialect, PoolingDialect):
+        if self._pooling is not None:
             return self._with_results(ordinal, user, request, phase, wanted[0])
         any_will_do = lengths is None and not cell.is_depth
         index = self.choose(ordinal) if any_will_do else self.choose_near(ordinal, wanted[0])
@@ -147,7 +149,7 @@ class RequestMaker:
             model=target.endpoint.model,
             stream=False,
         )
-        counted = isinstance(target.dialect, PoolingDialect) and target.dialect.inputs_alone
+        counted = self._pooling is not None and self._pooling.inputs_alone
         return PlannedRequest(
             user=user,
             request=request,
