@@ -1,6 +1,7 @@
 """The types of the values that a configuration may hold, and the words for mistakes in them."""
 
 import difflib
+import math
 import re
 from typing import Annotated, Any, Literal
 
@@ -63,6 +64,14 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
     gather_ms: NotNegative = 0.0  # that an idle engine waits for what comes together
     alone_ms: Positive | None = None  # in place of both for a sequence alone; None: no other
+    sequence_exponent: Positive = 1.0  # n sequences take `ms_per_sequence` · n to this power
+
+    def batch_ms(self, sequences: int) -> float:
+        """What a step with so many sequences lasts besides context and prompts.
+
+        Engines on CPUs take less for each of them the more they compute together.
+        """
+        return self.base_ms + self.ms_per_sequence * math.pow(sequences, self.sequence_exponent)
 
     @property
     def sequence_alone_ms(self) -> float:

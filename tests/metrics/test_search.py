@@ -57,6 +57,10 @@ def test_a_load_above_the_capacity_is_not_met_though_its_trials_are_too_short_to
     found, _ = search(patient, start=4.0)
     assert found.met is not None
     assert 4.75 <= found.met <= 5.1
+    assert found.missed is not None
+    assert found.missed <= 5.6
+    assert found.capacity == 5.0  # which alone says that it is missed
+    assert search(up_to(5.0))[0].capacity is None
 
 
 def test_users_are_whole_and_neighbours() -> None:

@@ -43,16 +43,21 @@ class Trial(Struct, frozen=True):
 
 
 def random_engine(random: np.random.Generator) -> EngineSteps:
-    """An engine whose batch pays off, as real ones' do; half of them have a cost for one alone."""
-    base_ms = random.uniform(2, 30)
+    """An engine whose batch pays off, as real ones' do.
+
+    Half of them have a cost for one alone, a quarter take less for each sequence of many.
+    """
+    base_ms, most_sequences = random.uniform(2, 30), int(random.choice((4, 6, 128)))
+    is_curved = most_sequences > 4 and random.random() < 0.4  # else nothing could tell the curve
     return EngineSteps(
         base_ms=base_ms,
         ms_per_sequence=base_ms * random.uniform(0.05, 0.5),
         ms_per_context_token=base_ms * random.uniform(0.0003, 0.002),
         ms_per_prompt_token=base_ms * random.uniform(0.02, 0.2),
         policy="mixed" if random.random() < 0.5 else "prefill-first",
-        most_sequences=int(random.choice((4, 6, 128))),
+        most_sequences=most_sequences,
         alone_ms=base_ms * random.uniform(0.4, 0.9) if random.random() < 0.5 else None,
+        sequence_exponent=random.uniform(0.5, 0.9) if is_curved else 1.0,
     )
 
 
@@ -89,7 +94,7 @@ def trial(seed: int, noise: float = 1.0) -> Trial:
             for n, load in enumerate(GRID)
         ]
     )
-    limits = structs.replace(steps, base_ms=1.0, alone_ms=None)
+    limits = structs.replace(steps, base_ms=1.0, alone_ms=None, sequence_exponent=1.0)
     fit = fit_observed(ObservedCells("m", True, cells, 0, limits, None), "run", Told())
     truth, found = costs_of(steps), costs_of(fit.twin.steps)
     held, errors = [], []

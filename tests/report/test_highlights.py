@@ -9,13 +9,14 @@ from llmbench.cells import Arrivals, Cell, Limits, Ramp, Users
 from llmbench.journal import Journal
 from llmbench.records import Launch, ServerSums, Sum
 from llmbench.report import highlights
+from llmbench.results import Search
 from llmbench.store import RunDir
 from tests.report.synthetic import grid, write_run
 
 
 def shown(run: RunDir) -> list[str]:
     """The lines, runs of spaces made one."""
-    console = Console(width=160, no_color=True)
+    console = Console(width=200, no_color=True)
     with console.capture() as capture:
         for part in highlights(run):
             console.print(part, highlight=False)
@@ -46,6 +47,28 @@ def test_the_highest_rate_that_meets_the_slo_is_named(run_path: Path) -> None:
     (line,) = shown(run)
     assert line.startswith("tiny-in128-out32: highest rate that meets the SLO: ")
     assert line.endswith("(of 3 tried)")
+
+
+def test_a_search_tells_its_bound_and_what_makes_it_one(run_path: Path) -> None:
+    cells = grid(users=(1,))
+    run = write_run(run_path, cells)
+    name, ids = "tiny-in128-out32-highest-rate", (cells[0].id,) * 3
+    searches = [
+        Search(name, "requests/s", 4.46, 4.68, ids),
+        Search(name, "requests/s", 4.46, 4.68, ids, capacity=4.4321),
+        Search(name, "requests/s", None, 0.5, ids[:1], capacity=0.25),
+        Search(name, "requests/s", None, None, ids[:1]),
+    ]
+    for search in searches:
+        run.append_search(search)
+    which = f"{name}: highest rate that meets the SLO:"
+    met = "its trial met it, but overloaded the server did"
+    assert shown(run) == [
+        f"{which} 4.46 requests/s (missed at 4.68), by 3 trials",
+        f"{which} 4.46 requests/s (missed at 4.68: {met} 4.43), by 3 trials",
+        f"{which} none (missed at 0.5: {met} 0.25), by 1 trial",
+        f"{which} none, by 1 trial",
+    ]
 
 
 def test_sizes_are_compared_and_the_cheapest_feasible_is_ideal(run_path: Path) -> None:

@@ -56,6 +56,15 @@ def test_a_step_costs_what_its_sequences_context_and_prompts_do() -> None:
     assert load.engine.held_tokens == 0
 
 
+def test_sequences_may_cost_less_the_more_they_are() -> None:
+    load = Load(ms_per_sequence=8, ms_per_prompt_token=0.0, sequence_exponent=0.5)
+    four = [load.at(0, Sequence(1, 2)) for _ in range(4)]
+    alone = load.at(500, Sequence(1, 2))
+    load.time.run()
+    assert load.left_ms[four[0]] == pytest.approx([10 + 8, 18 + 10 + 8 * 2])
+    assert load.left_ms[alone] == pytest.approx([500 + 18, 500 + 36])
+
+
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_step_computes_what_the_prefix_cache_does_not_hold(policy: str) -> None:
     load = Load(policy=policy, cache=PrefixCache(1000, 16))

@@ -102,6 +102,27 @@ def test_what_a_sequence_alone_takes_is_found(tmp_path: Path) -> None:
     assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
 
 
+CURVED = structs.replace(TRUTH, ms_per_sequence=5.0, sequence_exponent=0.7)
+
+
+def test_sequences_that_cost_less_the_more_they_are_are_found(tmp_path: Path) -> None:
+    fit = twin.fit_run(virtual_run(tmp_path / "run", CURVED), told=twin.Told(slots=6))
+    assert fit.twin.steps.sequence_exponent == pytest.approx(0.7, abs=0.02)
+    assert fit.one_out.shares.max() < RECOVERED
+    assert fit.highest_load is not None
+    assert fit.highest_load.shares.max() > RECOVERED  # of 1, 2 and 4 users none tells a curve
+    exponent = f"{fit.twin.steps.sequence_exponent:g}"
+    words = f"β n sequences in it, times n^{exponent}"
+    assert any(words in line for line in twin.fit_lines(fit))
+    twin.write_twin(tmp_path / "twin.toml", fit.twin)
+    assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
+
+
+def test_a_curve_takes_three_numbers_of_sequences_that_share_steps(tmp_path: Path) -> None:
+    run = virtual_run(tmp_path / "run", structs.replace(CURVED, most_sequences=4))
+    assert twin.fit_run(run, told=twin.Told(slots=4)).twin.steps.sequence_exponent == 1
+
+
 def test_requests_that_come_in_turn_are_known_by_what_steps_take_together(tmp_path: Path) -> None:
     """Answers take 0.5 ms each to be handed over, and an idle engine waits for 2.5 ms."""
     truth = structs.replace(TRUTH, base_ms=12.0, ms_per_prompt_token=1.0, gather_ms=2.5)

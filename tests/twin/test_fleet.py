@@ -100,9 +100,14 @@ def test_compiled_fleets_keep_the_times_of_stepped_ones(random: Random, seed: in
     assert state.totals[PREEMPTIONS] == stepped.preemptions
 
 
-def test_costs_of_fractions_of_ns_agree_within_the_rounding_of_steps() -> None:
+@pytest.mark.parametrize("exponent", [1.0, 0.7])
+def test_costs_of_fractions_of_ns_agree_within_the_rounding_of_steps(exponent: float) -> None:
     steps = EngineSteps(
-        base_ms=100 / 7, ms_per_sequence=1 / 3, ms_per_context_token=1e-3 / 9, kv_tokens=2000
+        base_ms=100 / 7,
+        ms_per_sequence=1 / 3,
+        ms_per_context_token=1e-3 / 9,
+        kv_tokens=2000,
+        sequence_exponent=exponent,
     )
     fleet, drawn = Replicated(steps, 2), draw(Workload(((64, 50), (32, 9)), 9.0), 200, 1)
     stepped = SteppedFleet(fleet, drawn)

@@ -57,7 +57,8 @@ def search_load(
             name += "highest-rate" if is_rate else "most-users"
             unit: LoadUnit = "requests/s" if is_rate else "users"
             tried = tuple(cells)
-            return Search(name, unit, border.met, border.missed, tried, border.confirmed)
+            ends = border.met, border.missed
+            return Search(name, unit, *ends, tried, border.confirmed, border.capacity)
 
 
 def time_of_search(shape: Shape, asked_s: float | None) -> float | None:

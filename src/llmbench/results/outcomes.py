@@ -88,7 +88,8 @@ class Search(Struct, frozen=True):
     """The most load within the SLO, found by trials: `met` is the answer, `missed` its bound.
 
     ``None``: no load met the SLO; none that was tried missed it. One that is not `confirmed` ended
-    by its time, before both ends of the answer had been tried again.
+    by its time, before both ends of the answer had been tried again. With a `capacity` the trials
+    of `missed` met the SLO, but a server that was overloaded did no more than that: requests/s.
     """
 
     name: str  # as a cell's id, with what was searched in place of the load
@@ -97,3 +98,4 @@ class Search(Struct, frozen=True):
     missed: float | None
     cells: tuple[str, ...]  # ids, one for each trial
     confirmed: bool = True
+    capacity: float | None = None

@@ -40,9 +40,6 @@ EXACT = 0.02
 SEARCH_DRAWS = 4
 """The same where engines are compared, of which there are many."""
 
-LEAST_DIFFERENCE = 0.1
-"""A sequence alone has its own cost only where it differs by more than this share."""
-
 _LEAST = (1e-3, 0.0, 0.0, 0.0, 1e-3)
 """The lower bounds of the costs, as shares of the first guess: every step takes some time."""
 
@@ -132,24 +129,6 @@ def waiting(steps: EngineSteps, hand_overs: int) -> TwinEngine:
     """An engine to which requests come in turn, and which waits for so many while it is idle."""
     gather_ms = HAND_OVER_MS * hand_overs
     return TwinEngine(structs.replace(steps, gather_ms=gather_ms), in_turn=True)
-
-
-def with_alone(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
-    """The fit in which a sequence alone has its own cost, where that is clearly better.
-
-    It takes two cells with one user, of which one can be left out, and a cost that differs from
-    those of others by a tenth: less is found by chance, and not missed.
-    """
-    engine = fitted.engine
-    told = engine.steps.alone_ms is not None
-    if told or sum(cell.load.users == 1 for cell in cells) < 2:
-        return fitted
-    played = play_all(cells, engine, SEARCH_DRAWS)
-    own = structs.replace(engine, steps=structs.replace(engine.steps, alone_ms=1.0))
-    other = fit_costs(cells, played, own)
-    batch_ms, sequence_ms, *_, alone_ms = other.costs
-    differs = abs(alone_ms / (batch_ms + sequence_ms) - 1) > LEAST_DIFFERENCE
-    return best([fitted, other]) if differs else fitted
 
 
 def reweighed(cells: Sequence[Observation], fitted: CostFit) -> tuple[Observation, ...]:

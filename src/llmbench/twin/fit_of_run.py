@@ -18,11 +18,12 @@ from llmbench.twin.cost_fit import (
     left_out,
     play_all,
     reweighed,
-    with_alone,
 )
 from llmbench.twin.observed import Observation, ObservedCells, observed
 from llmbench.twin.playing import TwinEngine
+from llmbench.twin.step_shape import tell_a_curve, with_exponent, with_shape
 from llmbench.twin.twin_file import FittedRange, Twin
+from llmbench.value_types import EngineSteps
 
 LEAST_CELLS = 6
 """Four costs need four cells, one that is held out, and one that can show a scatter."""
@@ -82,7 +83,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
         fitted.at_bound,
         seen.steps is None,
         HeldOut(ids, errors),
-        _highest_load(cells, fitted.engine),
+        _highest_load(cells, fitted.engine, seen.steps),
         _repeats(ids, about),
     )
 
@@ -90,7 +91,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
 def _fitted(seen: ObservedCells, told: Told) -> CostFit:
     """The fit of all cells, to an engine whose limits are told, or else to that which fits best."""
     if seen.steps is not None:
-        return with_alone(seen.cells, fit(seen.cells, [TwinEngine(seen.steps)]))
+        return with_shape(seen.cells, fit(seen.cells, [TwinEngine(seen.steps)]))
     told = structs.replace(told, slots=told.slots or seen.slots)
     if seen.is_llama_cpp:
         told = structs.replace(
@@ -98,7 +99,7 @@ def _fitted(seen: ObservedCells, told: Told) -> CostFit:
             policy=told.policy or LLAMA_CPP.policy,
             token_budget=told.token_budget or LLAMA_CPP.token_budget,
         )
-    return with_alone(seen.cells, find(seen.cells, told))
+    return with_shape(seen.cells, find(seen.cells, told))
 
 
 def check_enough(cells: Sequence[Observation], where: str) -> None:
@@ -191,13 +192,20 @@ def _intervals(costs: Array, without: Array) -> Array:
     return np.stack((np.maximum(costs - half, 0.0), costs + half), axis=1)
 
 
-def _highest_load(cells: Sequence[Observation], engine: TwinEngine) -> HeldOut | None:
-    """The errors on the cells with the most users, of a fit to the others."""
+def _highest_load(
+    cells: Sequence[Observation], engine: TwinEngine, told: EngineSteps | None
+) -> HeldOut | None:
+    """The errors on the cells with the most users, of a fit to the others.
+
+    It knows no curve that only those cells tell, unless that was `told`.
+    """
     most = max(cell.load.users for cell in cells)
     rest = [cell for cell in cells if cell.load.users < most]
     highest = [cell for cell in cells if cell.load.users == most]
     if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
         return None
+    if not tell_a_curve(rest, engine):
+        engine = with_exponent(engine, 1.0 if told is None else told.sequence_exponent)
     fitted = fit_costs(rest, play_all(rest, engine), engine)
     played = play_all(highest, engine)
     errors = [cell.logs - one.logs(fitted.costs) for cell, one in zip(highest, played, strict=True)]

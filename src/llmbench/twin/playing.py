@@ -82,6 +82,11 @@ class TwinEngine(Struct, frozen=True):
     steps: EngineSteps
     in_turn: bool = False
 
+    @property
+    def is_curved(self) -> bool:
+        """Whether sequences cost less the more they are."""
+        return self.steps.sequence_exponent != 1
+
 
 class PlayedCell(Struct, frozen=True):
     """A cell whose figures are known for all costs: each time is a row of `COSTS` and a constant.
@@ -92,6 +97,7 @@ class PlayedCell(Struct, frozen=True):
 
     load: ClosedLoad
     work: Array  # steps × COSTS, and the idle time before each step
+    requests: Array  # measured: user, steps before it was sent, how late, before first, last token
     ttft: Array
     per_token: Array
     start: Array
@@ -106,13 +112,39 @@ class PlayedCell(Struct, frozen=True):
         rate = tokens_per_s(self.first @ each, self.last @ each, window, self.load.output_tokens)
         return CellFigures(float(self.ttft @ each), float(self.per_token @ each), rate)
 
+    def curved(self, exponent: float) -> "PlayedCell":
+        """The same of an engine with this power of the number of sequences, where this had 1."""
+        work = self.work.copy()
+        work[:, 1] **= exponent
+        return _timed(self.load, work, self.requests)
+
+
+def _timed(load: ClosedLoad, work: Array, requests: Array) -> PlayedCell:
+    """When the requests of a cell were sent and answered, by the work of the steps until then."""
+    ends = np.vstack((np.zeros(work.shape[1]), np.cumsum(work, axis=0)))
+    sent, first, last = (ends[requests[:, n].astype(np.int64)] for n in (1, 3, 4))
+    sent[:, -1] += requests[:, 2]
+    start, end, inside = window_rows(sent, last, requests[:, 0])
+    later = max(1, load.output_tokens - 1)
+    return PlayedCell(
+        load,
+        work,
+        requests,
+        (first - sent)[inside].mean(axis=0),
+        (last - first)[inside].mean(axis=0) / later,
+        start,
+        end,
+        first,
+        last,
+    )
+
 
 class _Recorder(EngineModel):
     """An engine that writes down what each of its steps did."""
 
     def __init__(self, steps: EngineSteps, hand_over_ms: float) -> None:
         super().__init__(steps, hand_over_ms=hand_over_ms)
-        self.work_done: list[tuple[int, ...]] = []
+        self.work_done: list[tuple[float, ...]] = []
         self.idle_ms: list[float] = []
         self._last_end_ns = 0
 
@@ -123,8 +155,8 @@ class _Recorder(EngineModel):
         alone = int(self.work.is_alone)
         batch = int(works) - alone
         sequences, context_tokens, prompt_tokens = self.work
-        row = (batch, batch * sequences, context_tokens, prompt_tokens, alone)
-        self.work_done.append(row)
+        together = batch * sequences**self._steps.sequence_exponent
+        self.work_done.append((batch, together, context_tokens, prompt_tokens, alone))
         self.idle_ms.append((busy_since_ns - self._last_end_ns) / 1e6)
         self._last_end_ns = self.due_ns
         return super().end_step()
@@ -147,6 +179,11 @@ class PlayedDraws(Struct, frozen=True):
     def logs(self, costs: Array) -> Array:
         """The logarithms of the cell's figures, means over the repeats."""
         return np.asarray(self.each(costs).mean(axis=0))
+
+    def curved(self, exponent: float) -> "PlayedDraws":
+        """The same of an engine with this power of the number of sequences, where this had 1."""
+        repeats = ([draw.curved(exponent) for draw in draws] for draws in self.repeats)
+        return PlayedDraws(tuple(map(tuple, repeats)))
 
 
 def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
@@ -194,23 +231,8 @@ class _Play:
             self._ask_soon(user)
         self._time.run()
         rows = np.array(self._rows)
-        measured = rows[rows[:, 5] > 0]
         work = np.column_stack((np.array(self._engine.work_done), self._engine.idle_ms))
-        ends = np.vstack((np.zeros(work.shape[1]), np.cumsum(work, axis=0)))
-        sent, first, last = (ends[measured[:, n].astype(np.int64)] for n in (1, 3, 4))
-        sent[:, -1] += measured[:, 2]
-        start, end, inside = window_rows(sent, last, measured[:, 0])
-        later = max(1, self._load.output_tokens - 1)
-        return PlayedCell(
-            self._load,
-            work,
-            (first - sent)[inside].mean(axis=0),
-            (last - first)[inside].mean(axis=0) / later,
-            start,
-            end,
-            first,
-            last,
-        )
+        return _timed(self._load, work, rows[rows[:, 5] > 0])
 
     def _ask_soon(self, user: int) -> None:
         """Have a user's next request come right after the step that just ended."""

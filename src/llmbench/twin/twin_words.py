@@ -17,7 +17,7 @@ _COST_WORDS = (
     ("δ", "each prompt token", "ms"),
     ("ε", "a sequence alone, not α + β", "ms"),
 )
-_PER_THOUSAND = 2  # the index of γ
+_PER_SEQUENCE, _PER_THOUSAND = 1, 2  # the indexes of β and γ
 _KIND_WORDS = ("TTFT (mean)", "time per token", "output tokens/s")
 SIMULATED = "SIMULATED: these numbers are not a real server's"
 
@@ -29,12 +29,14 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         yield f"  left out: {fit.observed.left_out} repeats that are not valid"
     yield ""
     yield f"  {'what a step costs':<34}{'ms':>9}   90 % interval (jackknife over cells)"
-    costs = costs_of(fit.twin.steps)
-    for n, (sign, words, _) in enumerate(_COST_WORDS[: len(fit.at_bound)]):
+    costs, exponent = costs_of(fit.twin.steps), fit.twin.steps.sequence_exponent
+    for n, (sign, usual, _) in enumerate(_COST_WORDS[: len(fit.at_bound)]):
         by = 1000 if n == _PER_THOUSAND else 1
         low, high = by * fit.intervals[n]
         bound = ": at its bound" if fit.at_bound[n] else ""
         reach = f"{number(low)} to {number(high)}{bound}"
+        is_curve = n == _PER_SEQUENCE and exponent != 1
+        words = f"n sequences in it, times n^{exponent:g}" if is_curve else usual
         yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {reach}"
     yield f"  {_limits(fit)}"
     yield ""

@@ -58,13 +58,16 @@ class Border(Struct, frozen=True):
     """The answer: the highest load that met the SLO, and the lowest above it that did not.
 
     ``None``: no load met it; none missed it within the trials. They are not `confirmed` where a
-    late trial ended the search before they were tried again.
+    late trial ended the search before they were tried again. Where the trials of `missed` met the
+    SLO, and it is too much only by what the server could do when it was overloaded, `capacity` is
+    that.
     """
 
     met: float | None
     missed: float | None
     trials: int
     confirmed: bool
+    capacity: float | None = None
 
 
 Search = Generator[float, Trial, Border]
@@ -92,8 +95,8 @@ def find_border(
         votes.add(load, trial)
         load = votes.next_load()
         if load is not None and trial.late and votes.are_near:
-            return Border(votes.low, votes.high, trials, confirmed=False)
-    return Border(votes.low, votes.high, trials, confirmed=True)
+            return votes.border(trials, confirmed=False)
+    return votes.border(trials, confirmed=True)
 
 
 class Votes:
@@ -125,6 +128,13 @@ class Votes:
         low = self.low or 0.0
         missed = (load for load in self._balance if not self._is_met(load) and load > low)
         return min(missed, default=None)
+
+    def border(self, trials: int, *, confirmed: bool) -> Border:
+        """The answer by these trials."""
+        low, high = self.low, self.high
+        by_capacity = high is not None and self._balance[high] > 0
+        capacity = self._capacity_near(high) if high is not None and by_capacity else None
+        return Border(low, high, trials, confirmed, capacity)
 
     def next_load(self) -> float | None:
         """The load to try next; None when both ends of the answer stand."""
@@ -174,8 +184,12 @@ class Votes:
 
     def _is_beyond(self, load: float) -> bool:
         """Whether overloaded trials of loads near this one show that it is too much."""
+        capacity = self._capacity_near(load)
+        return capacity is not None and load > BEYOND * capacity
+
+    def _capacity_near(self, load: float) -> float | None:
         near = [c for tried, told in self._capacities.items() if tried <= load * NEAR for c in told]
-        return bool(near) and load > BEYOND * fmean(near)
+        return fmean(near) if near else None
 
     def _is_narrow(self, low: float, high: float, precision: float) -> bool:
         return high / low <= 1 + precision or (self._whole and high - low <= 1)

@@ -140,10 +140,12 @@ def search_said(search: Search) -> str:
     trials = plural(len(search.cells), "trial")
     if not search.confirmed:
         trials += ", not all confirmed by a second one (more: --llm-search-time)"
-    if search.met is None:
-        least = f" (missed at {search.missed:g})" if search.missed is not None else ""
-        return f"{search.name}: {what}: none{least}, by {trials}"
     bound = "no bound found above" if search.missed is None else f"missed at {search.missed:g}"
+    if search.capacity is not None:
+        bound += f": its trial met it, but overloaded the server did {search.capacity:.3g}"
+    if search.met is None:
+        least = f" ({bound})" if search.missed is not None else ""
+        return f"{search.name}: {what}: none{least}, by {trials}"
     return f"{search.name}: {what}: {search.met:g} {search.unit} ({bound}), by {trials}"
 
 

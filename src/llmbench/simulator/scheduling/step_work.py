@@ -23,9 +23,8 @@ NO_WORK = StepWork(0, 0, 0)
 
 def step_ms(steps: EngineSteps, work: StepWork) -> float:
     """How long a step with this work lasts."""
-    batch_ms = steps.base_ms + steps.ms_per_sequence * work.sequences
     return (
-        (steps.sequence_alone_ms if work.is_alone else batch_ms)
+        (steps.sequence_alone_ms if work.is_alone else steps.batch_ms(work.sequences))
         + steps.ms_per_context_token * work.context_tokens
         + steps.ms_per_prompt_token * work.prompt_tokens
     )

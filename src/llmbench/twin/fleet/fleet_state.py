@@ -27,6 +27,7 @@ class FleetEngine(NamedTuple):
 
     base: float
     sequence: float
+    exponent: float  # of the number of sequences
     alone: float  # a step of one sequence, in place of both
     context: float
     prompt: float
@@ -129,6 +130,7 @@ def engine_of(steps: EngineSteps, cache: PrefixCacheSize | None) -> FleetEngine:
     return FleetEngine(
         nanoseconds(steps.base_ms),
         nanoseconds(steps.ms_per_sequence),
+        steps.sequence_exponent,
         nanoseconds(steps.sequence_alone_ms),
         nanoseconds(steps.ms_per_context_token),
         nanoseconds(steps.ms_per_prompt_token),

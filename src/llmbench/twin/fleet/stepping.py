@@ -110,7 +110,7 @@ def begin(f: FleetState, replica: int, now: float) -> None:
             resting += 1
     place.began = now
     sequences = place.count - resting
-    batch = engine.base + engine.sequence * sequences
+    batch = engine.base + engine.sequence * sequences**engine.exponent
     fixed = engine.alone if sequences == 1 and not prompt else batch
     place.first_step = fixed + engine.context * context + engine.prompt * prompt
     place.growth = engine.context * decoding
