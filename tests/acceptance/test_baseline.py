@@ -1,6 +1,7 @@
 """A baseline is stored, and the next session is compared with it."""
 
 import json
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -21,6 +22,7 @@ GATE = """
 """
 CELL = "tiny-sim-in16-out8-users1"
 ARGS = ("-k", "users1", "--llm-repeats", "4", "--llm-requests", "2")
+COMPARE = (sys.executable, "-m", "llmbench.cli", "compare")
 
 
 @pytest.fixture
@@ -108,11 +110,11 @@ def test_a_baseline_that_does_not_exist_is_named_at_once(suite: pytest.Pytester)
 def test_two_runs_are_compared_from_their_files(gated: pytest.Pytester) -> None:
     gated.runpytest_subprocess(*ARGS)
     runs = [p for p in sorted((gated.path / "reports" / "runs").iterdir()) if not p.is_symlink()]
-    result = gated.run("llmbench", "compare", *map(str, runs))
+    result = gated.run(*COMPARE, *map(str, runs))
     assert len(runs) == 2
     result.stdout.fnmatch_lines([f"*{CELL} ttft: 5[0-2].* -> 5[0-2].* ms*"])
     baseline = Path(gated.path / "reports" / "baselines" / "main.json")
-    against = gated.run("llmbench", "compare", str(baseline), str(runs[1]), "--format", "json")
+    against = gated.run(*COMPARE, str(baseline), str(runs[1]), "--format", "json")
     against.stdout.fnmatch_lines(['*"baseline": "main"*'])
 
 
