@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
 from llmbench.twin.cost_fit import Told
-from llmbench.twin.fit_of_run import HeldOut, fit_observed, fit_run
+from llmbench.twin.fit_of_run import fit_observed, fit_run
 from llmbench.twin.foretelling import foretell_users
+from llmbench.twin.held_out import HeldOut
 from llmbench.twin.observed import ObservedCells, means
 from llmbench.twin.playing import COSTS, ClosedLoad, costs_of, with_costs
 from llmbench.value_types import EngineSteps

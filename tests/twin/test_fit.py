@@ -11,6 +11,7 @@ from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
 from llmbench.twin.fit_of_run import RunFit, fit_observed
+from llmbench.twin.foretelling import foretell_users
 from llmbench.twin.observed import ObservedCells, means, observations
 from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play
 from llmbench.value_types import EngineSteps, Images
@@ -111,9 +112,17 @@ def test_sequences_that_cost_less_the_more_they_are_are_found(tmp_path: Path) ->
     assert fit.one_out.shares.max() < RECOVERED
     assert fit.highest_load is not None
     assert fit.highest_load.shares.max() > RECOVERED  # of 1, 2 and 4 users none tells a curve
-    exponent = f"{fit.twin.steps.sequence_exponent:g}"
-    words = f"β n sequences in it, times n^{exponent}"
-    assert any(words in line for line in twin.fit_lines(fit))
+    assert fit.exponent[0] <= fit.twin.steps.sequence_exponent <= fit.exponent[1]
+    lines = [line.split() for line in twin.fit_lines(fit)]
+    assert ["β", *["n", "sequences", "in", "it,", "times", "n^κ"]] in [line[:7] for line in lines]
+    assert any(line[:2] == ["κ", "the"] for line in lines)
+    unseen = ClosedLoad(64, 32, 5, requests=4)
+    foretold = foretell_users(fit.twin, 64, 32, 5, requests=4)
+    true = play([unseen], TwinEngine(CURVED)).repeats[0][0].figures(costs_of(CURVED))
+    assert foretold.ttft_ms.value == pytest.approx(true.ttft_ms, rel=RECOVERED)
+    assert foretold.output_tokens_per_s.value == pytest.approx(
+        true.output_tokens_per_s, rel=RECOVERED
+    )
     twin.write_twin(tmp_path / "twin.toml", fit.twin)
     assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
 

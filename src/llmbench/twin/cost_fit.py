@@ -228,19 +228,3 @@ def _same(played: Sequence[PlayedDraws], other: Sequence[PlayedDraws]) -> bool:
         for one, of_other in zip(played, other, strict=True)
         for draws, others in zip(one.repeats, of_other.repeats, strict=True)
     )
-
-
-def left_out(cells: Sequence[Observation], fitted: CostFit) -> tuple[Array, Array]:
-    """Fits without one cell each: their costs (cells × `COSTS`), and the errors on that cell.
-
-    The errors are logarithms, measured − foretold: cells × `KINDS`.
-    """
-    played = play_all(cells, fitted.engine)
-    costs, errors = [], []
-    for out, cell in enumerate(cells):
-        rest = [n for n in range(len(cells)) if n != out]
-        kept = [cells[n] for n in rest], [played[n] for n in rest]
-        without = fit_costs(*kept, fitted.engine, fitted.costs)
-        costs.append(without.costs)
-        errors.append(cell.logs - played[out].logs(without.costs))
-    return np.array(costs), np.array(errors)

@@ -3,13 +3,13 @@
 Either is believed only where it leaves clearly less of a fit's loss.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
 from llmbench.twin.cost_fit import SEARCH_DRAWS, CostFit, best, fit_costs, play_all
 from llmbench.twin.observed import Observation
-from llmbench.twin.playing import TwinEngine
+from llmbench.twin.playing import PlayedDraws, TwinEngine
 
 LEAST_DIFFERENCE = 0.1
 """A sequence alone has its own cost only where it differs by more than this share."""
@@ -17,7 +17,7 @@ LEAST_DIFFERENCE = 0.1
 LEAST_EXPONENT = 0.4
 """The power of the number of sequences is looked for from here to 1."""
 
-EXPONENT_STEP = 0.01
+EXPONENT_DIGITS = 2
 
 
 def with_shape(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
@@ -43,25 +43,50 @@ def with_alone(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
     return best([fitted, other]) if differs else fitted
 
 
+class Bends:
+    """Cells that were played on an engine whose sequences take as much each, bent to any power."""
+
+    def __init__(self, played: Sequence[PlayedDraws]) -> None:
+        self._played = played
+        self._bent: dict[float, list[PlayedDraws]] = {1.0: list(played)}
+
+    def to(self, exponent: float) -> list[PlayedDraws]:
+        """All cells, as an engine with this power would have done them."""
+        if exponent not in self._bent:
+            self._bent[exponent] = [one.curved(exponent) for one in self._played]
+        return self._bent[exponent]
+
+
 def with_curve(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
     """The fit in which sequences cost less the more they are, where that is clearly better."""
-    from scipy.optimize import minimize_scalar
-
     if fitted.engine.is_curved or not tell_a_curve(cells, fitted.engine):
         return fitted
+    bends = Bends(play_all(cells, fitted.engine, SEARCH_DRAWS))
+    return best([fitted, likeliest_curve(cells, bends.to, fitted)])
 
-    played = play_all(cells, fitted.engine, SEARCH_DRAWS)
+
+def likeliest_curve(
+    cells: Sequence[Observation],
+    bent_to: Callable[[float], Sequence[PlayedDraws]],
+    fitted: CostFit,
+) -> CostFit:
+    """The fit with the power that leaves least, between `LEAST_EXPONENT` and 1.
+
+    `bent_to` gives the cells as they were played, bent to a power; `fitted` is where it begins.
+    """
+    from scipy.optimize import minimize_scalar
 
     def curved(exponent: float) -> CostFit:
-        bent = [one.curved(exponent) for one in played]
-        return fit_costs(cells, bent, with_exponent(fitted.engine, exponent), fitted.costs)
+        power = round(exponent, EXPONENT_DIGITS)
+        engine = with_exponent(fitted.engine, power)
+        return fit_costs(cells, bent_to(power), engine, fitted.costs)
 
     found = minimize_scalar(
         lambda exponent: curved(exponent).loss,
         bounds=(LEAST_EXPONENT, 1.0),
-        options={"xatol": EXPONENT_STEP},
+        options={"xatol": 10**-EXPONENT_DIGITS},
     )
-    return best([fitted, curved(round(float(found.x), 2))])
+    return curved(float(found.x))
 
 
 def tell_a_curve(cells: Sequence[Observation], engine: TwinEngine) -> bool:

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.fit_of_run import HeldOut, RunFit
+from llmbench.twin.fit_of_run import RunFit
 from llmbench.twin.foretelling import ForetoldCell, Interval
+from llmbench.twin.held_out import HeldOut
 from llmbench.twin.playing import costs_of
 from llmbench.twin.twin_file import Twin
 
@@ -36,8 +37,11 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         bound = ": at its bound" if fit.at_bound[n] else ""
         reach = f"{number(low)} to {number(high)}{bound}"
         is_curve = n == _PER_SEQUENCE and exponent != 1
-        words = f"n sequences in it, times n^{exponent:g}" if is_curve else usual
+        words = "n sequences in it, times n^κ" if is_curve else usual
         yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {reach}"
+    if exponent != 1:
+        reach = " to ".join(map(number, fit.exponent))
+        yield f"  κ {'the power of their number':<32}{number(exponent):>9}   {reach}"
     yield f"  {_limits(fit)}"
     yield ""
     yield from _held_out("held out, one cell at a time", fit.one_out)

@@ -1,0 +1,122 @@
+"""How far a fit can be believed: its errors on what it had not seen, and how its costs scatter."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from msgspec import Struct
+
+from llmbench.twin.cell_figures import Array
+from llmbench.twin.cost_fit import SEARCH_DRAWS, CostFit, fit_costs, play_all
+from llmbench.twin.observed import Observation
+from llmbench.twin.playing import PlayedDraws, TwinEngine
+from llmbench.twin.step_shape import Bends, likeliest_curve, tell_a_curve, with_exponent
+from llmbench.value_types import EngineSteps
+
+LEAST_CELLS = 6
+"""Four costs need four cells, one that is held out, and one that can show a scatter."""
+
+CONFIDENCE = 0.9
+
+
+class HeldOut(Struct, frozen=True):
+    """Cells that a fit had not seen, and its errors on them (measured − foretold, logarithms)."""
+
+    cell_ids: tuple[str, ...]
+    errors: Array  # cells × `KINDS`
+
+    @property
+    def shares(self) -> Array:
+        """How far off the foretold figures were, as shares of the measured ones."""
+        return np.abs(np.expm1(-self.errors))
+
+
+class CellsLeftOut(Struct, frozen=True):
+    """Fits without one cell each: their costs (cells × `COSTS`) and powers, and their errors."""
+
+    costs: Array
+    exponents: Array
+    errors: HeldOut
+
+
+def left_out(
+    cells: Sequence[Observation], fitted: CostFit, told: EngineSteps | None
+) -> CellsLeftOut:
+    """Fit without one cell at a time; each looks for the power anew, unless that was `told`."""
+    ids = tuple(cell.cell_id for cell in cells)
+    straight = with_exponent(fitted.engine, 1.0)
+    searching = Bends(play_all(cells, straight, SEARCH_DRAWS))
+    whole = Bends(play_all(cells, straight))
+    is_found = fitted.engine.is_curved and not (told and told.sequence_exponent != 1)
+    fits, errors = list[CostFit](), []
+    for out, cell in enumerate(cells):
+        rest = [n for n in range(len(cells)) if n != out]
+        kept, engine = [cells[n] for n in rest], fitted.engine
+        if is_found and tell_a_curve(kept, engine):
+
+            def bent_to(exponent: float, rest: list[int] = rest) -> list[PlayedDraws]:
+                return [searching.to(exponent)[n] for n in rest]
+
+            engine = likeliest_curve(kept, bent_to, fitted).engine
+        bent = whole.to(engine.steps.sequence_exponent)
+        fits.append(fit_costs(kept, [bent[n] for n in rest], engine, fitted.costs))
+        errors.append(cell.logs - bent[out].logs(fits[-1].costs))
+    return CellsLeftOut(
+        np.array([one.costs for one in fits]),
+        np.array([one.engine.steps.sequence_exponent for one in fits]),
+        HeldOut(ids, np.array(errors)),
+    )
+
+
+def highest_load(
+    cells: Sequence[Observation], engine: TwinEngine, told: EngineSteps | None
+) -> HeldOut | None:
+    """The errors on the cells with the most users, of a fit to the others.
+
+    It knows no curve that only those cells tell, unless that was `told`.
+    """
+    most = max(cell.load.users for cell in cells)
+    rest = [cell for cell in cells if cell.load.users < most]
+    highest = [cell for cell in cells if cell.load.users == most]
+    if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
+        return None
+    if not tell_a_curve(rest, engine):
+        engine = with_exponent(engine, 1.0 if told is None else told.sequence_exponent)
+    fitted = fit_costs(rest, play_all(rest, engine), engine)
+    played = play_all(highest, engine)
+    errors = [cell.logs - one.logs(fitted.costs) for cell, one in zip(highest, played, strict=True)]
+    return HeldOut(tuple(cell.cell_id for cell in highest), np.array(errors))
+
+
+def repeats_held_out(ids: tuple[str, ...], about: Sequence[Array]) -> HeldOut | None:
+    """How far each repeat lies from the mean of its cell's others: all repeats × `KINDS`.
+
+    `about` is measured − fitted, so that the lengths of a repeat's prompts don't count.
+    """
+    repeated = [(name, one) for name, one in zip(ids, about, strict=True) if len(one) > 1]
+    if not repeated:
+        return None
+    errors = [
+        (repeats - repeats.mean(axis=0)) * len(repeats) / (len(repeats) - 1)
+        for _, repeats in repeated
+    ]
+    names = tuple(name for name, repeats in repeated for _ in repeats)
+    return HeldOut(names, np.vstack(errors))
+
+
+def spread(values: Array) -> Array:
+    """The jackknife's standard error from the values of fits without one cell each."""
+    n = len(values)
+    return np.asarray(np.sqrt((n - 1) / n * ((values - values.mean(axis=0)) ** 2).sum(axis=0)))
+
+
+def quantile(cells: int) -> float:
+    """How many standard errors an interval reaches: Student's t with a degree for each cell - 1."""
+    from scipy.stats import t
+
+    return float(t.ppf((1 + CONFIDENCE) / 2, cells - 1))
+
+
+def intervals(values: Array, without: Array) -> Array:
+    """The 90 % interval of each value (values × low, high); those are at least 0."""
+    half = quantile(len(without)) * spread(without)
+    return np.stack((np.maximum(values - half, 0.0), values + half), axis=1)
