@@ -163,18 +163,23 @@ class _Recorder(EngineModel):
 
 
 class PlayedDraws(Struct, frozen=True):
-    """A cell as it was played for each of its repeats, so often as chance has it."""
+    """A cell as it was played for the load of each of its repeats, so often as chance has it."""
 
-    repeats: tuple[tuple[PlayedCell, ...], ...]
+    loads: tuple[ClosedLoad, ...]
+    played: dict[ClosedLoad, tuple[PlayedCell, ...]]
+
+    @property
+    def repeats(self) -> tuple[tuple[PlayedCell, ...], ...]:
+        """The draws of each repeat."""
+        return tuple(self.played[load] for load in self.loads)
 
     def each(self, costs: Array) -> Array:
         """The logarithms of each repeat's figures, means over its draws: repeats × figures."""
-        return np.array(
-            [
-                np.mean([draw.figures(costs).logs for draw in draws], axis=0)
-                for draws in self.repeats
-            ]
-        )
+        means = {
+            load: np.mean([draw.figures(costs).logs for draw in draws], axis=0)
+            for load, draws in self.played.items()
+        }
+        return np.array([means[load] for load in self.loads])
 
     def logs(self, costs: Array) -> Array:
         """The logarithms of the cell's figures, means over the repeats."""
@@ -182,22 +187,23 @@ class PlayedDraws(Struct, frozen=True):
 
     def curved(self, exponent: float) -> "PlayedDraws":
         """The same of an engine with this power of the number of sequences, where this had 1."""
-        repeats = ([draw.curved(exponent) for draw in draws] for draws in self.repeats)
-        return PlayedDraws(tuple(map(tuple, repeats)))
+        curved = {
+            load: tuple([draw.curved(exponent) for draw in draws])
+            for load, draws in self.played.items()
+        }
+        return PlayedDraws(self.loads, curved)
 
 
 def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
     """Play the repeats of a cell on an engine of these limits and policy, whatever its costs."""
     costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS, "alone_ms": _ANY_STEP_MS}
     any_engine = structs.replace(engine, steps=structs.replace(engine.steps, **costs))
-    if loads[0].users == 1 or not engine.in_turn:
-        once = {load: (_Play(load, any_engine, 0).played(),) for load in set(loads)}
-        return PlayedDraws(tuple(once[load] for load in loads))
-    return PlayedDraws(
-        tuple(
-            tuple(_Play(load, any_engine, seed).played() for seed in range(draws)) for load in loads
-        )
-    )
+    seeds = range(draws if engine.in_turn and loads[0].users > 1 else 1)
+    played = {
+        load: tuple([_Play(load, any_engine, seed).played() for seed in seeds])
+        for load in set(loads)
+    }
+    return PlayedDraws(tuple(loads), played)
 
 
 def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
