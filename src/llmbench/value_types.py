@@ -64,7 +64,7 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
     gather_ms: NotNegative = 0.0  # that an idle engine waits for what comes together
     alone_ms: Positive | None = None  # in place of both for a sequence alone; None: no other
-    sequence_exponent: Positive = 1.0  # n sequences take `ms_per_sequence` · n to this power
+    sequence_exponent: Positive = 1.0  # n sequences take n^this · `ms_per_sequence`
 
     def batch_ms(self, sequences: int) -> float:
         """What a step with so many sequences lasts besides context and prompts.

@@ -79,7 +79,7 @@ def test_the_highest_rate_is_searched_and_told(suite: pytest.Pytester) -> None:
     result.assert_outcomes(passed=1)
     told = re.search(
         r"tiny-sim-in16-out8-highest-rate: highest rate that meets the SLO: ([\d.]+) requests/s "
-        r"\(missed at ([\d.]+)(?:: its trial met it, but overloaded the server did [\d.]+)?\), "
+        r"\(missed at ([\d.]+)(?:: its trial met it, but overloaded the server did [\d.]+/s)?\), "
         r"by \d+ trials",
         " ".join(result.stdout.str().split()),
     )

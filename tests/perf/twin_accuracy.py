@@ -30,7 +30,7 @@ UNSEEN = (
     ClosedLoad(100, 48, 6, requests=4),
     ClosedLoad(40, 20, 8, requests=4),
 )
-KINDS = {
+SHAPES = {
     "take as much for each sequence": (False, False),
     "do so but were taken to take less for each of many": (False, True),
     "take less for each of many": (True, True),
@@ -137,7 +137,7 @@ def main(engines: int, run: Path | None) -> None:
     print(f"costs without noise, {len(exact)} engines: worst error {exact.max():.2g} %")
     trials = [trial(1000 + seed) for seed in range(engines)]
     print(f"{engines} engines; steps jitter by {JITTER:.0%}, hosts drift by {DRIFT:.0%}")
-    for words, curved in KINDS.items():
+    for words, curved in SHAPES.items():
         _tell_costs(words, [one for one in trials if one.curved == curved])
     figures = 100 * np.array([one.figure_errors for one in trials])
     inside = np.array([one.figures_held for one in trials])

@@ -65,8 +65,8 @@ def test_a_search_tells_its_bound_and_what_makes_it_one(run_path: Path) -> None:
     met = "its trial met it, but overloaded the server did"
     assert shown(run) == [
         f"{which} 4.46 requests/s (missed at 4.68), by 3 trials",
-        f"{which} 4.46 requests/s (missed at 4.68: {met} 4.43), by 3 trials",
-        f"{which} none (missed at 0.5: {met} 0.25), by 1 trial",
+        f"{which} 4.46 requests/s (missed at 4.68: {met} 4.43/s), by 3 trials",
+        f"{which} none (missed at 0.5: {met} 0.25/s), by 1 trial",
         f"{which} none, by 1 trial",
     ]
 

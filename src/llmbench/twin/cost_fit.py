@@ -131,9 +131,10 @@ def waiting(steps: EngineSteps, hand_overs: int) -> TwinEngine:
     return TwinEngine(structs.replace(steps, gather_ms=gather_ms), in_turn=True)
 
 
-def reweighed(cells: Sequence[Observation], fitted: CostFit) -> tuple[Observation, ...]:
+def reweighed(
+    cells: Sequence[Observation], played: Sequence[PlayedDraws], fitted: CostFit
+) -> tuple[Observation, ...]:
     """The cells with the scatter of their repeats beyond what the lengths of prompts explain."""
-    played = play_all(cells, fitted.engine)
     about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
     scatter = pooled(about)
     return tuple(

@@ -15,7 +15,6 @@ from llmbench.twin.cost_fit import (
     find,
     fit,
     fit_costs,
-    play_all,
     reweighed,
 )
 from llmbench.twin.held_out import (
@@ -29,7 +28,7 @@ from llmbench.twin.held_out import (
 )
 from llmbench.twin.observed import Observation, ObservedCells, observed
 from llmbench.twin.playing import TwinEngine
-from llmbench.twin.step_shape import with_shape
+from llmbench.twin.step_shape import Bends, with_shape
 from llmbench.twin.twin_file import FittedRange, Twin
 
 
@@ -44,7 +43,7 @@ class RunFit(Struct, frozen=True):
     twin: Twin
     observed: ObservedCells
     intervals: Array
-    exponent: Array
+    exponent: Array  # low, high
     at_bound: tuple[bool, ...]  # the costs that would be less if they could
     limits_found: bool
     one_out: HeldOut
@@ -62,10 +61,11 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
 def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     """Fit a twin to what was observed, which is enough."""
     fitted = _fitted(seen, told)
-    cells = reweighed(seen.cells, fitted)
-    played = play_all(cells, fitted.engine)
+    bends = Bends(seen.cells, fitted.engine)
+    played = bends.to(fitted.engine.steps.sequence_exponent)
+    cells = reweighed(seen.cells, played, fitted)
     fitted = fit_costs(cells, played, fitted.engine, fitted.costs)
-    without = left_out(cells, fitted, seen.steps)
+    without = left_out(cells, bends, fitted, seen.steps)
     exponent = np.array([fitted.engine.steps.sequence_exponent])
     about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
     return RunFit(

@@ -11,7 +11,7 @@ from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, tokens_per_s
 from llmbench.twin.held_out import quantile, spread
 from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play, with_costs
-from llmbench.twin.step_shape import Bends
+from llmbench.twin.step_shape import with_exponent
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 
@@ -48,12 +48,11 @@ def foretell_users(
 ) -> ForetoldCell:
     """What a closed loop of `users` would show."""
     load = ClosedLoad(input_tokens, output_tokens, users, requests)
-    straight = structs.replace(twin.steps, sequence_exponent=1.0)
-    bends = Bends([play([load], TwinEngine(straight, twin.in_turn))])
+    straight = with_exponent(TwinEngine(twin.steps, twin.in_turn), 1.0)
+    played = play([load], straight)
 
     def logs(costs: Array, exponent: float) -> Array:
-        (played,) = bends.to(exponent)
-        return played.logs(costs)
+        return played.curved(exponent).logs(costs)
 
     foretold = _foretold(twin, output_tokens, logs)
     outside = _outside(twin, input_tokens, output_tokens, users)

@@ -39,14 +39,11 @@ class CellsLeftOut(Struct, frozen=True):
 
 
 def left_out(
-    cells: Sequence[Observation], fitted: CostFit, told: EngineSteps | None
+    cells: Sequence[Observation], bends: Bends, fitted: CostFit, told: EngineSteps | None
 ) -> CellsLeftOut:
     """Fit without one cell at a time; each looks for the power anew, unless that was `told`."""
-    ids = tuple(cell.cell_id for cell in cells)
-    straight = with_exponent(fitted.engine, 1.0)
-    searching = Bends(play_all(cells, straight, SEARCH_DRAWS))
-    whole = Bends(play_all(cells, straight))
     is_found = fitted.engine.is_curved and not (told and told.sequence_exponent != 1)
+    searching = Bends(cells, fitted.engine, SEARCH_DRAWS) if is_found else bends
     fits, errors = list[CostFit](), []
     for out, cell in enumerate(cells):
         rest = [n for n in range(len(cells)) if n != out]
@@ -57,13 +54,13 @@ def left_out(
                 return [searching.to(exponent)[n] for n in rest]
 
             engine = likeliest_curve(kept, bent_to, fitted).engine
-        bent = whole.to(engine.steps.sequence_exponent)
+        bent = bends.to(engine.steps.sequence_exponent)
         fits.append(fit_costs(kept, [bent[n] for n in rest], engine, fitted.costs))
         errors.append(cell.logs - bent[out].logs(fits[-1].costs))
     return CellsLeftOut(
         np.array([one.costs for one in fits]),
         np.array([one.engine.steps.sequence_exponent for one in fits]),
-        HeldOut(ids, np.array(errors)),
+        HeldOut(tuple(cell.cell_id for cell in cells), np.array(errors)),
     )
 
 

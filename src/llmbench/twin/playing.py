@@ -92,7 +92,7 @@ class PlayedCell(Struct, frozen=True):
     """A cell whose figures are known for all costs: each time is a row of `COSTS` and a constant.
 
     `ttft` and `per_token` are means over the requests of the window from `start` to `end`; `first`
-    and `last` are the first and last tokens of all measured requests (requests × 5).
+    and `last` are the first and last tokens of all measured requests (requests × 6).
     """
 
     load: ClosedLoad
@@ -144,7 +144,7 @@ class _Recorder(EngineModel):
 
     def __init__(self, steps: EngineSteps, hand_over_ms: float) -> None:
         super().__init__(steps, hand_over_ms=hand_over_ms)
-        self.work_done: list[tuple[float, ...]] = []
+        self.work_done: list[tuple[int, ...]] = []
         self.idle_ms: list[float] = []
         self._last_end_ns = 0
 
@@ -155,8 +155,8 @@ class _Recorder(EngineModel):
         alone = int(self.work.is_alone)
         batch = int(works) - alone
         sequences, context_tokens, prompt_tokens = self.work
-        together = batch * sequences**self._steps.sequence_exponent
-        self.work_done.append((batch, together, context_tokens, prompt_tokens, alone))
+        row = (batch, batch * sequences, context_tokens, prompt_tokens, alone)
+        self.work_done.append(row)
         self.idle_ms.append((busy_since_ns - self._last_end_ns) / 1e6)
         self._last_end_ns = self.due_ns
         return super().end_step()
@@ -187,6 +187,8 @@ class PlayedDraws(Struct, frozen=True):
 
     def curved(self, exponent: float) -> "PlayedDraws":
         """The same of an engine with this power of the number of sequences, where this had 1."""
+        if exponent == 1:
+            return self
         curved = {
             load: tuple([draw.curved(exponent) for draw in draws])
             for load, draws in self.played.items()
@@ -203,7 +205,7 @@ def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -
         load: tuple([_Play(load, any_engine, seed).played() for seed in seeds])
         for load in set(loads)
     }
-    return PlayedDraws(tuple(loads), played)
+    return PlayedDraws(tuple(loads), played).curved(engine.steps.sequence_exponent)
 
 
 def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ from msgspec import structs
 
 from llmbench.twin.cost_fit import SEARCH_DRAWS, CostFit, best, fit_costs, play_all
 from llmbench.twin.observed import Observation
-from llmbench.twin.playing import PlayedDraws, TwinEngine
+from llmbench.twin.playing import DRAWS, PlayedDraws, TwinEngine
 
 LEAST_DIFFERENCE = 0.1
 """A sequence alone has its own cost only where it differs by more than this share."""
@@ -44,11 +44,13 @@ def with_alone(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
 
 
 class Bends:
-    """Cells that were played on an engine whose sequences take as much each, bent to any power."""
+    """Cells that were played once on an engine, bent to any power of the number of sequences."""
 
-    def __init__(self, played: Sequence[PlayedDraws]) -> None:
-        self._played = played
-        self._bent: dict[float, list[PlayedDraws]] = {1.0: list(played)}
+    def __init__(
+        self, cells: Sequence[Observation], engine: TwinEngine, draws: int = DRAWS
+    ) -> None:
+        self._played = play_all(cells, with_exponent(engine, 1.0), draws)
+        self._bent: dict[float, list[PlayedDraws]] = {}
 
     def to(self, exponent: float) -> list[PlayedDraws]:
         """All cells, as an engine with this power would have done them."""
@@ -61,7 +63,7 @@ def with_curve(cells: Sequence[Observation], fitted: CostFit) -> CostFit:
     """The fit in which sequences cost less the more they are, where that is clearly better."""
     if fitted.engine.is_curved or not tell_a_curve(cells, fitted.engine):
         return fitted
-    bends = Bends(play_all(cells, fitted.engine, SEARCH_DRAWS))
+    bends = Bends(cells, fitted.engine, SEARCH_DRAWS)
     return best([fitted, likeliest_curve(cells, bends.to, fitted)])
 
 

@@ -142,7 +142,7 @@ def search_said(search: Search) -> str:
         trials += ", not all confirmed by a second one (more: --llm-search-time)"
     bound = "no bound found above" if search.missed is None else f"missed at {search.missed:g}"
     if search.capacity is not None:
-        bound += f": its trial met it, but overloaded the server did {search.capacity:.3g}"
+        bound += f": its trial met it, but overloaded the server did {search.capacity:.3g}/s"
     if search.met is None:
         least = f" ({bound})" if search.missed is not None else ""
         return f"{search.name}: {what}: none{least}, by {trials}"
