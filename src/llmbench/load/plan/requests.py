@@ -67,7 +67,7 @@ class RequestMaker:
         text = "" if cell.schema is None else cell.schema.text
         self._schema = msgspec.json.decode(text, type=dict[str, Any]) if text else None
         self._images = None if cell.images is None else SyntheticImages(cell, drawing)
-        dialect = targets[0].dialect  # looked at once: to ask a protocol takes 20 µs
+        dialect = targets[0].dialect  # looked at once: to ask a protocol takes 12 µs
         self._pooling = dialect if isinstance(dialect, PoolingDialect) else None
         self._permutation = order_of(cell, len(prompts), drawing)
         self._lengths = sorted({prompt.tokens for prompt in prompts})
