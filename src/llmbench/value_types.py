@@ -1,8 +1,10 @@
 """The types of the values that a configuration may hold, and the words for mistakes in them."""
 
 import difflib
-import math
 import re
+from bisect import bisect_left
+from itertools import pairwise
+from operator import itemgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -52,7 +54,7 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     decodes and computes pieces of prompts in the same step, as vLLM does.
     """
 
-    base_ms: Positive
+    base_ms: NotNegative = 0.0
     ms_per_sequence: NotNegative = 0.0
     ms_per_context_token: NotNegative = 0.0  # of the sequences that get a token
     ms_per_prompt_token: NotNegative = 0.0
@@ -63,24 +65,31 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     waiting_served_ratio: Positive = 1.2  # prefill-first: prompts for each running sequence that
     most_waiting_steps: Count = 20  # interrupt it; after so many steps, one is enough
     gather_ms: NotNegative = 0.0  # that an idle engine waits for what comes together
-    alone_ms: Positive | None = None  # in place of both for a sequence alone; None: no other
-    sequence_exponent: Positive = 1.0  # n sequences take n^this · `ms_per_sequence`
+    batch_times_ms: tuple[tuple[Count, Positive], ...] = ()  # [sequences, ms], in place of both
+
+    def __post_init__(self) -> None:
+        if bool(self.base_ms or self.ms_per_sequence) == bool(self.batch_times_ms):
+            raise ValueError("give base_ms, or batch_times_ms in its place")
+        if not self.batch_times_ms:
+            return
+        numbers, times = zip(*self.batch_times_ms, strict=True)
+        rise = all(fewer < more for fewer, more in pairwise(numbers)) and len(numbers) > 1
+        if not rise or list(times) != sorted(times):
+            raise ValueError("batch_times_ms: give two pairs or more, both numbers of them rising")
 
     def batch_ms(self, sequences: int) -> float:
         """What a step with so many sequences lasts besides context and prompts.
 
-        Engines on CPUs take less for each of them the more they compute together.
+        With `batch_times_ms`, straight lines join these times, the last goes on, and fewer
+        sequences than the first take as long as that: no engine is slower with fewer.
         """
-        return self.base_ms + self.ms_per_sequence * math.pow(sequences, self.sequence_exponent)
-
-    @property
-    def sequence_alone_ms(self) -> float:
-        """What a step that decodes a single sequence lasts besides its context.
-
-        Engines multiply their matrices by a single vector otherwise than by several.
-        """
-        both = self.base_ms + self.ms_per_sequence
-        return both if self.alone_ms is None else self.alone_ms
+        times = self.batch_times_ms
+        if not times:
+            return self.base_ms + self.ms_per_sequence * sequences
+        place = bisect_left(times, sequences, 1, len(times) - 1, key=itemgetter(0))
+        (few, few_ms), (many, many_ms) = times[place - 1], times[place]
+        share = max(0.0, (sequences - few) / (many - few))
+        return few_ms + share * (many_ms - few_ms)
 
 
 class PrefixCacheSize(Struct, frozen=True, forbid_unknown_fields=True):

@@ -95,7 +95,7 @@ TWIN = Twin(
     range=FittedRange((1, 8), (128, 128), (32, 32)),
     steps=STEPS,
     scatter=(0.0, 0.0, 0.0),
-    leave_one_out=((20.0, 1.0, 0.002, 0.2, 21.0),) * 6,
+    leave_one_out=((20.0, 1.0, 0.002, 0.2),) * 6,
 )
 
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
-from llmbench.twin.cost_fit import Told
+from llmbench.twin.engine_search import Told
 from llmbench.twin.fit_of_run import fit_observed, fit_run
 from llmbench.twin.foretelling import foretell_users
 from llmbench.twin.held_out import HeldOut
 from llmbench.twin.observed import ObservedCells, means
-from llmbench.twin.playing import COSTS, ClosedLoad, costs_of, with_costs
+from llmbench.twin.playing import ClosedLoad, costs_of, with_costs
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers
 
@@ -32,11 +32,13 @@ UNSEEN = (
 )
 SHAPES = {
     "take as much for each sequence": (False, False),
-    "do so but were taken to take less for each of many": (False, True),
-    "take less for each of many": (True, True),
-    "do so but were taken to take as much for each": (True, False),
+    "do so, but were taken to have a time for each number": (False, True),
+    "have a time for each number of sequences": (True, True),
+    "have one, but were taken to take as much for each sequence": (True, False),
 }
-"""Engines in words; a straight line through a curve has other costs than the curve."""
+"""Engines in words; a line through times that lie on none has costs that no truth knows."""
+
+TOKEN_COSTS = ("ms_per_context_token", "ms_per_prompt_token")
 
 JITTER, DRIFT = 0.1, 0.02
 REPEATS = 2
@@ -45,9 +47,10 @@ REPEATS = 2
 class Trial(Struct, frozen=True):
     """What came of one engine: errors are relative, and `held` says whether an interval did."""
 
-    curved: tuple[bool, bool]  # in truth, and as found
-    cost_errors: Array  # COSTS
-    costs_held: NDArray[np.bool_]  # COSTS
+    shape: tuple[bool, bool]  # whether numbers of sequences have times: in truth, and as found
+    costs: tuple[str, ...]  # those found whose truth is known
+    cost_errors: Array  # costs
+    costs_held: NDArray[np.bool_]  # costs
     figure_errors: Array  # UNSEEN × kinds
     figures_held: NDArray[np.bool_]  # UNSEEN × kinds
 
@@ -55,19 +58,23 @@ class Trial(Struct, frozen=True):
 def random_engine(random: np.random.Generator) -> EngineSteps:
     """An engine whose batch pays off, as real ones' do.
 
-    Half of them have a cost for one alone, a quarter take less for each sequence of many.
+    Half of them have a time for each number of sequences that steps of the grid's cells hold.
     """
     base_ms, most_sequences = random.uniform(2, 30), int(random.choice((4, 6, 128)))
-    is_curved = most_sequences > 4 and random.random() < 0.4  # else nothing could tell the curve
+    numbers = sorted({min(users, most_sequences) for users in (1, 2, 4, 8)})
+    each_ms = base_ms * random.uniform(0.05, 0.5)
+    gains = np.diff(numbers) * each_ms * random.uniform(0.2, 2.0, len(numbers) - 1)
+    first_ms = base_ms * random.uniform(0.4, 1.2)
+    times = zip(numbers, np.cumsum([first_ms, *gains]).tolist(), strict=True)
+    is_line = random.random() < 0.5
     return EngineSteps(
-        base_ms=base_ms,
-        ms_per_sequence=base_ms * random.uniform(0.05, 0.5),
+        base_ms=base_ms if is_line else 0.0,
+        ms_per_sequence=each_ms if is_line else 0.0,
+        batch_times_ms=() if is_line else tuple(times),
         ms_per_context_token=base_ms * random.uniform(0.0003, 0.002),
         ms_per_prompt_token=base_ms * random.uniform(0.02, 0.2),
         policy="mixed" if random.random() < 0.5 else "prefill-first",
         most_sequences=most_sequences,
-        alone_ms=base_ms * random.uniform(0.4, 0.9) if random.random() < 0.5 else None,
-        sequence_exponent=random.uniform(0.5, 0.9) if is_curved else 1.0,
     )
 
 
@@ -94,6 +101,23 @@ def measured(
     )
 
 
+def true_costs(truth: EngineSteps, found: EngineSteps) -> Array:
+    """The truth of each cost that was found; not a number for those of a line where there is none.
+
+    Batch times are those of the numbers of sequences that were found.
+    """
+    tokens = [getattr(truth, name) for name in TOKEN_COSTS]
+    if found.batch_times_ms:
+        return np.array([truth.batch_ms(n) for n, _ in found.batch_times_ms] + tokens)
+    return np.array([np.nan, np.nan, *tokens]) if truth.batch_times_ms else costs_of(truth)
+
+
+def cost_names(steps: EngineSteps) -> tuple[str, ...]:
+    """The fields of an engine's costs, in the order of `costs_of`."""
+    line = ("base_ms", "ms_per_sequence")
+    return (*(("batch_times_ms",) * len(steps.batch_times_ms) or line), *TOKEN_COSTS)
+
+
 def trial(seed: int, noise: float = 1.0) -> Trial:
     """Fit a random engine, and compare costs and unseen cells with the truth."""
     random = np.random.default_rng(seed)
@@ -104,9 +128,9 @@ def trial(seed: int, noise: float = 1.0) -> Trial:
             for n, load in enumerate(GRID)
         ]
     )
-    limits = structs.replace(steps, base_ms=1.0, alone_ms=None, sequence_exponent=1.0)
-    fit = fit_observed(ObservedCells("m", True, cells, 0, limits, None), "run", Told())
-    truth, found = costs_of(steps), costs_of(fit.twin.steps)
+    fit = fit_observed(ObservedCells("m", True, cells, 0, steps, None), "run", Told())
+    truth, found = true_costs(steps, fit.twin.steps), costs_of(fit.twin.steps)
+    known, names = ~np.isnan(truth), cost_names(fit.twin.steps)
     held, errors = [], []
     for load in UNSEEN:
         figures = structs.astuple(measured(random, steps, load, noise))
@@ -119,26 +143,27 @@ def trial(seed: int, noise: float = 1.0) -> Trial:
             held.append(interval.low <= figure <= interval.high)
             errors.append(interval.value / figure - 1)
     return Trial(
-        (steps.sequence_exponent != 1, fit.twin.steps.sequence_exponent != 1),
-        np.abs(found / truth - 1),
-        (fit.intervals[:, 0] <= truth) & (truth <= fit.intervals[:, 1]),
+        (bool(steps.batch_times_ms), bool(fit.twin.steps.batch_times_ms)),
+        tuple(name for name, is_known in zip(names, known, strict=True) if is_known),
+        np.abs(found / truth - 1)[known],
+        ((fit.intervals[:, 0] <= truth) & (truth <= fit.intervals[:, 1]))[known],
         np.abs(errors).reshape(len(UNSEEN), -1),
         np.array(held).reshape(len(UNSEEN), -1),
     )
 
 
 def exact_errors(engines: int) -> Array:
-    """The errors of the costs where nothing jitters or drifts: engines × COSTS."""
-    return np.array([trial(seed, noise=0.0).cost_errors for seed in range(engines)])
+    """The errors of all costs of the engines, where nothing jitters or drifts."""
+    return np.concatenate([trial(seed, noise=0.0).cost_errors for seed in range(engines)])
 
 
 def main(engines: int, run: Path | None) -> None:
-    exact = 100 * exact_errors(max(5, engines // 5))
-    print(f"costs without noise, {len(exact)} engines: worst error {exact.max():.2g} %")
+    few = max(5, engines // 5)
+    print(f"costs without noise, {few} engines: worst error {100 * exact_errors(few).max():.2g} %")
     trials = [trial(1000 + seed) for seed in range(engines)]
     print(f"{engines} engines; steps jitter by {JITTER:.0%}, hosts drift by {DRIFT:.0%}")
-    for words, curved in SHAPES.items():
-        _tell_costs(words, [one for one in trials if one.curved == curved])
+    for words, shape in SHAPES.items():
+        _tell_costs(words, [one for one in trials if one.shape == shape])
     figures = 100 * np.array([one.figure_errors for one in trials])
     inside = np.array([one.figures_held for one in trials])
     print(f"unseen cells: median error {np.median(figures):.1f} %, worst {figures.max():.1f} %")
@@ -155,12 +180,14 @@ def main(engines: int, run: Path | None) -> None:
 def _tell_costs(words: str, trials: list[Trial]) -> None:
     if not trials:
         return
-    costs = 100 * np.array([one.cost_errors for one in trials])
-    held = np.array([one.costs_held for one in trials])
+    names = np.array([name for one in trials for name in one.costs])
+    costs = 100 * np.concatenate([one.cost_errors for one in trials])
+    held = np.concatenate([one.costs_held for one in trials])
     print(f"costs of {len(trials)} engines that {words}:")
-    for n, name in enumerate(COSTS):
-        error = f"median error {np.median(costs[:, n]):4.1f} %"
-        print(f"  {name:<22}{error}   90 % interval holds the truth: {held[:, n].mean():.1%}")
+    for name in dict.fromkeys(names):
+        error = f"median error {np.median(costs[names == name]):4.1f} %"
+        share = f"90 % interval holds the truth: {held[names == name].mean():.1%}"
+        print(f"  {name:<22}{error}   {share}")
     print(f"  all {held.mean():.1%}")
 
 

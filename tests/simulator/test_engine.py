@@ -56,13 +56,17 @@ def test_a_step_costs_what_its_sequences_context_and_prompts_do() -> None:
     assert load.engine.held_tokens == 0
 
 
-def test_sequences_may_cost_less_the_more_they_are() -> None:
-    load = Load(ms_per_sequence=8, ms_per_prompt_token=0.0, sequence_exponent=0.5)
-    four = [load.at(0, Sequence(1, 2)) for _ in range(4)]
-    alone = load.at(500, Sequence(1, 2))
+@pytest.mark.parametrize(
+    ("sequences", "lasts_ms"), [(1, 10), (2, 10), (3, 15), (4, 20), (6, 22), (8, 24), (12, 28)]
+)
+def test_numbers_of_sequences_may_have_their_own_times(sequences: int, lasts_ms: float) -> None:
+    """A line joins them, and goes on; fewer than the first take as long as that."""
+    times = ((2, 10.0), (4, 20.0), (8, 24.0))
+    load = Load(base_ms=0, ms_per_sequence=0, ms_per_prompt_token=0.0, batch_times_ms=times)
+    first, *_ = [load.at(0, Sequence(1, 2)) for _ in range(sequences)]
     load.time.run()
-    assert load.left_ms[four[0]] == pytest.approx([10 + 8, 18 + 10 + 8 * 2])
-    assert load.left_ms[alone] == pytest.approx([500 + 18, 500 + 36])
+    alone_ms, together_ms = load.left_ms[first]
+    assert (alone_ms, together_ms - alone_ms) == pytest.approx((10, lasts_ms))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -66,7 +66,7 @@ def test_cells_with_images_tell_nothing_of_an_engines_steps() -> None:
 
 def test_the_costs_of_a_simulated_engine_are_found(fitted: RunFit) -> None:
     assert costs_of(fitted.twin.steps) == pytest.approx(TRUE_COSTS, rel=RECOVERED)
-    assert fitted.twin.steps.alone_ms is None
+    assert fitted.twin.steps.batch_times_ms == ()
     assert fitted.one_out.shares.max() < RECOVERED
     assert fitted.highest_load is not None
     assert fitted.highest_load.shares.max() < RECOVERED
@@ -94,47 +94,62 @@ def test_a_cost_that_is_nothing_is_said_to_be_at_its_bound(tmp_path: Path) -> No
     assert [line.split()[0] for line in lines if line.endswith(": at its bound")] == ["γ"]
 
 
-def test_what_a_sequence_alone_takes_is_found(tmp_path: Path) -> None:
-    truth = structs.replace(TRUTH, alone_ms=6.0)
-    fit = twin.fit_run(virtual_run(tmp_path / "run", truth), told=twin.Told(slots=6))
-    assert costs_of(fit.twin.steps) == pytest.approx(costs_of(truth), rel=RECOVERED)
-    assert any("ε a sequence alone, not α + β" in line for line in twin.fit_lines(fit))
+UNEVEN = structs.replace(
+    TRUTH,
+    base_ms=0.0,
+    ms_per_sequence=0.0,
+    batch_times_ms=((1, 6.0), (2, 14.0), (4, 30.0), (6, 31.0)),
+)
+"""As llama.cpp on a CPU, where two take twice as long as one, and six little longer than four."""
+
+
+def test_what_each_number_of_sequences_takes_is_found(tmp_path: Path) -> None:
+    fit = twin.fit_run(virtual_run(tmp_path / "run", UNEVEN), told=twin.Told(slots=6))
+    assert [number for number, _ in fit.twin.steps.batch_times_ms] == [1, 2, 4, 6]
+    assert costs_of(fit.twin.steps) == pytest.approx(costs_of(UNEVEN), rel=RECOVERED)
+    assert fit.one_out.shares.max() < RECOVERED
+    assert fit.highest_load is not None
+    assert fit.highest_load.shares.max() > RECOVERED  # 1, 2 and 4 users don't tell that of 6
+    said = [line.split() for line in twin.fit_lines(fit) if "a step of" in line]
+    assert [line[4:6] for line in said] == [
+        ["1", "sequence"],
+        *([number, "sequences"] for number in ("2", "4", "6")),
+    ]
     twin.write_twin(tmp_path / "twin.toml", fit.twin)
     assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
 
 
-CURVED = structs.replace(TRUTH, ms_per_sequence=5.0, sequence_exponent=0.7)
-
-
-def test_sequences_that_cost_less_the_more_they_are_are_found(tmp_path: Path) -> None:
-    fit = twin.fit_run(virtual_run(tmp_path / "run", CURVED), told=twin.Told(slots=6))
-    assert fit.twin.steps.sequence_exponent == pytest.approx(0.7, abs=0.02)
-    assert fit.one_out.shares.max() < RECOVERED
-    assert fit.highest_load is not None
-    assert fit.highest_load.shares.max() > RECOVERED  # of 1, 2 and 4 users none tells a curve
-    assert fit.exponent[0] <= fit.twin.steps.sequence_exponent <= fit.exponent[1]
-    lines = [line.split() for line in twin.fit_lines(fit)]
-    assert ["β", *["n", "sequences", "in", "it,", "times", "n^κ"]] in [line[:7] for line in lines]
-    assert any(line[:2] == ["κ", "the"] for line in lines)
+def test_a_twin_foretells_numbers_between_those_of_its_steps(tmp_path: Path) -> None:
+    fit = twin.fit_run(virtual_run(tmp_path / "run", UNEVEN), told=twin.Told(slots=6))
     unseen = ClosedLoad(64, 32, 5, requests=4)
     foretold = foretell_users(fit.twin, 64, 32, 5, requests=4)
-    true = play([unseen], TwinEngine(CURVED)).repeats[0][0].figures(costs_of(CURVED))
+    true = play([unseen], TwinEngine(UNEVEN)).repeats[0][0].figures(costs_of(UNEVEN))
     assert foretold.ttft_ms.value == pytest.approx(true.ttft_ms, rel=RECOVERED)
     assert foretold.output_tokens_per_s.value == pytest.approx(
         true.output_tokens_per_s, rel=RECOVERED
     )
-    twin.write_twin(tmp_path / "twin.toml", fit.twin)
-    assert twin.load_twin(tmp_path / "twin.toml") == fit.twin
 
 
-def test_a_curve_takes_three_numbers_of_sequences_that_share_steps(tmp_path: Path) -> None:
-    run = virtual_run(tmp_path / "run", structs.replace(CURVED, most_sequences=4))
-    assert twin.fit_run(run, told=twin.Told(slots=4)).twin.steps.sequence_exponent == 1
+def test_a_number_of_sequences_has_its_own_time_where_two_cells_tell_it(tmp_path: Path) -> None:
+    """Of one with 4 users nothing is left once that is held out; two times are a line."""
+    loads = tuple(load for load in GRID if load.users <= 2 or load == GRID[2])
+    run = virtual_run(tmp_path / "run", UNEVEN, loads)
+    assert twin.fit_run(run, told=twin.Told(slots=6)).twin.steps.batch_times_ms == ()
+
+
+def test_more_sequences_never_take_less(tmp_path: Path) -> None:
+    """Where 4 seem to take less than 2, both take the same, and that is said."""
+    falls = ((1, 6.0), (2, 14.0), (3, 14.0), (4, 14.0), (6, 31.0))
+    run = virtual_run(tmp_path / "run", structs.replace(UNEVEN, batch_times_ms=falls))
+    fit = twin.fit_run(run, told=twin.Told(slots=6))
+    assert dict(fit.twin.steps.batch_times_ms)[4] == pytest.approx(14.0, rel=RECOVERED)
+    lines = [line for line in twin.fit_lines(fit) if line.endswith(": at its bound")]
+    assert [line.split()[4] for line in lines] == ["4"]
 
 
 def test_requests_that_come_in_turn_are_known_by_what_steps_take_together(tmp_path: Path) -> None:
-    """Answers take 0.5 ms each to be handed over, and an idle engine waits for 2.5 ms."""
-    truth = structs.replace(TRUTH, base_ms=12.0, ms_per_prompt_token=1.0, gather_ms=2.5)
+    """Answers take 0.5 ms each to be handed over, and an idle engine waits for 1.5 ms."""
+    truth = structs.replace(TRUTH, base_ms=12.0, ms_per_prompt_token=1.0, gather_ms=1.5)
     short = tuple(load for load in GRID if load.output_tokens == 16)
     run = virtual_run(tmp_path / "run", truth, short, hand_over_ms=0.5, repeats=2)
     fit = twin.fit_run(run, told=twin.Told(slots=6, token_budget=2048, policy="mixed"))

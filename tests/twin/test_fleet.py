@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,10 +38,17 @@ def whole_ns(random: Random, least: int, most: int) -> float:
     return random.randint(least, most) / 1e6
 
 
+def any_batches(random: Random) -> dict[str, Any]:
+    """Costs of a step's sequences, so that those of each number are whole ns."""
+    base_ms = whole_ns(random, 1_000_000, 20_000_000)
+    if random.random() < 0.5:
+        return {"base_ms": base_ms, "ms_per_sequence": whole_ns(random, 0, 500_000)}
+    return {"batch_times_ms": ((1, base_ms), (3, base_ms + 3), (7, base_ms + 5))}
+
+
 def any_steps(random: Random) -> EngineSteps:
     return EngineSteps(
-        base_ms=whole_ns(random, 1_000_000, 20_000_000),
-        ms_per_sequence=whole_ns(random, 0, 500_000),
+        **any_batches(random),
         ms_per_context_token=whole_ns(random, 0, 9_000),
         ms_per_prompt_token=whole_ns(random, 0, 100_000),
         policy=random.choice(("mixed", "prefill-first")),
@@ -50,7 +58,6 @@ def any_steps(random: Random) -> EngineSteps:
         waiting_served_ratio=random.choice((0.3, 1.2)),
         most_waiting_steps=random.choice((1, 5, 20)),
         gather_ms=random.choice((0.0, 0.2, 3.0)),
-        alone_ms=random.choice((None, whole_ns(random, 1_000_000, 20_000_000))),
     )
 
 
@@ -100,15 +107,17 @@ def test_compiled_fleets_keep_the_times_of_stepped_ones(random: Random, seed: in
     assert state.totals[PREEMPTIONS] == stepped.preemptions
 
 
-@pytest.mark.parametrize("exponent", [1.0, 0.7])
-def test_costs_of_fractions_of_ns_agree_within_the_rounding_of_steps(exponent: float) -> None:
-    steps = EngineSteps(
-        base_ms=100 / 7,
-        ms_per_sequence=1 / 3,
-        ms_per_context_token=1e-3 / 9,
-        kv_tokens=2000,
-        sequence_exponent=exponent,
-    )
+@pytest.mark.parametrize(
+    "batches",
+    [
+        {"base_ms": 100 / 7, "ms_per_sequence": 1 / 3},
+        {"batch_times_ms": ((1, 100 / 7), (2, 50 / 3), (9, 200 / 7))},
+    ],
+)
+def test_costs_of_fractions_of_ns_agree_within_the_rounding_of_steps(
+    batches: dict[str, Any],
+) -> None:
+    steps = EngineSteps(**batches, ms_per_context_token=1e-3 / 9, kv_tokens=2000)
     fleet, drawn = Replicated(steps, 2), draw(Workload(((64, 50), (32, 9)), 9.0), 200, 1)
     stepped = SteppedFleet(fleet, drawn)
     stepped.serve()

@@ -34,7 +34,7 @@ TWIN = Twin(
     range=FittedRange((1, 8), (32, 128), (16, 64)),
     steps=STEPS,
     scatter=(0.02, 0.02, 0.02),
-    leave_one_out=tuple((10.0, 0.0, 0.0, 0.1, 10.0) for _ in range(8)),
+    leave_one_out=tuple((10.0, 0.0, 0.0, 0.1) for _ in range(8)),
 )
 LITTLE = ["--rate", "1", "--input-tokens", "100", "--output-tokens", "2"]
 WITHIN = ["--slo", "ttft_ms.p95=200"]

@@ -81,7 +81,7 @@ class VirtualUsers:
             return BETWEEN_MS
         turn = self._answers.count(self._time.now_ns)
         self._answers.append(self._time.now_ns)
-        return self._hand_over_ms * (turn + 3 + self._random.expovariate(1.0))
+        return self._hand_over_ms * (turn + 3 + 0.5 * self._random.expovariate(1.0))
 
 
 def cell_of(load: ClosedLoad) -> Cell:

@@ -1,4 +1,4 @@
-from .cost_fit import Told as Told
+from .engine_search import Told as Told
 from .fit_of_run import fit_run as fit_run
 from .fleet.drawing import PassingEvent as PassingEvent
 from .fleet.drawing import Workload as Workload

@@ -8,15 +8,8 @@ from msgspec import Struct, structs
 from llmbench.config import ConfigError
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.cost_fit import (
-    LLAMA_CPP,
-    CostFit,
-    Told,
-    find,
-    fit,
-    fit_costs,
-    reweighed,
-)
+from llmbench.twin.cost_fit import CostFit, fit_costs, play_all, reweighed
+from llmbench.twin.engine_search import LLAMA_CPP, Told, find, fit
 from llmbench.twin.held_out import (
     LEAST_CELLS,
     CellsLeftOut,
@@ -28,22 +21,19 @@ from llmbench.twin.held_out import (
 )
 from llmbench.twin.observed import Observation, ObservedCells, observed
 from llmbench.twin.playing import TwinEngine
-from llmbench.twin.step_shape import Bends, with_shape
 from llmbench.twin.twin_file import FittedRange, Twin
 
 
 class RunFit(Struct, frozen=True):
-    """A twin, the intervals of its costs (`COSTS` × low, high), and the errors on held-out cells.
+    """A twin, the intervals of its costs (costs × low, high), and the errors on held-out cells.
 
-    The intervals are those of the jackknife that leaves one cell out at a time, `exponent` that of
-    the power of the number of sequences. `highest_load` is None where the run has too few numbers
-    of users.
+    The intervals are those of the jackknife that leaves one cell out at a time. `highest_load` is
+    None where the run has too few numbers of users.
     """
 
     twin: Twin
     observed: ObservedCells
     intervals: Array
-    exponent: Array  # low, high
     at_bound: tuple[bool, ...]  # the costs that would be less if they could
     limits_found: bool
     one_out: HeldOut
@@ -61,22 +51,19 @@ def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) 
 def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     """Fit a twin to what was observed, which is enough."""
     fitted = _fitted(seen, told)
-    bends = Bends(seen.cells, fitted.engine)
-    played = bends.to(fitted.engine.steps.sequence_exponent)
+    played = play_all(seen.cells, fitted.engine)
     cells = reweighed(seen.cells, played, fitted)
     fitted = fit_costs(cells, played, fitted.engine, fitted.costs)
-    without = left_out(cells, bends, fitted, seen.steps)
-    exponent = np.array([fitted.engine.steps.sequence_exponent])
+    without = left_out(cells, played, fitted)
     about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
     return RunFit(
         _twin(run_name, seen, fitted, without, _scatter(about, fitted)),
         seen,
         intervals(fitted.costs, without.costs),
-        intervals(exponent, without.exponents[:, None])[0],
         fitted.at_bound,
         seen.steps is None,
         without.errors,
-        highest_load(cells, fitted.engine, seen.steps),
+        highest_load(cells, fitted.engine),
         repeats_held_out(without.errors.cell_ids, about),
     )
 
@@ -84,7 +71,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
 def _fitted(seen: ObservedCells, told: Told) -> CostFit:
     """The fit of all cells, to an engine whose limits are told, or else to that which fits best."""
     if seen.steps is not None:
-        return with_shape(seen.cells, fit(seen.cells, [TwinEngine(seen.steps)]))
+        return fit(seen.cells, [TwinEngine(seen.steps)])
     told = structs.replace(told, slots=told.slots or seen.slots)
     if seen.is_llama_cpp:
         told = structs.replace(
@@ -92,7 +79,7 @@ def _fitted(seen: ObservedCells, told: Told) -> CostFit:
             policy=told.policy or LLAMA_CPP.policy,
             token_budget=told.token_budget or LLAMA_CPP.token_budget,
         )
-    return with_shape(seen.cells, find(seen.cells, told))
+    return find(seen.cells, told)
 
 
 def check_enough(cells: Sequence[Observation], where: str) -> None:
@@ -136,8 +123,7 @@ def _twin(
         ),
         steps=fitted.engine.steps,
         scatter=scatter,
-        leave_one_out=tuple(tuple(map(float, row)) for row in without.costs),  # type: ignore[misc]
-        leave_one_out_exponents=tuple(map(float, without.exponents)),
+        leave_one_out=tuple(tuple(map(float, row)) for row in without.costs),
     )
 
 
@@ -147,6 +133,6 @@ def _ends(values: Sequence[int]) -> tuple[int, int]:
 
 def _scatter(about: Sequence[Array], fitted: CostFit) -> tuple[float, float, float]:
     """The standard deviation of a repeat's figures about the fit, less what the costs explain."""
-    spare = 1 - fitted.found / fitted.residuals.size
+    spare = 1 - len(fitted.costs) / fitted.residuals.size
     ttft, per_token, rate = np.sqrt((np.vstack(about) ** 2).mean(axis=0) / spare)
     return float(ttft), float(per_token), float(rate)

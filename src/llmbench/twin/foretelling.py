@@ -11,7 +11,6 @@ from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, tokens_per_s
 from llmbench.twin.held_out import quantile, spread
 from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play, with_costs
-from llmbench.twin.step_shape import with_exponent
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 
@@ -48,13 +47,8 @@ def foretell_users(
 ) -> ForetoldCell:
     """What a closed loop of `users` would show."""
     load = ClosedLoad(input_tokens, output_tokens, users, requests)
-    straight = with_exponent(TwinEngine(twin.steps, twin.in_turn), 1.0)
-    played = play([load], straight)
-
-    def logs(costs: Array, exponent: float) -> Array:
-        return played.curved(exponent).logs(costs)
-
-    foretold = _foretold(twin, output_tokens, logs)
+    played = play([load], TwinEngine(twin.steps, twin.in_turn))
+    foretold = _foretold(twin, output_tokens, played.logs)
     outside = _outside(twin, input_tokens, output_tokens, users)
     name = f"{users} user{'' if users == 1 else 's'}"
     return ForetoldCell(input_tokens, output_tokens, name, *foretold, outside)
@@ -66,9 +60,8 @@ def foretell_rate(
     """What arrivals at this rate (Poisson) would show."""
     lengths = input_tokens, output_tokens
 
-    def logs(costs: Array, exponent: float) -> Array:
-        steps = structs.replace(with_costs(twin.steps, costs), sequence_exponent=exponent)
-        return _arrivals_logs(steps, lengths, rate_per_s, seed)
+    def logs(costs: Array) -> Array:
+        return _arrivals_logs(with_costs(twin.steps, costs), lengths, rate_per_s, seed)
 
     foretold = _foretold(twin, output_tokens, logs)
     outside = _outside(twin, input_tokens, output_tokens)
@@ -96,11 +89,11 @@ def foretell(
 
 
 def _foretold(
-    twin: Twin, output_tokens: int, logs: Callable[[Array, float], Array]
+    twin: Twin, output_tokens: int, logs: Callable[[Array], Array]
 ) -> tuple[Interval, Interval | None, Interval, Interval]:
     """The figures with intervals: of the costs (leaving cells out), and of what is measured."""
-    values = logs(costs_of(twin.steps), twin.steps.sequence_exponent)
-    others = np.array([logs(np.array(costs), exponent) for costs, exponent in twin.others])
+    values = logs(costs_of(twin.steps))
+    others = np.array([logs(np.array(costs)) for costs in twin.leave_one_out])
     reach = quantile(len(others)) * np.hypot(spread(others), np.array(twin.scatter))
     ttft, per_token, rate = (
         Interval(*map(float, np.exp((value, value - half, value + half))))

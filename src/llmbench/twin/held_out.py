@@ -6,11 +6,10 @@ import numpy as np
 from msgspec import Struct
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.cost_fit import SEARCH_DRAWS, CostFit, fit_costs, play_all
+from llmbench.twin.cost_fit import CostFit, fit_costs, play_all
 from llmbench.twin.observed import Observation
 from llmbench.twin.playing import PlayedDraws, TwinEngine
-from llmbench.twin.step_shape import Bends, likeliest_curve, tell_a_curve, with_exponent
-from llmbench.value_types import EngineSteps
+from llmbench.twin.step_shape import batches_of, of_shape
 
 LEAST_CELLS = 6
 """Four costs need four cells, one that is held out, and one that can show a scatter."""
@@ -31,53 +30,38 @@ class HeldOut(Struct, frozen=True):
 
 
 class CellsLeftOut(Struct, frozen=True):
-    """Fits without one cell each: their costs (cells × `COSTS`) and powers, and their errors."""
+    """Fits without one cell each: their costs (cells × costs), and their errors."""
 
     costs: Array
-    exponents: Array
     errors: HeldOut
 
 
 def left_out(
-    cells: Sequence[Observation], bends: Bends, fitted: CostFit, told: EngineSteps | None
+    cells: Sequence[Observation], played: Sequence[PlayedDraws], fitted: CostFit
 ) -> CellsLeftOut:
-    """Fit without one cell at a time; each looks for the power anew, unless that was `told`."""
-    is_found = fitted.engine.is_curved and not (told and told.sequence_exponent != 1)
-    searching = Bends(cells, fitted.engine, SEARCH_DRAWS) if is_found else bends
-    fits, errors = list[CostFit](), []
-    for out, cell in enumerate(cells):
+    """Fit without one cell at a time, and foretell that."""
+    costs, errors = [], []
+    for out, (cell, of_cell) in enumerate(zip(cells, played, strict=True)):
         rest = [n for n in range(len(cells)) if n != out]
-        kept, engine = [cells[n] for n in rest], fitted.engine
-        if is_found and tell_a_curve(kept, engine):
-
-            def bent_to(exponent: float, rest: list[int] = rest) -> list[PlayedDraws]:
-                return [searching.to(exponent)[n] for n in rest]
-
-            engine = likeliest_curve(kept, bent_to, fitted).engine
-        bent = bends.to(engine.steps.sequence_exponent)
-        fits.append(fit_costs(kept, [bent[n] for n in rest], engine, fitted.costs))
-        errors.append(cell.logs - bent[out].logs(fits[-1].costs))
-    return CellsLeftOut(
-        np.array([one.costs for one in fits]),
-        np.array([one.engine.steps.sequence_exponent for one in fits]),
-        HeldOut(tuple(cell.cell_id for cell in cells), np.array(errors)),
-    )
+        kept, of_kept = [cells[n] for n in rest], [played[n] for n in rest]
+        costs.append(fit_costs(kept, of_kept, fitted.engine, fitted.costs).costs)
+        errors.append(cell.logs - of_cell.logs(costs[-1]))
+    ids = tuple(cell.cell_id for cell in cells)
+    return CellsLeftOut(np.array(costs), HeldOut(ids, np.array(errors)))
 
 
-def highest_load(
-    cells: Sequence[Observation], engine: TwinEngine, told: EngineSteps | None
-) -> HeldOut | None:
+def highest_load(cells: Sequence[Observation], engine: TwinEngine) -> HeldOut | None:
     """The errors on the cells with the most users, of a fit to the others.
 
-    It knows no curve that only those cells tell, unless that was `told`.
+    It knows no time of a number of sequences that only those cells tell.
     """
     most = max(cell.load.users for cell in cells)
     rest = [cell for cell in cells if cell.load.users < most]
     highest = [cell for cell in cells if cell.load.users == most]
     if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
         return None
-    if not tell_a_curve(rest, engine):
-        engine = with_exponent(engine, 1.0 if told is None else told.sequence_exponent)
+    if engine.batches:
+        engine = of_shape(engine, batches_of(rest, engine))
     fitted = fit_costs(rest, play_all(rest, engine), engine)
     played = play_all(highest, engine)
     errors = [cell.logs - one.logs(fitted.costs) for cell, one in zip(highest, played, strict=True)]

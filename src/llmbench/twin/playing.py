@@ -16,8 +16,8 @@ from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, steady, tokens_per_s
 from llmbench.value_types import EngineSteps
 
-COSTS = ("base_ms", "ms_per_sequence", "ms_per_context_token", "ms_per_prompt_token", "alone_ms")
-"""α, β, γ, δ and what a sequence alone takes: the fields of `EngineSteps` that a fit finds."""
+_LINE, _TOKENS = ("base_ms", "ms_per_sequence"), ("ms_per_context_token", "ms_per_prompt_token")
+"""Fields of `EngineSteps` that a fit finds: α and β, or `batch_times_ms` in place of them; γ, δ."""
 
 BETWEEN_MS = 0.2
 """From an answer's end to the arrival of its user's next request, on one machine."""
@@ -31,7 +31,7 @@ HAND_OVER_MS = 0.02
 Only the order of requests and steps is of interest, so this is less than any step lasts.
 """
 
-_BACK, _BACK_LATE = 3.0, 1.0
+_BACK, _BACK_LATE = 3.0, 0.5
 """A user's next request comes so many hand-overs after the answer, and later by chance (the mean).
 
 Measured with llama.cpp's server on one core and a client on another: it hands an answer over in
@@ -49,16 +49,31 @@ _ANY_STEP_MS = 10.0
 
 
 def costs_of(steps: EngineSteps) -> Array:
-    """The costs of an engine, in the order of `COSTS`."""
-    return np.array(
-        [getattr(steps, name) for name in COSTS[:-1]] + [steps.sequence_alone_ms], dtype=np.float64
-    )
+    """The costs of an engine: α and β, or its batch times; then γ and δ."""
+    line = [getattr(steps, name) for name in _LINE]
+    batches = [time_ms for _, time_ms in steps.batch_times_ms] or line
+    return np.array(batches + [getattr(steps, name) for name in _TOKENS], dtype=np.float64)
 
 
 def with_costs(steps: EngineSteps, costs: Array) -> EngineSteps:
-    """The same engine with other costs; a sequence alone has its own if it had them."""
-    found = dict(zip(COSTS, map(float, costs), strict=True))
-    return structs.replace(steps, **found | ({"alone_ms": None} if steps.alone_ms is None else {}))
+    """The same engine with other costs, in the order of `costs_of`."""
+    *batches, context, prompt = map(float, costs)
+    found = dict(zip(_TOKENS, (context, prompt), strict=True))
+    numbers = [sequences for sequences, _ in steps.batch_times_ms]
+    if not numbers:
+        return structs.replace(steps, **found, **dict(zip(_LINE, batches, strict=True)))
+    times = tuple(zip(numbers, batches, strict=True))
+    return structs.replace(steps, **found, batch_times_ms=times)
+
+
+def with_batches(steps: EngineSteps, batches: tuple[int, ...]) -> EngineSteps:
+    """The same limits, with a time for each of these numbers of sequences, or none for a line.
+
+    The costs are any: they are yet to be found.
+    """
+    times = tuple((sequences, _ANY_STEP_MS) for sequences in batches)
+    base_ms = 0.0 if batches else _ANY_STEP_MS
+    return structs.replace(steps, base_ms=base_ms, ms_per_sequence=0.0, batch_times_ms=times)
 
 
 class ClosedLoad(Struct, frozen=True):
@@ -83,20 +98,20 @@ class TwinEngine(Struct, frozen=True):
     in_turn: bool = False
 
     @property
-    def is_curved(self) -> bool:
-        """Whether sequences cost less the more they are."""
-        return self.steps.sequence_exponent != 1
+    def batches(self) -> tuple[int, ...]:
+        """The numbers of sequences that have times of their own; none where a line tells all."""
+        return tuple(sequences for sequences, _ in self.steps.batch_times_ms)
 
 
 class PlayedCell(Struct, frozen=True):
-    """A cell whose figures are known for all costs: each time is a row of `COSTS` and a constant.
+    """A cell whose figures are known for all costs: each time is so much of each, and a constant.
 
     `ttft` and `per_token` are means over the requests of the window from `start` to `end`; `first`
     and `last` are the first and last tokens of all measured requests (requests × 6).
     """
 
     load: ClosedLoad
-    work: Array  # steps × COSTS, and the idle time before each step
+    work: Array  # steps × sequences, context, prompt tokens, and the idle time before each step
     requests: Array  # measured: user, steps before it was sent, how late, before first, last token
     ttft: Array
     per_token: Array
@@ -112,19 +127,18 @@ class PlayedCell(Struct, frozen=True):
         rate = tokens_per_s(self.first @ each, self.last @ each, window, self.load.output_tokens)
         return CellFigures(float(self.ttft @ each), float(self.per_token @ each), rate)
 
-    def curved(self, exponent: float) -> "PlayedCell":
-        """The same of an engine with this power of the number of sequences, where this had 1."""
-        work = self.work.copy()
-        work[:, 1] **= exponent
-        return _timed(self.load, work, self.requests)
+    def shaped(self, batches: tuple[int, ...]) -> "PlayedCell":
+        """The same of an engine that has times of its own for these numbers of sequences."""
+        return _timed(self.load, self.work, self.requests, batches)
 
 
-def _timed(load: ClosedLoad, work: Array, requests: Array) -> PlayedCell:
+def _timed(load: ClosedLoad, work: Array, requests: Array, batches: tuple[int, ...]) -> PlayedCell:
     """When the requests of a cell were sent and answered, by the work of the steps until then."""
-    ends = np.vstack((np.zeros(work.shape[1]), np.cumsum(work, axis=0)))
+    done = np.column_stack((_shares(work[:, 0], batches), work[:, 1:]))
+    ends = np.vstack((np.zeros(done.shape[1]), np.cumsum(done, axis=0)))
     sent, first, last = (ends[requests[:, n].astype(np.int64)] for n in (1, 3, 4))
     sent[:, -1] += requests[:, 2]
-    start, end, inside = window_rows(sent, last, requests[:, 0])
+    start, end, inside = window_rows(sent, last, requests[:, 0], len(batches))
     later = max(1, load.output_tokens - 1)
     return PlayedCell(
         load,
@@ -139,6 +153,17 @@ def _timed(load: ClosedLoad, work: Array, requests: Array) -> PlayedCell:
     )
 
 
+def _shares(sequences: Array, batches: tuple[int, ...]) -> Array:
+    """How many of each cost of `EngineSteps.batch_ms` a step has: steps × costs; none if idle."""
+    if not batches:
+        return np.column_stack((sequences > 0, sequences)).astype(np.float64)
+    units = np.eye(len(batches))
+    shares = np.column_stack([np.interp(sequences, batches, unit) for unit in units])
+    beyond = np.maximum(sequences - batches[-1], 0) / (batches[-1] - batches[-2])
+    shares[:, -2:] += np.outer(beyond, (-1, 1))
+    return np.asarray(shares * (sequences > 0)[:, None])
+
+
 class _Recorder(EngineModel):
     """An engine that writes down what each of its steps did."""
 
@@ -150,13 +175,8 @@ class _Recorder(EngineModel):
 
     def end_step(self) -> list[tuple[Sequence, int]]:
         assert self.due_ns is not None
-        works = any(self.work)
-        busy_since_ns = self.began_ns if works else self.due_ns
-        alone = int(self.work.is_alone)
-        batch = int(works) - alone
-        sequences, context_tokens, prompt_tokens = self.work
-        row = (batch, batch * sequences, context_tokens, prompt_tokens, alone)
-        self.work_done.append(row)
+        busy_since_ns = self.began_ns if any(self.work) else self.due_ns
+        self.work_done.append(self.work)
         self.idle_ms.append((busy_since_ns - self._last_end_ns) / 1e6)
         self._last_end_ns = self.due_ns
         return super().end_step()
@@ -185,35 +205,36 @@ class PlayedDraws(Struct, frozen=True):
         """The logarithms of the cell's figures, means over the repeats."""
         return np.asarray(self.each(costs).mean(axis=0))
 
-    def curved(self, exponent: float) -> "PlayedDraws":
-        """The same of an engine with this power of the number of sequences, where this had 1."""
-        if exponent == 1:
-            return self
-        curved = {
-            load: tuple([draw.curved(exponent) for draw in draws])
+    def shaped(self, batches: tuple[int, ...]) -> "PlayedDraws":
+        """The same of an engine that has times of its own for these numbers of sequences."""
+        shaped = {
+            load: tuple([draw.shaped(batches) for draw in draws])
             for load, draws in self.played.items()
         }
-        return PlayedDraws(self.loads, curved)
+        return PlayedDraws(self.loads, shaped)
 
 
 def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
     """Play the repeats of a cell on an engine of these limits and policy, whatever its costs."""
-    costs = dict.fromkeys(COSTS, 0.0) | {"base_ms": _ANY_STEP_MS, "alone_ms": _ANY_STEP_MS}
-    any_engine = structs.replace(engine, steps=structs.replace(engine.steps, **costs))
+    steps = structs.replace(with_batches(engine.steps, ()), **dict.fromkeys(_TOKENS, 0.0))
+    any_engine = structs.replace(engine, steps=steps)
     seeds = range(draws if engine.in_turn and loads[0].users > 1 else 1)
     played = {
-        load: tuple([_Play(load, any_engine, seed).played() for seed in seeds])
+        load: tuple([_Play(load, any_engine, seed).played(engine.batches) for seed in seeds])
         for load in set(loads)
     }
-    return PlayedDraws(tuple(loads), played).curved(engine.steps.sequence_exponent)
+    return PlayedDraws(tuple(loads), played)
 
 
-def window_rows(sent: Array, last: Array, user: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+def window_rows(
+    sent: Array, last: Array, user: Array, batches: int
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     """The rows of the window's start and end, and which requests were sent in it.
 
     What comes first doesn't depend on the costs, so it is looked up at any: all steps equally long.
     """
-    any_costs = np.array([_ANY_STEP_MS * (name in ("base_ms", "alone_ms")) for name in COSTS] + [1])
+    any_costs = np.zeros(sent.shape[1])
+    any_costs[: batches or 1], any_costs[-1] = _ANY_STEP_MS, 1
     sent_ms, last_ms = sent @ any_costs, last @ any_costs
     start_ms, end_ms = steady(sent_ms, last_ms, user)
     inside = (sent_ms >= start_ms) & (sent_ms < end_ms)
@@ -234,13 +255,13 @@ class _Play:
         self._under_way: dict[Sequence, list[float]] = {}
         self._rows: list[list[float]] = []  # user, sent, how late, first, last, measured
 
-    def played(self) -> PlayedCell:
+    def played(self, batches: tuple[int, ...]) -> PlayedCell:
         for user in self._asked:
             self._ask_soon(user)
         self._time.run()
         rows = np.array(self._rows)
         work = np.column_stack((np.array(self._engine.work_done), self._engine.idle_ms))
-        return _timed(self._load, work, rows[rows[:, 5] > 0])
+        return _timed(self._load, work, rows[rows[:, 5] > 0], batches)
 
     def _ask_soon(self, user: int) -> None:
         """Have a user's next request come right after the step that just ended."""

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
+from llmbench.twin.playing import costs_of
 from llmbench.value_types import EngineSteps
 
 
@@ -21,10 +22,10 @@ class FittedRange(Struct, frozen=True, forbid_unknown_fields=True):
 class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     """A simulated engine (`steps`, `in_turn`) that behaves as a measured server did.
 
-    `leave_one_out` holds the costs of the fits without one cell each (`COSTS`, in ms), with their
-    powers of the number of sequences (the twin's own, where there are none). `scatter` tells how
-    far measured figures lay from the fitted ones: the standard deviations of TTFT, time per token
-    and tokens/s, relative. Intervals of predictions are made of both.
+    `leave_one_out` holds the costs of the fits without one cell each (in ms, as `costs_of` has
+    those of `steps`). `scatter` tells how far measured figures lay from the fitted ones: the
+    standard deviations of TTFT, time per token and tokens/s, relative. Intervals of predictions are
+    made of both.
     """
 
     name: str  # the configuration
@@ -33,16 +34,13 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     range: FittedRange
     steps: EngineSteps
     scatter: tuple[float, float, float]
-    leave_one_out: tuple[tuple[float, float, float, float, float], ...]
+    leave_one_out: tuple[tuple[float, ...], ...]
     in_turn: bool = False
-    leave_one_out_exponents: tuple[float, ...] = ()
 
-    @property
-    def others(self) -> tuple[tuple[tuple[float, ...], float], ...]:
-        """The costs and the power of the number of sequences of each fit without one cell."""
-        own = (self.steps.sequence_exponent,) * len(self.leave_one_out)
-        exponents = self.leave_one_out_exponents or own
-        return tuple(zip(self.leave_one_out, exponents, strict=True))
+    def __post_init__(self) -> None:
+        costs = len(costs_of(self.steps))
+        if any(len(row) != costs for row in self.leave_one_out):
+            raise ValueError(f"leave_one_out: its steps have {costs} costs, and so has each row")
 
 
 def write_twin(path: Path, twin: Twin) -> None:

@@ -11,14 +11,9 @@ from llmbench.twin.held_out import HeldOut
 from llmbench.twin.playing import costs_of
 from llmbench.twin.twin_file import Twin
 
-_COST_WORDS = (
-    ("α", "each step", "ms"),
-    ("β", "each sequence in it", "ms"),
-    ("γ", "each 1,000 tokens of context", "ms"),
-    ("δ", "each prompt token", "ms"),
-    ("ε", "a sequence alone, not α + β", "ms"),
-)
-_PER_SEQUENCE, _PER_THOUSAND = 1, 2  # the indexes of β and γ
+_LINE_WORDS = ("α each step", "β each sequence in it")
+_TOKEN_WORDS = ("γ each 1,000 tokens of context", "δ each prompt token")
+_TOKEN_FACTORS = (1000, 1)
 _KIND_WORDS = ("TTFT (mean)", "time per token", "output tokens/s")
 SIMULATED = "SIMULATED: these numbers are not a real server's"
 
@@ -30,18 +25,7 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
         yield f"  left out: {fit.observed.left_out} repeats that are not valid"
     yield ""
     yield f"  {'what a step costs':<34}{'ms':>9}   90 % interval (jackknife over cells)"
-    costs, exponent = costs_of(fit.twin.steps), fit.twin.steps.sequence_exponent
-    for n, (sign, usual, _) in enumerate(_COST_WORDS[: len(fit.at_bound)]):
-        by = 1000 if n == _PER_THOUSAND else 1
-        low, high = by * fit.intervals[n]
-        bound = ": at its bound" if fit.at_bound[n] else ""
-        reach = f"{number(low)} to {number(high)}{bound}"
-        is_curve = n == _PER_SEQUENCE and exponent != 1
-        words = "n sequences in it, times n^κ" if is_curve else usual
-        yield f"  {sign} {words:<32}{number(by * costs[n]):>9}   {reach}"
-    if exponent != 1:
-        reach = " to ".join(map(number, fit.exponent))
-        yield f"  κ {'the power of their number':<32}{number(exponent):>9}   {reach}"
+    yield from _costs(fit)
     yield f"  {_limits(fit)}"
     yield ""
     yield from _held_out("held out, one cell at a time", fit.one_out)
@@ -50,6 +34,18 @@ def fit_lines(fit: RunFit) -> Iterator[str]:
     else:
         yield from _held_out("held out, the highest load", fit.highest_load)
     yield from _repeats(fit.repeats)
+
+
+def _costs(fit: RunFit) -> Iterator[str]:
+    """What a step costs: a line for each cost, with its interval."""
+    steps = fit.twin.steps
+    batches = [f"α a step of {n} sequence{'s' * (n > 1)}" for n, _ in steps.batch_times_ms]
+    words = (*(batches or _LINE_WORDS), *_TOKEN_WORDS)
+    factors = (1,) * (len(words) - len(_TOKEN_WORDS)) + _TOKEN_FACTORS
+    costs = zip(words, factors, costs_of(steps), fit.intervals, fit.at_bound, strict=True)
+    for what, by, cost, (low, high), at_bound in costs:
+        reach = f"{number(by * low)} to {number(by * high)}{': at its bound' * at_bound}"
+        yield f"  {what:<34}{number(by * cost):>9}   {reach}"
 
 
 def title(twin: Twin) -> str:

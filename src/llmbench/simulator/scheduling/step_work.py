@@ -12,11 +12,6 @@ class StepWork(NamedTuple):
     context_tokens: int  # in memory of the sequences that decode
     prompt_tokens: int
 
-    @property
-    def is_alone(self) -> bool:
-        """Whether a single sequence decodes."""
-        return self.sequences == 1 and not self.prompt_tokens
-
 
 NO_WORK = StepWork(0, 0, 0)
 
@@ -24,7 +19,7 @@ NO_WORK = StepWork(0, 0, 0)
 def step_ms(steps: EngineSteps, work: StepWork) -> float:
     """How long a step with this work lasts."""
     return (
-        (steps.sequence_alone_ms if work.is_alone else steps.batch_ms(work.sequences))
+        steps.batch_ms(work.sequences)
         + steps.ms_per_context_token * work.context_tokens
         + steps.ms_per_prompt_token * work.prompt_tokens
     )

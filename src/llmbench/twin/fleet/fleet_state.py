@@ -25,10 +25,7 @@ LOST = 1 << 40
 class FleetEngine(NamedTuple):
     """The costs of a step in ns, and the limits of all replicas."""
 
-    base: float
-    sequence: float
-    exponent: float  # of the number of sequences
-    alone: float  # a step of one sequence, in place of both
+    batch: Floats  # by the number of sequences, from 0
     context: float
     prompt: float
     mixed: bool
@@ -128,10 +125,7 @@ def engine_of(steps: EngineSteps, cache: PrefixCacheSize | None) -> FleetEngine:
         return round(ms * 1e6, 6)
 
     return FleetEngine(
-        nanoseconds(steps.base_ms),
-        nanoseconds(steps.ms_per_sequence),
-        steps.sequence_exponent,
-        nanoseconds(steps.sequence_alone_ms),
+        listed(np.array([nanoseconds(steps.batch_ms(n)) for n in range(steps.most_sequences + 1)])),
         nanoseconds(steps.ms_per_context_token),
         nanoseconds(steps.ms_per_prompt_token),
         steps.policy == "mixed",

@@ -109,10 +109,8 @@ def begin(f: FleetState, replica: int, now: float) -> None:
         else:
             resting += 1
     place.began = now
-    sequences = place.count - resting
-    batch = engine.base + engine.sequence * sequences**engine.exponent
-    fixed = engine.alone if sequences == 1 and not prompt else batch
-    place.first_step = fixed + engine.context * context + engine.prompt * prompt
+    batch = engine.batch[place.count - resting]
+    place.first_step = batch + engine.context * context + engine.prompt * prompt
     place.growth = engine.context * decoding
     place.steps = steps
     set_leaf(f.due, replica, now + _lasts(place.first_step, place.growth, steps))
