@@ -155,6 +155,29 @@ def test_a_container_s_values_are_checked_when_they_are_read(
     assert message in error_of(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ("", "give base_ms, or batch_times_ms in its place"),
+        (
+            "base_ms = 5\nbatch_times_ms = [[1, 5], [2, 6]]",
+            "give base_ms, or batch_times_ms in its",
+        ),
+        ("batch_times_ms = [[1, 5]]", "batch_times_ms: give two pairs or more, both numbers of"),
+        ("batch_times_ms = [[2, 5], [1, 6]]", "batch_times_ms: give two pairs or more, both"),
+        ("batch_times_ms = [[1, 6], [2, 5]]", "batch_times_ms: give two pairs or more, both"),
+        ("batch_times_ms = [[1, 0], [2, 5]]", "expected `float` > 0"),
+    ],
+)
+def test_steps_take_times_of_a_line_or_of_numbers_of_sequences(
+    tmp_path: Path, keys: str, message: str
+) -> None:
+    server = '[server]\nkind = "simulated"\n[server.steps]\n'
+    text = error_of(tmp_path, f"{MINIMAL.partition('[server]')[0]}{server}{keys}\n")
+    assert "server.steps" in text
+    assert message in text
+
+
 @pytest.mark.parametrize(("written", "most"), [("4", 4), ('"4"', 4), ('"2..9"', 9)])
 def test_repeats_are_a_number_or_a_text(tmp_path: Path, written: str, most: int) -> None:
     model = load_model(write(tmp_path, f"{MINIMAL}[grid]\nrepeats = {written}\n"))

@@ -80,16 +80,18 @@ class EngineSteps(Struct, frozen=True, forbid_unknown_fields=True):
     def batch_ms(self, sequences: int) -> float:
         """What a step with so many sequences lasts besides context and prompts.
 
-        With `batch_times_ms`, straight lines join these times, the last goes on, and fewer
-        sequences than the first take as long as that: no engine is slower with fewer.
+        With `batch_times_ms`, straight lines join these times. Fewer sequences than the first take
+        as long as that. Each beyond the last takes what a prompt token does, as both are one more
+        vector in the same products of matrices.
         """
         times = self.batch_times_ms
         if not times:
             return self.base_ms + self.ms_per_sequence * sequences
         place = bisect_left(times, sequences, 1, len(times) - 1, key=itemgetter(0))
         (few, few_ms), (many, many_ms) = times[place - 1], times[place]
-        share = max(0.0, (sequences - few) / (many - few))
-        return few_ms + share * (many_ms - few_ms)
+        share = min(max(0.0, (sequences - few) / (many - few)), 1.0)
+        beyond_ms = max(0, sequences - many) * self.ms_per_prompt_token
+        return few_ms + share * (many_ms - few_ms) + beyond_ms
 
 
 class PrefixCacheSize(Struct, frozen=True, forbid_unknown_fields=True):

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
-from llmbench.twin.engine_search import Told
-from llmbench.twin.fit_of_run import fit_observed, fit_run
+from llmbench.twin.fitting.engine_search import Told
+from llmbench.twin.fitting.fit_of_run import fit_observed, fit_run
+from llmbench.twin.fitting.held_out import HeldOut
+from llmbench.twin.fitting.observed import ObservedCells, means
 from llmbench.twin.foretelling import foretell_users
-from llmbench.twin.held_out import HeldOut
-from llmbench.twin.observed import ObservedCells, means
-from llmbench.twin.playing import ClosedLoad, costs_of, with_costs
+from llmbench.twin.playing import ClosedLoad
+from llmbench.twin.step_costs import costs_of, with_costs
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers
 

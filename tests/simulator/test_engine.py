@@ -57,16 +57,17 @@ def test_a_step_costs_what_its_sequences_context_and_prompts_do() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequences", "lasts_ms"), [(1, 10), (2, 10), (3, 15), (4, 20), (6, 22), (8, 24), (12, 28)]
+    ("sequences", "lasts_ms"), [(1, 10), (2, 10), (3, 15), (4, 20), (6, 22), (8, 24), (12, 26)]
 )
 def test_numbers_of_sequences_may_have_their_own_times(sequences: int, lasts_ms: float) -> None:
-    """A line joins them, and goes on; fewer than the first take as long as that."""
+    """Lines join them; fewer than the first take as long, further ones as much as prompt tokens."""
     times = ((2, 10.0), (4, 20.0), (8, 24.0))
-    load = Load(base_ms=0, ms_per_sequence=0, ms_per_prompt_token=0.0, batch_times_ms=times)
+    load = Load(base_ms=0, ms_per_sequence=0, ms_per_prompt_token=0.5, batch_times_ms=times)
     first, *_ = [load.at(0, Sequence(1, 2)) for _ in range(sequences)]
     load.time.run()
     alone_ms, together_ms = load.left_ms[first]
-    assert (alone_ms, together_ms - alone_ms) == pytest.approx((10, lasts_ms))
+    prompts_ms = 0.5 * (sequences - 1)
+    assert (alone_ms, together_ms - alone_ms) == pytest.approx((10.5, lasts_ms + prompts_ms))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -10,10 +10,11 @@ from llmbench import twin
 from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
-from llmbench.twin.fit_of_run import RunFit, fit_observed
+from llmbench.twin.fitting.fit_of_run import RunFit, fit_observed
+from llmbench.twin.fitting.observed import ObservedCells, means, observations
 from llmbench.twin.foretelling import foretell_users
-from llmbench.twin.observed import ObservedCells, means, observations
-from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play
+from llmbench.twin.playing import ClosedLoad, TwinEngine, play
+from llmbench.twin.step_costs import costs_of
 from llmbench.value_types import EngineSteps, Images
 from tests.perf.twin_accuracy import exact_errors, trial
 from tests.twin.virtual_run import GRID, VirtualUsers, cell_of, cell_run_of, virtual_run
@@ -27,6 +28,15 @@ TRUTH = EngineSteps(
 )
 TRUE_COSTS = costs_of(TRUTH)
 RECOVERED = 0.02
+UNEVEN = structs.replace(
+    TRUTH,
+    base_ms=0.0,
+    ms_per_sequence=0.0,
+    batch_times_ms=((1, 6.0), (2, 14.0), (4, 30.0), (6, 36.0)),
+)
+"""As llama.cpp on a CPU, where two take twice as long as one, and six not much more than four."""
+
+FEW_TIMES = structs.replace(UNEVEN, batch_times_ms=((2, 14.0), (4, 30.0)))
 
 
 @pytest.fixture(scope="module")
@@ -36,16 +46,19 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> RunFit:
 
 
 @pytest.mark.parametrize("load", GRID, ids=lambda load: cell_of(load).id)
-def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(load: ClosedLoad) -> None:
+@pytest.mark.parametrize("truth", [TRUTH, FEW_TIMES], ids=["line", "times"])
+def test_a_schedule_that_is_played_once_gives_the_figures_of_the_metrics(
+    load: ClosedLoad, truth: EngineSteps
+) -> None:
     """The same cell, by an engine with the true costs and by the formulas of `llmbench.metrics`."""
     run = cell_run_of(load)
     records = [
         structs.replace(record, cell=run.cell_id)
-        for record in VirtualUsers(TRUTH, load, jitter=0.0, seed=0).records()
+        for record in VirtualUsers(truth, load, jitter=0.0, seed=0).records()
     ]
     summary = summarise(run, table(records))
-    ((played,),) = play([load], TwinEngine(TRUTH)).repeats
-    figures = played.figures(TRUE_COSTS)
+    ((played,),) = play([load], TwinEngine(truth)).repeats
+    figures = played.figures(costs_of(truth))
     assert summary.ttft_ms is not None
     assert summary.time_per_token_ms is not None
     assert figures.ttft_ms == pytest.approx(summary.ttft_ms.mean, rel=1e-3)
@@ -92,15 +105,6 @@ def test_a_cost_that_is_nothing_is_said_to_be_at_its_bound(tmp_path: Path) -> No
     run = virtual_run(tmp_path / "run", structs.replace(TRUTH, ms_per_context_token=0.0))
     lines = list(twin.fit_lines(twin.fit_run(run, told=twin.Told(slots=6))))
     assert [line.split()[0] for line in lines if line.endswith(": at its bound")] == ["γ"]
-
-
-UNEVEN = structs.replace(
-    TRUTH,
-    base_ms=0.0,
-    ms_per_sequence=0.0,
-    batch_times_ms=((1, 6.0), (2, 14.0), (4, 30.0), (6, 31.0)),
-)
-"""As llama.cpp on a CPU, where two take twice as long as one, and six little longer than four."""
 
 
 def test_what_each_number_of_sequences_takes_is_found(tmp_path: Path) -> None:
@@ -251,6 +255,16 @@ def test_predict_needs_a_load_and_a_twin(
     (tmp_path / "other.toml").write_text("a = 1\n", encoding="utf-8")
     assert main(["predict", str(tmp_path / "other.toml"), *lengths, "--users", "1"]) == 2
     assert "not a twin" in capsys.readouterr().err
+
+
+def test_a_twin_with_costs_of_another_engine_is_refused(tmp_path: Path, fitted: RunFit) -> None:
+    file = tmp_path / "twin.toml"
+    twin.write_twin(file, fitted.twin)
+    written = file.read_text(encoding="utf-8").partition("[steps]")[0]
+    times = [list(time) for time in UNEVEN.batch_times_ms]
+    file.write_text(f"{written}[steps]\nbatch_times_ms = {times}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="leave_one_out: its steps have 6 costs, and so has each"):
+        twin.load_twin(file)
 
 
 def test_random_engines_are_recovered_and_foretold() -> None:

@@ -1,5 +1,5 @@
-from .engine_search import Told as Told
-from .fit_of_run import fit_run as fit_run
+from .fitting.engine_search import Told as Told
+from .fitting.fit_of_run import fit_run as fit_run
 from .fleet.drawing import PassingEvent as PassingEvent
 from .fleet.drawing import Workload as Workload
 from .fleet.routing import ROUTINGS as ROUTINGS

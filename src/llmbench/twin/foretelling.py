@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 
 from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, tokens_per_s
-from llmbench.twin.held_out import quantile, spread
-from llmbench.twin.playing import ClosedLoad, TwinEngine, costs_of, play, with_costs
+from llmbench.twin.fitting.held_out import quantile, spread
+from llmbench.twin.playing import ClosedLoad, TwinEngine, play
+from llmbench.twin.step_costs import costs_of, with_costs
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 

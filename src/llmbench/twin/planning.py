@@ -9,11 +9,11 @@ from msgspec import Struct, structs
 
 from llmbench.config import ConfigError, Slo
 from llmbench.twin.answering import QUANTITIES, FleetAnswer, fleet_answer
+from llmbench.twin.fitting.held_out import quantile
 from llmbench.twin.fleet.drawing import Workload
 from llmbench.twin.fleet.replaying import Replicated
 from llmbench.twin.fleet.routing import Routing
-from llmbench.twin.held_out import quantile
-from llmbench.twin.playing import costs_of, with_costs
+from llmbench.twin.step_costs import costs_of, with_costs
 from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps, PrefixCacheSize
 

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 
 from llmbench.simulator import EngineModel, Sequence, VirtualTime
 from llmbench.twin.cell_figures import Array, CellFigures, steady, tokens_per_s
+from llmbench.twin.step_costs import ANY_STEP_MS, amounts, with_batches, with_costs
 from llmbench.value_types import EngineSteps
-
-_LINE, _TOKENS = ("base_ms", "ms_per_sequence"), ("ms_per_context_token", "ms_per_prompt_token")
-"""Fields of `EngineSteps` that a fit finds: α and β, or `batch_times_ms` in place of them; γ, δ."""
 
 BETWEEN_MS = 0.2
 """From an answer's end to the arrival of its user's next request, on one machine."""
@@ -43,37 +41,6 @@ DRAWS = 12
 
 All repeats are played by the same chances, so that only their prompts make a difference.
 """
-
-_ANY_STEP_MS = 10.0
-"""How long every step lasts while a cell is played: anything longer than `BETWEEN_MS`."""
-
-
-def costs_of(steps: EngineSteps) -> Array:
-    """The costs of an engine: α and β, or its batch times; then γ and δ."""
-    line = [getattr(steps, name) for name in _LINE]
-    batches = [time_ms for _, time_ms in steps.batch_times_ms] or line
-    return np.array(batches + [getattr(steps, name) for name in _TOKENS], dtype=np.float64)
-
-
-def with_costs(steps: EngineSteps, costs: Array) -> EngineSteps:
-    """The same engine with other costs, in the order of `costs_of`."""
-    *batches, context, prompt = map(float, costs)
-    found = dict(zip(_TOKENS, (context, prompt), strict=True))
-    numbers = [sequences for sequences, _ in steps.batch_times_ms]
-    if not numbers:
-        return structs.replace(steps, **found, **dict(zip(_LINE, batches, strict=True)))
-    times = tuple(zip(numbers, batches, strict=True))
-    return structs.replace(steps, **found, batch_times_ms=times)
-
-
-def with_batches(steps: EngineSteps, batches: tuple[int, ...]) -> EngineSteps:
-    """The same limits, with a time for each of these numbers of sequences, or none for a line.
-
-    The costs are any: they are yet to be found.
-    """
-    times = tuple((sequences, _ANY_STEP_MS) for sequences in batches)
-    base_ms = 0.0 if batches else _ANY_STEP_MS
-    return structs.replace(steps, base_ms=base_ms, ms_per_sequence=0.0, batch_times_ms=times)
 
 
 class ClosedLoad(Struct, frozen=True):
@@ -107,7 +74,7 @@ class PlayedCell(Struct, frozen=True):
     """A cell whose figures are known for all costs: each time is so much of each, and a constant.
 
     `ttft` and `per_token` are means over the requests of the window from `start` to `end`; `first`
-    and `last` are the first and last tokens of all measured requests (requests × 6).
+    and `last` are the first and last tokens of all measured requests (requests × costs + 1).
     """
 
     load: ClosedLoad
@@ -134,8 +101,8 @@ class PlayedCell(Struct, frozen=True):
 
 def _timed(load: ClosedLoad, work: Array, requests: Array, batches: tuple[int, ...]) -> PlayedCell:
     """When the requests of a cell were sent and answered, by the work of the steps until then."""
-    done = np.column_stack((_shares(work[:, 0], batches), work[:, 1:]))
-    ends = np.vstack((np.zeros(done.shape[1]), np.cumsum(done, axis=0)))
+    each = amounts(work, batches)
+    ends = np.vstack((np.zeros(each.shape[1]), np.cumsum(each, axis=0)))
     sent, first, last = (ends[requests[:, n].astype(np.int64)] for n in (1, 3, 4))
     sent[:, -1] += requests[:, 2]
     start, end, inside = window_rows(sent, last, requests[:, 0], len(batches))
@@ -151,17 +118,6 @@ def _timed(load: ClosedLoad, work: Array, requests: Array, batches: tuple[int, .
         first,
         last,
     )
-
-
-def _shares(sequences: Array, batches: tuple[int, ...]) -> Array:
-    """How many of each cost of `EngineSteps.batch_ms` a step has: steps × costs; none if idle."""
-    if not batches:
-        return np.column_stack((sequences > 0, sequences)).astype(np.float64)
-    units = np.eye(len(batches))
-    shares = np.column_stack([np.interp(sequences, batches, unit) for unit in units])
-    beyond = np.maximum(sequences - batches[-1], 0) / (batches[-1] - batches[-2])
-    shares[:, -2:] += np.outer(beyond, (-1, 1))
-    return np.asarray(shares * (sequences > 0)[:, None])
 
 
 class _Recorder(EngineModel):
@@ -216,7 +172,7 @@ class PlayedDraws(Struct, frozen=True):
 
 def play(loads: Sequences[ClosedLoad], engine: TwinEngine, draws: int = DRAWS) -> PlayedDraws:
     """Play the repeats of a cell on an engine of these limits and policy, whatever its costs."""
-    steps = structs.replace(with_batches(engine.steps, ()), **dict.fromkeys(_TOKENS, 0.0))
+    steps = with_costs(with_batches(engine.steps, ()), np.array((ANY_STEP_MS, 0.0, 0.0, 0.0)))
     any_engine = structs.replace(engine, steps=steps)
     seeds = range(draws if engine.in_turn and loads[0].users > 1 else 1)
     played = {
@@ -234,7 +190,7 @@ def window_rows(
     What comes first doesn't depend on the costs, so it is looked up at any: all steps equally long.
     """
     any_costs = np.zeros(sent.shape[1])
-    any_costs[: batches or 1], any_costs[-1] = _ANY_STEP_MS, 1
+    any_costs[: batches or 1], any_costs[-1] = ANY_STEP_MS, 1
     sent_ms, last_ms = sent @ any_costs, last @ any_costs
     start_ms, end_ms = steady(sent_ms, last_ms, user)
     inside = (sent_ms >= start_ms) & (sent_ms < end_ms)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from llmbench.config import ConfigError
-from llmbench.twin.playing import costs_of
+from llmbench.twin.step_costs import costs_of
 from llmbench.value_types import EngineSteps
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.fit_of_run import RunFit
+from llmbench.twin.fitting.fit_of_run import RunFit
+from llmbench.twin.fitting.held_out import HeldOut
 from llmbench.twin.foretelling import ForetoldCell, Interval
-from llmbench.twin.held_out import HeldOut
-from llmbench.twin.playing import costs_of
+from llmbench.twin.step_costs import costs_of
 from llmbench.twin.twin_file import Twin
 
 _LINE_WORDS = ("α each step", "β each sequence in it")

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from msgspec import structs
 
-from llmbench.twin.cost_fit import CostFit, best, fit_costs, is_exact
-from llmbench.twin.observed import Observation
-from llmbench.twin.playing import PlayedDraws, TwinEngine, with_batches
+from llmbench.twin.fitting.cost_fit import CostFit, best, fit_costs, is_exact
+from llmbench.twin.fitting.observed import Observation
+from llmbench.twin.playing import PlayedDraws, TwinEngine
+from llmbench.twin.step_costs import with_batches
 
 LEAST_BATCHES = 3
 """A line goes through two times as well."""

@@ -7,10 +7,10 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct, structs
 
-from llmbench.twin.cost_fit import CostFit, best, is_exact, play_all
-from llmbench.twin.observed import Observation
+from llmbench.twin.fitting.cost_fit import CostFit, best, is_exact, play_all
+from llmbench.twin.fitting.observed import Observation
+from llmbench.twin.fitting.step_shape import fit_shape, of_shape
 from llmbench.twin.playing import GATHER_MS, HAND_OVER_MS, PlayedDraws, TwinEngine
-from llmbench.twin.step_shape import fit_shape, of_shape
 from llmbench.value_types import EngineSteps
 
 BUDGETS = (2048, 512, 8192)

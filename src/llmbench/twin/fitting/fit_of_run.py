@@ -8,9 +8,9 @@ from msgspec import Struct, structs
 from llmbench.config import ConfigError
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.cost_fit import CostFit, fit_costs, play_all, reweighed
-from llmbench.twin.engine_search import LLAMA_CPP, Told, find, fit
-from llmbench.twin.held_out import (
+from llmbench.twin.fitting.cost_fit import CostFit, fit_costs, play_all, reweighed
+from llmbench.twin.fitting.engine_search import LLAMA_CPP, Told, find, fit
+from llmbench.twin.fitting.held_out import (
     LEAST_CELLS,
     CellsLeftOut,
     HeldOut,
@@ -19,7 +19,7 @@ from llmbench.twin.held_out import (
     left_out,
     repeats_held_out,
 )
-from llmbench.twin.observed import Observation, ObservedCells, observed
+from llmbench.twin.fitting.observed import Observation, ObservedCells, observed
 from llmbench.twin.playing import TwinEngine
 from llmbench.twin.twin_file import FittedRange, Twin
 
@@ -63,7 +63,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
         fitted.at_bound,
         seen.steps is None,
         without.errors,
-        highest_load(cells, fitted.engine),
+        highest_load(cells, played, fitted.engine),
         repeats_held_out(without.errors.cell_ids, about),
     )
 

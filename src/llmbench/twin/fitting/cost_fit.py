@@ -10,8 +10,9 @@ import numpy as np
 from msgspec import Struct, structs
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.observed import Observation, pooled, standard_error
-from llmbench.twin.playing import DRAWS, PlayedDraws, TwinEngine, play, with_costs
+from llmbench.twin.fitting.observed import Observation, pooled, standard_error
+from llmbench.twin.playing import DRAWS, PlayedDraws, TwinEngine, play
+from llmbench.twin.step_costs import with_costs
 
 CLEARLY_BETTER = 0.9
 """Other limits than the first are believed where they leave less than this share of its cost."""

@@ -6,10 +6,10 @@ import numpy as np
 from msgspec import Struct
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.cost_fit import CostFit, fit_costs, play_all
-from llmbench.twin.observed import Observation
+from llmbench.twin.fitting.cost_fit import CostFit, fit_costs
+from llmbench.twin.fitting.observed import Observation
+from llmbench.twin.fitting.step_shape import batches_of, of_shape
 from llmbench.twin.playing import PlayedDraws, TwinEngine
-from llmbench.twin.step_shape import batches_of, of_shape
 
 LEAST_CELLS = 6
 """Four costs need four cells, one that is held out, and one that can show a scatter."""
@@ -50,21 +50,25 @@ def left_out(
     return CellsLeftOut(np.array(costs), HeldOut(ids, np.array(errors)))
 
 
-def highest_load(cells: Sequence[Observation], engine: TwinEngine) -> HeldOut | None:
+def highest_load(
+    cells: Sequence[Observation], played: Sequence[PlayedDraws], engine: TwinEngine
+) -> HeldOut | None:
     """The errors on the cells with the most users, of a fit to the others.
 
     It knows no time of a number of sequences that only those cells tell.
     """
     most = max(cell.load.users for cell in cells)
     rest = [cell for cell in cells if cell.load.users < most]
-    highest = [cell for cell in cells if cell.load.users == most]
     if len({cell.load.users for cell in rest}) < 2 or len(rest) < LEAST_CELLS - 1:
         return None
     if engine.batches:
         engine = of_shape(engine, batches_of(rest, engine))
-    fitted = fit_costs(rest, play_all(rest, engine), engine)
-    played = play_all(highest, engine)
-    errors = [cell.logs - one.logs(fitted.costs) for cell, one in zip(highest, played, strict=True)]
+    shaped = {
+        cell.cell_id: one.shaped(engine.batches) for cell, one in zip(cells, played, strict=True)
+    }
+    fitted = fit_costs(rest, [shaped[cell.cell_id] for cell in rest], engine)
+    highest = [cell for cell in cells if cell.load.users == most]
+    errors = [cell.logs - shaped[cell.cell_id].logs(fitted.costs) for cell in highest]
     return HeldOut(tuple(cell.cell_id for cell in highest), np.array(errors))
 
 
