@@ -226,8 +226,45 @@ def test_a_run_without_closed_loops_is_refused(tmp_path: Path) -> None:
 
 def test_a_server_that_the_run_does_not_have_is_refused(tmp_path: Path) -> None:
     run = virtual_run(tmp_path / "run", TRUTH)
-    with pytest.raises(ConfigError, match="has several servers; give --model m"):
+    with pytest.raises(ConfigError, match="several servers; give --model m"):
         twin.fit_run(run, model="other")
+
+
+def test_runs_of_one_server_are_fitted_together(tmp_path: Path) -> None:
+    """The first alone has too few numbers of users, and the other one repeats some of its cells."""
+    few = virtual_run(tmp_path / "few", TRUTH, tuple(load for load in GRID if load.users == 1))
+    more = virtual_run(tmp_path / "more", TRUTH, GRID)
+    with pytest.raises(ConfigError, match="add --llm-users 1,2,4"):
+        twin.fit_run(few)
+    fit = twin.fit_run(few, more, told=twin.Told(slots=6))
+    assert fit.twin.run == "few and more"
+    repeats = {cell.load.users: len(cell.repeats) for cell in fit.observed.cells}
+    assert repeats == {1: 2, 2: 1, 4: 1, 8: 1}
+    assert costs_of(fit.twin.steps) == pytest.approx(TRUE_COSTS, rel=RECOVERED)
+
+
+def test_runs_of_several_servers_are_refused(tmp_path: Path) -> None:
+    run, other = (virtual_run(tmp_path / name, TRUTH) for name in ("run", "other"))
+    other.write_info(structs.replace(other.info(), host={"cpu": "another"}))
+    run.write_info(structs.replace(run.info(), host={"cpu": "this one"}, seed=7))
+    with pytest.raises(ConfigError) as refusal:
+        twin.fit_run(run, other)
+    assert str(refusal.value) == (
+        f"{other.path}: not of the server and the host of {run.path}, and a twin is of one: "
+        "host.cpu: this one -> another"
+    )
+
+
+def test_runs_whose_server_had_other_slots_are_refused(tmp_path: Path) -> None:
+    loads = tuple(load for load in GRID if load.users < 4)
+    run = virtual_run(tmp_path / "run", TRUTH, loads, slots=2)
+    other = virtual_run(tmp_path / "other", TRUTH, slots=8)
+    with pytest.raises(ConfigError) as refusal:
+        twin.fit_run(run, other)
+    assert str(refusal.value) == (
+        f"the server has other slots in each run (2 in {run.path} and 8 in {other.path}), as they "
+        "follow the greatest number of users; give it `slots` in its TOML, and measure anew"
+    )
 
 
 def test_the_commands_fit_and_predict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,9 @@ AddCommand = Callable[[str, Callable[[argparse.Namespace], int]], argparse.Argum
 def add_twin_commands(add: AddCommand) -> None:
     """Let `add` make a parser for each of these commands, and give it its arguments."""
     made = add("fit", fit)
-    made.add_argument("run", type=Path, metavar="RUN")
+    made.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="one, or several of a server"
+    )
     made.add_argument("--out", type=Path, default=Path("twin.toml"), metavar="FILE")
     made.add_argument("--model", metavar="NAME", help="one of the run's configurations")
     made.add_argument("--slots", type=int, metavar="N", help="sequences that the engine may run")
@@ -29,12 +31,12 @@ def add_twin_commands(add: AddCommand) -> None:
 
 
 def fit(args: argparse.Namespace) -> int:
-    """Fit a twin, a simulated engine that behaves as the server of a run did."""
+    """Fit a twin, a simulated engine that behaves as the server of these runs did."""
     from llmbench import twin
     from llmbench.store import RunDir
 
     told = twin.Told(args.slots, args.token_budget, args.policy)
-    fitted = twin.fit_run(RunDir.open(args.run), model=args.model, told=told)
+    fitted = twin.fit_run(*map(RunDir.open, args.runs), model=args.model, told=told)
     print("\n".join(twin.fit_lines(fitted)))
     twin.write_twin(args.out, fitted.twin)
     print(f"twin: {args.out}")

@@ -29,7 +29,7 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: str  # the configuration
-    run: str  # the run's directory
+    run: str  # its directory, or those of several
     simulated: bool
     range: FittedRange
     steps: EngineSteps

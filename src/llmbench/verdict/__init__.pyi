@@ -24,6 +24,8 @@ from .gate.samples.baselines import sample_of as sample_of
 from .gate.samples.baselines import save_baseline as save_baseline
 from .gate.samples.baselines import store_baseline as store_baseline
 from .gate.samples.compared_figures import ADVISORY as ADVISORY
+from .gate.samples.fingerprints import fingerprint as fingerprint
+from .gate.samples.fingerprints import fingerprint_differences as fingerprint_differences
 from .gate.tolerances import parse_allowance as parse_allowance
 from .gate.tolerances import parse_tolerances as parse_tolerances
 from .gate.tolerances import tolerance_of as tolerance_of

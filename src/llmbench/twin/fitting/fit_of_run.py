@@ -19,7 +19,7 @@ from llmbench.twin.fitting.held_out import (
     left_out,
     repeats_held_out,
 )
-from llmbench.twin.fitting.observed import Observation, ObservedCells, observed
+from llmbench.twin.fitting.observed import Observation, ObservedCells, named, observed
 from llmbench.twin.playing import TwinEngine
 from llmbench.twin.twin_file import FittedRange, Twin
 
@@ -41,11 +41,14 @@ class RunFit(Struct, frozen=True):
     repeats: HeldOut | None = None  # one repeat, foretold by the others of its cell
 
 
-def fit_run(run: RunDir, *, model: str | None = None, told: Told | None = None) -> RunFit:
-    """Fit a twin to a run; `ConfigError` says which cells are missing where it has too little."""
-    seen = observed(run, model)
-    check_enough(seen.cells, str(run.path))
-    return fit_observed(seen, run.path.name, told or Told())
+def fit_run(*runs: RunDir, model: str | None = None, told: Told | None = None) -> RunFit:
+    """Fit a twin to a run, or to several of one server.
+
+    `ConfigError` says which cells are missing where they have too little.
+    """
+    seen = observed(runs, model)
+    check_enough(seen.cells, named(runs))
+    return fit_observed(seen, " and ".join(run.path.name for run in runs), told or Told())
 
 
 def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:

@@ -1,4 +1,4 @@
-"""What a run tells a fit: the figures of its valid closed loops, and how far they scatter."""
+"""What runs tell a fit: the figures of their valid closed loops, and how far those scatter."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -19,14 +19,12 @@ from llmbench.config import (
 from llmbench.results import CellSummary
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array, CellFigures
+from llmbench.twin.fitting.one_server import check_same_server, slots_it_tells
 from llmbench.twin.playing import ClosedLoad
 from llmbench.value_types import EngineSteps
 
 LEAST_SCATTER = 0.01
 """No figure is trusted to more than 1 %, however well its repeats agree: hosts drift by as much."""
-
-TOLD_SLOTS = "props.total_slots"
-"""Where llama.cpp's server tells its slots."""
 
 
 class Observation(Struct, frozen=True):
@@ -59,17 +57,22 @@ class ObservedCells(Struct, frozen=True):
     is_llama_cpp: bool = False
 
 
-def observed(run: RunDir, model: str | None = None) -> ObservedCells:
-    """The observations of a run; `model` names one of its configurations, if it has several."""
-    results = verdict.results(run)
+def observed(runs: Sequence[RunDir], model: str | None = None) -> ObservedCells:
+    """The observations of runs of one server; `model` names one of several configurations.
+
+    A cell of several runs has the repeats of all. `ConfigError` where the runs tell of several
+    servers, or of several hosts.
+    """
+    results = [result for run in runs for result in verdict.results(run)]
     usable = [result for result in results if _load(result.summary) is not None]
     names = sorted({result.summary.cell.config_name for result in usable})
-    name = _chosen(names, model, run)
+    name = _chosen(names, model, runs)
+    check_same_server(runs, name)
     mine = [result for result in usable if result.summary.cell.config_name == name]
     valid = [result.summary for result in mine if result.valid]
-    configs = {config.name: config for config in run.info().models}
+    configs = {config.name: config for run in runs for config in run.info().models}
     config = configs.get(mine[0].summary.cell.model)
-    slots = _slots_it_tells(run, valid[0].cell_id if valid else "")
+    slots = slots_it_tells(runs, {summary.cell_id for summary in valid})
     return ObservedCells(
         name,
         any(summary.simulated for summary in valid),
@@ -81,15 +84,20 @@ def observed(run: RunDir, model: str | None = None) -> ObservedCells:
     )
 
 
-def _chosen(names: list[str], model: str | None, run: RunDir) -> str:
+def named(runs: Sequence[RunDir]) -> str:
+    """The directories in words."""
+    return " and ".join(str(run.path) for run in runs)
+
+
+def _chosen(names: list[str], model: str | None, runs: Sequence[RunDir]) -> str:
     if not names:
         raise ConfigError(
-            f"{run.path}: no closed loop to fit; run a grid, as in --llm-users 1,2,4,8"
+            f"{named(runs)}: no closed loop to fit; run a grid, as in --llm-users 1,2,4,8"
         )
     if model is None and len(names) == 1:
         return names[0]
     if model not in names:
-        raise ConfigError(f"{run.path}: has several servers; give --model {' or '.join(names)}")
+        raise ConfigError(f"{named(runs)}: several servers; give --model {' or '.join(names)}")
     return model
 
 
@@ -162,14 +170,6 @@ def _figures(summary: CellSummary) -> CellFigures | None:
 def _told_steps(config: ModelConfig | None) -> EngineSteps | None:
     server = config.server if config else None
     return server.steps if isinstance(server, SimulatedServer) else None
-
-
-def _slots_it_tells(run: RunDir, cell_id: str) -> int | None:
-    """How many requests the engine runs at a time, as llama.cpp's server tells."""
-    told = next(
-        (one.endpoint.launch.server_info for one in run.cell_runs() if one.cell_id == cell_id), {}
-    ).get(TOLD_SLOTS)
-    return told if isinstance(told, int) else None
 
 
 def _configured_slots(config: ModelConfig | None) -> int | None:

@@ -28,7 +28,7 @@ from llmbench.verdict.gate.samples.compared_figures import (
     compared_class,
     part_name,
 )
-from llmbench.verdict.gate.samples.fingerprints import differences
+from llmbench.verdict.gate.samples.fingerprints import fingerprint_differences
 from llmbench.verdict.gate.stopping import settled
 from llmbench.verdict.gate.tolerances import (
     RATES,
@@ -103,7 +103,7 @@ def judge_samples(
 ) -> Verdict:
     """The verdict on `new` against `old`; refused where their fingerprints differ."""
     shared = [cell for cell in old.cells if cell in new.cells]
-    different = differences(old.fingerprint, new.fingerprint, shared)
+    different = fingerprint_differences(old.fingerprint, new.fingerprint, shared)
     verdict = Verdict(
         old.name,
         new.name,

@@ -49,7 +49,7 @@ class Differences(Struct, frozen=True):
     warnings: tuple[str, ...]  # it may
 
 
-def differences(
+def fingerprint_differences(
     old: Mapping[str, str], new: Mapping[str, str], cells: Sequence[str]
 ) -> Differences:
     """All differences, for cells only of those named; where the tools differ, only that.
