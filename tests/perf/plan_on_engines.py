@@ -3,7 +3,9 @@
 A twin is fitted to RUN, a run of SmolLM2 on one core (docs/twin.md has its grid). SERVERS such
 servers (2), each with a core of its own where there are enough, are then measured together, at
 each of the rates in requests/s. The fleet of the plan is given the same arrivals, in turn, and
-draws of its own.
+draws of its own. A host's speed changes within minutes, and servers that share it slow each other
+down. So how much longer than by the twin those requests took that shared no step is told, and the
+plan of a twin that is as slow.
 """
 
 import subprocess
@@ -11,11 +13,15 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from llmbench.records import RequestRecord
 from llmbench.store import RunDir
 from llmbench.twin import Twin, fit_run
-from llmbench.twin.fleet.replaying import Replicated
-from tests.perf.plan_check import compare
+from llmbench.twin.fleet.replaying import Replicated, serve
+from llmbench.twin.step_costs import costs_of, with_costs
+from llmbench.value_types import EngineSteps
+from tests.perf.plan_check import arrivals_of, compare, times_of
 
 ROOT = Path(__file__).parents[2]
 MODEL = "smollm2-135m.toml"
@@ -42,9 +48,30 @@ def measure(servers: int, rate: float, seconds: float) -> list[RequestRecord]:
 
 def show(twin: Twin, servers: int, rate: float, seconds: float) -> None:
     """Measure and print."""
-    records = measure(servers, rate, seconds)
+    records = sorted(measure(servers, rate, seconds), key=lambda one: one.scheduled_ns)
+    steps = twin.steps
+    alone, times = slowness(records, steps, servers)
     print(f"{servers} servers, {rate:g} requests/s, {len(records)} requests (ms):")
-    for one in compare(records, Replicated(twin.steps, servers, "round-robin")):
+    show_plan(records, steps, servers)
+    print(f" {alone} requests that shared no step took {times - 1:+.1%} longer; a twin as slow:")
+    show_plan(records, with_costs(steps, costs_of(steps) * times), servers)
+
+
+def slowness(records: list[RequestRecord], steps: EngineSteps, servers: int) -> tuple[int, float]:
+    """How many requests shared no step by the plan, and how many times as long they took."""
+    arrivals = arrivals_of(records)
+    planned, lone = (
+        serve(Replicated(steps, count, "round-robin"), arrivals).latency_ms
+        for count in (servers, len(records))
+    )
+    _, client = times_of(records)
+    alone = np.isclose(planned, lone, rtol=1e-3)
+    return int(alone.sum()), float(np.median((client["latency_ms"] / planned)[alone]))
+
+
+def show_plan(records: list[RequestRecord], steps: EngineSteps, servers: int) -> None:
+    """Print what the fleet of the plan would have done beside what was measured."""
+    for one in compare(records, Replicated(steps, servers, "round-robin")):
         print(
             f"  {one.name:<20} planned {one.planned:7.1f}, measured {one.client:7.1f} "
             f"({one.off_client:+.1%}); for other arrivals planned {one.drawn:7.1f}",
