@@ -94,7 +94,7 @@ TWIN = Twin(
     simulated=True,
     range=FittedRange((1, 8), (128, 128), (32, 32)),
     steps=STEPS,
-    scatter=(0.0, 0.0, 0.0),
+    scatter=((1, 0.0, 0.0, 0.0),),
     leave_one_out=((20.0, 1.0, 0.002, 0.2),) * 6,
 )
 

@@ -1,9 +1,10 @@
-"""Print how far a twin can be believed: python -m tests.perf.twin_accuracy [ENGINES] [RUN].
+"""Print how far a twin can be believed: python -m tests.perf.twin_accuracy [ENGINES] [RUN [OTHER]].
 
 Engines are simulated with random costs, policy and limits, in virtual time; their steps jitter by a
 tenth, and each repeat drifts by 2 % as hosts do. Each is measured in a grid of 16 cells, two
 repeats each, and in three cells that the fit doesn't see. With RUN, the errors of a fit to a
-measured run on the cells that it had not seen.
+measured run on the cells that it had not seen; with OTHER, how many of the figures of that run's
+repeats its intervals hold.
 """
 
 import sys
@@ -18,10 +19,11 @@ from llmbench.twin.cell_figures import CellFigures, steady, tokens_per_s
 from llmbench.twin.fitting.engine_search import Told
 from llmbench.twin.fitting.fit_of_run import fit_observed, fit_run
 from llmbench.twin.fitting.held_out import HeldOut
-from llmbench.twin.fitting.observed import ObservedCells, means
+from llmbench.twin.fitting.observed import ObservedCells, means, observed
 from llmbench.twin.foretelling import foretell_users
 from llmbench.twin.playing import ClosedLoad
 from llmbench.twin.step_costs import costs_of, with_costs
+from llmbench.twin.twin_file import Twin
 from llmbench.value_types import EngineSteps
 from tests.twin.virtual_run import GRID, VirtualUsers
 
@@ -158,7 +160,21 @@ def exact_errors(engines: int) -> Array:
     return np.concatenate([trial(seed, noise=0.0).cost_errors for seed in range(engines)])
 
 
-def main(engines: int, run: Path | None) -> None:
+def held_of(twin: Twin, other: ObservedCells) -> NDArray[np.bool_]:
+    """Which figures of another run's repeats lie in a twin's intervals: repeats × kinds."""
+    held = []
+    for cell in other.cells:
+        for load, logs in zip(cell.loads, cell.repeats, strict=True):
+            told = foretell_users(
+                twin, load.input_tokens, load.output_tokens, load.users, load.requests
+            )
+            intervals = (told.ttft_ms, told.time_per_token_ms, told.output_tokens_per_s)
+            ends = np.array([(one.low, one.high) for one in intervals if one is not None])
+            held.append((ends[:, 0] <= np.exp(logs)) & (np.exp(logs) <= ends[:, 1]))
+    return np.array(held)
+
+
+def main(engines: int, run: Path | None, other: Path | None) -> None:
     few = max(5, engines // 5)
     print(f"costs without noise, {few} engines: worst error {100 * exact_errors(few).max():.2g} %")
     trials = [trial(1000 + seed) for seed in range(engines)]
@@ -176,6 +192,11 @@ def main(engines: int, run: Path | None) -> None:
         _tell("one cell out", fit.one_out)
         if fit.highest_load is not None:
             _tell("highest load out", fit.highest_load)
+        if other is not None:
+            held = held_of(fit.twin, observed([RunDir.open(other)]))
+            print(
+                f"90 % intervals hold {held.mean():.1%} of the {held.size} figures of {other.name}"
+            )
 
 
 def _tell_costs(words: str, trials: list[Trial]) -> None:
@@ -200,5 +221,5 @@ def _tell(words: str, held_out: HeldOut) -> None:
 if __name__ == "__main__":
     main(
         int(sys.argv[1]) if len(sys.argv) > 1 else 40,
-        Path(sys.argv[2]) if len(sys.argv) > 2 else None,
+        *(*map(Path, sys.argv[2:]), None, None)[:2],
     )

@@ -10,9 +10,10 @@ from llmbench import twin
 from llmbench.cli import main
 from llmbench.config import ConfigError
 from llmbench.metrics import summarise, table
+from llmbench.twin.cell_figures import CellFigures
 from llmbench.twin.fitting.fit_of_run import RunFit, fit_observed
 from llmbench.twin.fitting.observed import ObservedCells, means, observations
-from llmbench.twin.foretelling import foretell_users
+from llmbench.twin.foretelling import foretell_rate, foretell_users
 from llmbench.twin.playing import ClosedLoad, TwinEngine, play
 from llmbench.twin.step_costs import costs_of
 from llmbench.value_types import EngineSteps, Images
@@ -199,6 +200,31 @@ def test_an_interval_holds_the_truth_where_steps_jitter(tmp_path: Path) -> None:
     assert (fit.intervals[:, 0] < fit.intervals[:, 1]).all()
 
 
+def test_an_interval_is_as_wide_as_cells_of_as_many_users_scatter() -> None:
+    """Repeats of eight users differ by 20 %, others by 1 %."""
+    random = np.random.default_rng(1)
+    cells = []
+    for load in GRID:
+        ((played,),) = play([load], TwinEngine(TRUTH)).repeats
+        noise = 0.2 if load.users == 8 else 0.01
+        logs = [played.figures(TRUE_COSTS).logs + random.normal(0, noise, 3) for _ in range(6)]
+        repeats = [(load, CellFigures(*map(float, np.exp(one)))) for one in logs]
+        cells.append((cell_of(load).id, repeats))
+    seen = ObservedCells("m", True, means(cells), 0, TRUTH, None)
+    fitted_twin = fit_observed(seen, "run", twin.Told()).twin
+    one, eight = (foretell_users(fitted_twin, 32, 16, users).ttft_ms for users in (1, 8))
+    assert one.high / one.low < 1.2
+    assert eight.high / eight.low > 1.5
+
+
+def test_figures_of_arrivals_are_as_sure_as_how_these_come(fitted: RunFit) -> None:
+    """Nothing jitters, but near saturation a burst makes a queue."""
+    few, many = (foretell_rate(fitted.twin, 64, 32, rate) for rate in (1.0, 8.0))
+    assert few.requests_per_s.value == pytest.approx(1.0, rel=0.05)
+    assert few.ttft_ms.high / few.ttft_ms.low < 1.2
+    assert many.ttft_ms.high / many.ttft_ms.low > 1.3
+
+
 @pytest.mark.parametrize(
     ("loads", "add"),
     [
@@ -292,6 +318,17 @@ def test_predict_needs_a_load_and_a_twin(
     (tmp_path / "other.toml").write_text("a = 1\n", encoding="utf-8")
     assert main(["predict", str(tmp_path / "other.toml"), *lengths, "--users", "1"]) == 2
     assert "not a twin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("rows", ["[]", "[[0, 0.1, 0.1, 0.1]]"])
+def test_a_twin_without_scatter_is_refused(tmp_path: Path, fitted: RunFit, rows: str) -> None:
+    file = tmp_path / "twin.toml"
+    twin.write_twin(file, fitted.twin)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    changed = [f"scatter = {rows}" if line.startswith("scatter") else line for line in lines]
+    file.write_text("\n".join(changed), encoding="utf-8")
+    with pytest.raises(ConfigError, match="scatter: give a row for each number of users"):
+        twin.load_twin(file)
 
 
 def test_a_twin_with_costs_of_another_engine_is_refused(tmp_path: Path, fitted: RunFit) -> None:

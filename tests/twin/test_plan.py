@@ -33,7 +33,7 @@ TWIN = Twin(
     simulated=True,
     range=FittedRange((1, 8), (32, 128), (16, 64)),
     steps=STEPS,
-    scatter=(0.02, 0.02, 0.02),
+    scatter=((1, 0.02, 0.02, 0.02),),
     leave_one_out=tuple((10.0, 0.0, 0.0, 0.1) for _ in range(8)),
 )
 LITTLE = ["--rate", "1", "--input-tokens", "100", "--output-tokens", "2"]

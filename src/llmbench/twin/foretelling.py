@@ -1,6 +1,6 @@
 """Foretells what a cell would show, with an interval, in virtual time."""
 
-from collections.abc import Callable
+from collections.abc import Sequence as Sequences
 from itertools import product
 from random import Random
 
@@ -17,6 +17,7 @@ from llmbench.value_types import EngineSteps
 
 REQUESTS_PER_USER = 20
 RATE_REQUESTS = 300
+_SEEDS = range(1, 9)  # of arrivals
 _FILLING = 0.2  # the share of an open loop's requests that come before the window
 _KEEPS_UP = 0.98  # an engine that serves less than this share of what comes is overloaded
 
@@ -49,25 +50,33 @@ def foretell_users(
     """What a closed loop of `users` would show."""
     load = ClosedLoad(input_tokens, output_tokens, users, requests)
     played = play([load], TwinEngine(twin.steps, twin.in_turn))
-    foretold = _foretold(twin, output_tokens, played.logs)
+    values = played.logs(costs_of(twin.steps))
+    others = [played.logs(np.array(costs)) for costs in twin.leave_one_out]
+    foretold = _foretold(values, others, twin.scatter_at(users), output_tokens)
     outside = _outside(twin, input_tokens, output_tokens, users)
     name = f"{users} user{'' if users == 1 else 's'}"
     return ForetoldCell(input_tokens, output_tokens, name, *foretold, outside)
 
 
 def foretell_rate(
-    twin: Twin, input_tokens: int, output_tokens: int, rate_per_s: float, *, seed: int = 1
+    twin: Twin, input_tokens: int, output_tokens: int, rate_per_s: float
 ) -> ForetoldCell:
-    """What arrivals at this rate (Poisson) would show."""
-    lengths = input_tokens, output_tokens
+    """What arrivals at this rate (Poisson) would show; how they come is chance, too."""
 
-    def logs(costs: Array) -> Array:
-        return _arrivals_logs(with_costs(twin.steps, costs), lengths, rate_per_s, seed)
+    def logs(steps: EngineSteps, seed: int) -> Array:
+        return _arrivals_logs(steps, (input_tokens, output_tokens), rate_per_s, seed)
 
-    foretold = _foretold(twin, output_tokens, logs)
+    draws = np.array([logs(twin.steps, seed) for seed in _SEEDS])
+    values = draws.mean(axis=0)
+    others = [logs(with_costs(twin.steps, np.array(c)), _SEEDS[0]) for c in twin.leave_one_out]
+    ttft_ms, per_token_ms, of_tokens = np.exp(values)
+    served = of_tokens / output_tokens
+    in_flight = served * (ttft_ms + output_tokens * per_token_ms) / 1e3  # by Little's law
+    scatter = np.hypot(twin.scatter_at(max(1.0, in_flight)), draws.std(axis=0, ddof=1))
+    foretold = _foretold(values, others, scatter, output_tokens)
     outside = _outside(twin, input_tokens, output_tokens)
-    served = foretold[-1].value
-    overloaded = served < _KEEPS_UP * _offered(rate_per_s, seed)
+    offered = np.mean([_offered(rate_per_s, seed) for seed in _SEEDS])
+    overloaded = bool(served < _KEEPS_UP * offered)
     name = f"{rate_per_s:g} requests/s"
     return ForetoldCell(input_tokens, output_tokens, name, *foretold, outside, overloaded)
 
@@ -90,12 +99,10 @@ def foretell(
 
 
 def _foretold(
-    twin: Twin, output_tokens: int, logs: Callable[[Array], Array]
+    values: Array, others: Sequences[Array], scatter: Array, output_tokens: int
 ) -> tuple[Interval, Interval | None, Interval, Interval]:
-    """The figures with intervals: of the costs (leaving cells out), and of what is measured."""
-    values = logs(costs_of(twin.steps))
-    others = np.array([logs(np.array(costs)) for costs in twin.leave_one_out])
-    reach = quantile(len(others)) * np.hypot(spread(others), np.array(twin.scatter))
+    """The figures with intervals: of the costs (by fits without one cell), and of measurements."""
+    reach = quantile(len(others)) * np.hypot(spread(np.array(others)), scatter)
     ttft, per_token, rate = (
         Interval(*map(float, np.exp((value, value - half, value + half))))
         for value, half in zip(values, reach, strict=True)

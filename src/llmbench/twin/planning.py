@@ -64,7 +64,7 @@ def plan(twin: Twin, question: Question) -> Plan:
     """The fewest replicas that serve the traffic within the limits."""
     if not any(getattr(question.slo, name) for name in QUANTITIES):
         raise ConfigError("plan: the SLO limits nothing; give --slo, as in ttft_ms.p95=1000")
-    reach = quantile(len(twin.leave_one_out)) * twin.scatter[2]
+    reach = quantile(len(twin.leave_one_out)) * float(twin.scatter_at(twin.range.users[1])[2])
     answer, one_less = _fewest(question, twin.steps)
     low, high = (
         _fewest(question, _slower(twin.steps, float(np.exp(end))))[0].replicas

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from llmbench.config import ConfigError
+from llmbench.twin.cell_figures import Array
 from llmbench.twin.step_costs import costs_of
 from llmbench.value_types import EngineSteps
 
@@ -23,9 +25,9 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     """A simulated engine (`steps`, `in_turn`) that behaves as a measured server did.
 
     `leave_one_out` holds the costs of the fits without one cell each (in ms, as `costs_of` has
-    those of `steps`). `scatter` tells how far measured figures lay from the fitted ones: the
-    standard deviations of TTFT, time per token and tokens/s, relative. Intervals of predictions are
-    made of both.
+    those of `steps`). `scatter` tells how far measured figures lay from the fitted ones: for each
+    number of users (first) the standard deviations of TTFT, time per token and tokens/s, relative.
+    Intervals of predictions are made of both.
     """
 
     name: str  # the configuration
@@ -33,7 +35,7 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
     simulated: bool
     range: FittedRange
     steps: EngineSteps
-    scatter: tuple[float, float, float]
+    scatter: tuple[tuple[int, float, float, float], ...]
     leave_one_out: tuple[tuple[float, ...], ...]
     in_turn: bool = False
 
@@ -41,6 +43,13 @@ class Twin(Struct, frozen=True, forbid_unknown_fields=True):
         costs = len(costs_of(self.steps))
         if any(len(row) != costs for row in self.leave_one_out):
             raise ValueError(f"leave_one_out: its steps have {costs} costs, and so has each row")
+        if not self.scatter or min(users for users, *_ in self.scatter) < 1:
+            raise ValueError("scatter: give a row for each number of users, which come first")
+
+    def scatter_at(self, users: float) -> Array:
+        """That of a load with so many users at a time: TTFT, time per token, tokens/s."""
+        numbers, *kinds = np.array(sorted(self.scatter)).T
+        return np.array([np.interp(np.log(users), np.log(numbers), kind) for kind in kinds])
 
 
 def write_twin(path: Path, twin: Twin) -> None:

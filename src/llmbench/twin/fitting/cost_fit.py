@@ -10,7 +10,8 @@ import numpy as np
 from msgspec import Struct, structs
 
 from llmbench.twin.cell_figures import Array
-from llmbench.twin.fitting.observed import Observation, pooled, standard_error
+from llmbench.twin.fitting.observed import Observation
+from llmbench.twin.fitting.scattering import about_means, standard_error
 from llmbench.twin.playing import DRAWS, PlayedDraws, TwinEngine, play
 from llmbench.twin.step_costs import with_costs
 
@@ -77,9 +78,10 @@ def reweighed(
 ) -> tuple[Observation, ...]:
     """The cells with the scatter of their repeats beyond what the lengths of prompts explain."""
     about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
-    scatter = pooled(about)
+    scatter = about_means([cell.load.users for cell in cells], about)
     return tuple(
-        structs.replace(cell, scatter=standard_error(scatter, len(cell.repeats))) for cell in cells
+        structs.replace(cell, scatter=standard_error(scatter[cell.load.users], len(cell.repeats)))
+        for cell in cells
     )
 
 

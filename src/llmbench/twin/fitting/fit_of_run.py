@@ -20,6 +20,7 @@ from llmbench.twin.fitting.held_out import (
     repeats_held_out,
 )
 from llmbench.twin.fitting.observed import Observation, ObservedCells, named, observed
+from llmbench.twin.fitting.scattering import by_users
 from llmbench.twin.playing import TwinEngine
 from llmbench.twin.twin_file import FittedRange, Twin
 
@@ -60,7 +61,7 @@ def fit_observed(seen: ObservedCells, run_name: str, told: Told) -> RunFit:
     without = left_out(cells, played, fitted)
     about = [cell.repeats - one.each(fitted.costs) for cell, one in zip(cells, played, strict=True)]
     return RunFit(
-        _twin(run_name, seen, fitted, without, _scatter(about, fitted)),
+        _twin(run_name, seen, fitted, without, _scatter(cells, about, fitted)),
         seen,
         intervals(fitted.costs, without.costs),
         fitted.at_bound,
@@ -111,7 +112,7 @@ def _twin(
     seen: ObservedCells,
     fitted: CostFit,
     without: CellsLeftOut,
-    scatter: tuple[float, float, float],
+    scatter: tuple[tuple[int, float, float, float], ...],
 ) -> Twin:
     loads = [load for cell in seen.cells for load in cell.loads]
     return Twin(
@@ -134,8 +135,14 @@ def _ends(values: Sequence[int]) -> tuple[int, int]:
     return min(values), max(values)
 
 
-def _scatter(about: Sequence[Array], fitted: CostFit) -> tuple[float, float, float]:
-    """The standard deviation of a repeat's figures about the fit, less what the costs explain."""
+def _scatter(
+    cells: Sequence[Observation], about: Sequence[Array], fitted: CostFit
+) -> tuple[tuple[int, float, float, float], ...]:
+    """How far a repeat's figures lie about the fit, for each number of users.
+
+    The costs that were found explain some of it, which is added.
+    """
+    users = [cell.load.users for cell in cells]
+    scatter = by_users(users, about, [len(repeats) for repeats in about])
     spare = 1 - len(fitted.costs) / fitted.residuals.size
-    ttft, per_token, rate = np.sqrt((np.vstack(about) ** 2).mean(axis=0) / spare)
-    return float(ttft), float(per_token), float(rate)
+    return tuple((n, *map(float, one / np.sqrt(spare))) for n, one in scatter.items())  # type: ignore[misc]

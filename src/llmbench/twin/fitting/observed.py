@@ -20,11 +20,9 @@ from llmbench.results import CellSummary
 from llmbench.store import RunDir
 from llmbench.twin.cell_figures import Array, CellFigures
 from llmbench.twin.fitting.one_server import check_same_server, slots_it_tells
+from llmbench.twin.fitting.scattering import about_means, standard_error
 from llmbench.twin.playing import ClosedLoad
 from llmbench.value_types import EngineSteps
-
-LEAST_SCATTER = 0.01
-"""No figure is trusted to more than 1 %, however well its repeats agree: hosts drift by as much."""
 
 
 class Observation(Struct, frozen=True):
@@ -114,31 +112,20 @@ def observations(summaries: Sequence[CellSummary]) -> tuple[Observation, ...]:
 def means(
     cells: Sequence[tuple[str, Sequence[tuple[ClosedLoad, CellFigures]]]],
 ) -> tuple[Observation, ...]:
-    """Each cell's mean over its repeats, whose scatter is pooled over all cells."""
+    """Each cell's mean over its repeats, whose scatter is that of cells with as many users."""
     logs = [np.array([figures.logs for _, figures in repeats]) for _, repeats in cells]
-    scatter = pooled(logs)
+    users = [repeats[0][0].users for _, repeats in cells]
+    scatter = about_means(users, logs)
     return tuple(
         Observation(
             cell_id,
             tuple(load for load, _ in repeats),
             of_cell.mean(axis=0),
-            standard_error(scatter, len(of_cell)),
+            standard_error(scatter[of_users], len(of_cell)),
             of_cell,
         )
-        for (cell_id, repeats), of_cell in zip(cells, logs, strict=True)
+        for (cell_id, repeats), of_cell, of_users in zip(cells, logs, users, strict=True)
     )
-
-
-def standard_error(scatter: Array, repeats: int) -> Array:
-    """That of a mean over so many repeats."""
-    return np.asarray(np.hypot(LEAST_SCATTER, scatter / np.sqrt(repeats)))
-
-
-def pooled(cells: Sequence[Array]) -> Array:
-    """The standard deviation of a repeat about its cell's mean; 0 where nothing was repeated."""
-    squares = sum((((logs - logs.mean(axis=0)) ** 2).sum(axis=0) for logs in cells), np.zeros(3))
-    spare = sum(len(logs) - 1 for logs in cells)
-    return np.sqrt(squares / spare) if spare else np.zeros(3)
 
 
 def _load(summary: CellSummary) -> ClosedLoad | None:
