@@ -31,6 +31,7 @@ Ours = Callable[[str], list[str]]
 Server = Callable[..., ModelConfig]
 
 DRILL = """
+import faulthandler
 import sys
 from pathlib import Path
 from llmbench.cells import Limits
@@ -38,9 +39,10 @@ from llmbench.config import load_model
 from llmbench.servers import place
 from llmbench.servers.docker import launch_docker
 
+faulthandler.dump_traceback_later(20)  # where it stands if it does not end
 config = load_model(Path("fixtures/models/smollm2-135m-docker.toml"))
-with launch_docker(config, Limits(1, 512 << 20), log_dir=Path(sys.argv[1]), say=lambda line: None,
-                   cores=place(1), session=sys.argv[2]):
+with launch_docker(config, Limits(1, 512 << 20), log_dir=Path(sys.argv[1]), cores=place(1),
+                   session=sys.argv[2], say=lambda line: print(line, file=sys.stderr)):
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -233,12 +235,18 @@ def test_signals_leave_nothing(ending: signal.Signals, tmp_path: Path, ours: Our
 
 @pytest.mark.usefixtures("server_image")
 def test_a_signal_while_it_loads_leaves_nothing(tmp_path: Path, ours: Ours) -> None:
-    with started_drill(tmp_path, "loading") as process:
-        while not ours("loading"):
+    session = tmp_path.name  # of this try alone, whatever one before it left
+    with started_drill(tmp_path, session) as process:
+        while not ours(session):
             assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) != 0
-    assert ours("loading") == []
+        try:
+            _, said = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            pytest.fail(f"it did not end: {process.communicate()[1]}")
+        assert process.returncode != 0, said
+    assert ours(session) == [], said
 
 
 @pytest.mark.usefixtures("server_image")
