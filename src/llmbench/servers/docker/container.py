@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ from llmbench.servers.readiness.waiting import Ready, endpoint_of, wait_until_re
 from llmbench.servers.running import RunningServer
 
 if TYPE_CHECKING:
+    from docker import DockerClient
     from docker.models.containers import Container
     from docker.models.images import Image
 
@@ -96,7 +97,7 @@ def launch_docker(
     start.
     """
     server = docker_server(config)
-    with interrupted_by_signals(), closing(connect()) as client, ExitStack() as leaving:
+    with interrupted_by_signals(), _engine() as client, ExitStack() as leaving:
         reap(client, say)
         facts = engine_facts(client, ssh_tunnel=server.ssh_tunnel)
         if facts.reach.through_ssh is not None:
@@ -113,6 +114,20 @@ def launch_docker(
             start = _Start(config, server, spec, facts, clock, clock.monotonic_ns(), notes, gpus)
             log_file = log_dir / f"{container.name}.log"
             yield _running(start, container, image, log_file, leaving)
+
+
+@contextmanager
+def _engine() -> Iterator["DockerClient"]:
+    """A client, closed unless interrupted: then its pool may be locked, and closing never end."""
+    client = connect()
+    try:
+        yield client
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        client.close()
+        raise
+    client.close()
 
 
 def _running(

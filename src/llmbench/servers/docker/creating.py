@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from llmbench.config import ModelConfig
-from llmbench.servers.docker.engine import EngineFacts
+from llmbench.servers.docker.engine import EngineFacts, connect
 from llmbench.servers.docker.images import Say
 from llmbench.servers.docker.reaper import owner, remove
 from llmbench.servers.docker.spec import ContainerSpec
@@ -50,6 +50,9 @@ def created(
             made = {}  # no creation is under way
             raise refused(config.name, "created", error) from None
         yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
+    except KeyboardInterrupt:
+        client = connect()  # the call that was interrupted may hold a lock of its pool for ever
+        raise
     finally:
         problem = _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
         if problem is not None:
