@@ -4,12 +4,12 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from llmbench.config import ModelConfig
-from llmbench.servers.docker.engine import EngineFacts, connect
+from llmbench.servers.docker.engine import EngineFacts, NoEngine, connect
 from llmbench.servers.docker.images import Say
 from llmbench.servers.docker.reaper import owner, remove
 from llmbench.servers.docker.spec import ContainerSpec
@@ -51,7 +51,8 @@ def created(
             raise refused(config.name, "created", error) from None
         yield client.containers.get(made["Id"]), tuple(made.get("Warnings") or ())
     except KeyboardInterrupt:
-        client = connect()  # the call that was interrupted may hold a lock of its pool for ever
+        with suppress(NoEngine):  # the interrupted call may hold a lock of its pool for ever
+            client = connect()
         raise
     finally:
         problem = _remove_named(client, name, patience_s=0.0 if made is not None else 1.0)
